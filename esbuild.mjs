@@ -1,0 +1,39 @@
+import { build, context } from 'esbuild';
+
+const production = process.argv.includes('--production');
+
+/** Native or host-provided packages stay outside the bundles; everything else is inlined. */
+const external = ['vscode', 'onnxruntime-node', 'sharp'];
+
+const node = { platform: 'node', target: 'node20', format: 'cjs', external };
+const browser = { platform: 'browser', target: 'es2022', format: 'esm' };
+
+/** The four bundles: two entries of VS Code, the command line, and the engine process that both start. */
+export const bundles = [
+  { entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', ...node },
+  { entryPoints: ['src/engine/main.ts'], outfile: 'dist/engine.js', ...node },
+  { entryPoints: ['src/cli.ts'], outfile: 'dist/cli.js', ...node, banner: { js: '#!/usr/bin/env node' } },
+  { entryPoints: ['webview/main.ts'], outfile: 'dist/webview.js', ...browser },
+];
+
+export function options(bundle) {
+  return {
+    bundle: true,
+    minify: production,
+    sourcemap: production ? false : 'linked',
+    legalComments: 'none',
+    logLevel: 'warning',
+    absWorkingDir: import.meta.dirname,
+    ...bundle,
+  };
+}
+
+export const buildAll = () => Promise.all(bundles.map((bundle) => build(options(bundle))));
+
+if (process.argv[1] === import.meta.filename) {
+  if (process.argv.includes('--watch')) {
+    for (const bundle of bundles) await (await context(options(bundle))).watch();
+  } else {
+    await buildAll();
+  }
+}
