@@ -1,5 +1,5 @@
-/** Binary masks: representation and run lengths. */
-import { area, type Size } from './geometry';
+/** Binary masks: representation, run lengths and the questions every stage asks of them. */
+import { area, type Box, describeSize, type Size, sameSize } from './geometry';
 
 /** A binary mask: uint8 [height, width], row-major, 0 background, 1 foreground. */
 export interface Mask {
@@ -18,4 +18,149 @@ export interface RunMask {
 
 export function createMask(size: Size): Mask {
   return { size, data: new Uint8Array(area(size)) };
+}
+
+/** Throws RangeError unless `data` holds exactly one value per pixel. */
+export function checkMask(mask: Mask): void {
+  if (mask.data.length !== area(mask.size)) {
+    throw new RangeError(`mask of ${describeSize(mask.size)} needs ${area(mask.size)} values, got ${mask.data.length}`);
+  }
+}
+
+/** Throws RangeError unless both masks have the same size. */
+export function checkSameSize(a: Mask, b: Mask): void {
+  if (!sameSize(a.size, b.size)) {
+    throw new RangeError(`masks are ${describeSize(a.size)} and ${describeSize(b.size)}, expected the same size`);
+  }
+}
+
+/** Run lengths of a mask. The last run is never 0, and only the first can be. */
+export function toRuns(mask: Mask): RunMask {
+  checkMask(mask);
+  return { size: mask.size, runs: Uint32Array.from(runLengths(mask.data)) };
+}
+
+/** The mask that run lengths describe. Throws RangeError unless they sum to width * height. */
+export function fromRuns(mask: RunMask): Mask {
+  const { size, runs } = mask;
+  checkSum('run lengths', runs, size);
+  return { size, data: expand(runs, area(size)) };
+}
+
+/**
+ * Uncompressed COCO run lengths (`segmentation.counts` of an `iscrowd` annotation): column-major, alternating, starting
+ * with background (the first may be 0); they sum to width * height.
+ */
+export function cocoCounts(mask: Mask): number[] {
+  checkMask(mask);
+  const { width, height } = mask.size;
+  return runLengths(transpose(mask.data, width, height));
+}
+
+/** The mask that uncompressed COCO run lengths describe. Throws RangeError unless they sum to width * height. */
+export function fromCocoCounts(counts: ArrayLike<number>, size: Size): Mask {
+  checkSum('COCO counts', counts, size);
+  return { size, data: transpose(expand(counts, area(size)), size.height, size.width) };
+}
+
+/** Number of foreground pixels. */
+export function foregroundArea(mask: Mask): number {
+  const { data } = mask;
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += data[i];
+  return sum;
+}
+
+/** Pixels that are foreground in any of the masks; all background when there are none. Sizes must equal `size`. */
+export function union(size: Size, masks: readonly Mask[]): Mask {
+  const result = createMask(size);
+  for (const mask of masks) {
+    checkSameSize(result, mask);
+    checkMask(mask);
+    for (let i = 0; i < result.data.length; i++) result.data[i] |= mask.data[i];
+  }
+  return result;
+}
+
+/** Smallest box around the foreground, in pixels of the mask; undefined when the mask is empty. */
+export function boundingBox(mask: Mask): Box | undefined {
+  const { size, data } = mask;
+  const { width } = size;
+  const first = data.indexOf(1);
+  if (first < 0) return undefined;
+  const top = Math.floor(first / width);
+  const bottom = Math.floor(data.lastIndexOf(1) / width) + 1;
+  let left = width;
+  let right = 0;
+  for (let y = top; y < bottom; y++) {
+    const start = y * width;
+    // Only columns outside the box found so far can widen it.
+    for (let x = 0; x < left; x++) {
+      if (data[start + x] === 1) left = x;
+    }
+    for (let x = width - 1; x >= right; x--) {
+      if (data[start + x] === 1) right = x + 1;
+    }
+  }
+  return { left, top, right, bottom };
+}
+
+/** True when no pixel is foreground. */
+export const isEmpty = (mask: Mask): boolean => !mask.data.includes(1);
+
+/** True when every pixel is foreground. */
+export const isFull = (mask: Mask): boolean => !mask.data.includes(0);
+
+function runLengths(data: Uint8Array): number[] {
+  const runs: number[] = [];
+  let value = 0;
+  let start = 0;
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] !== value) {
+      runs.push(i - start);
+      start = i;
+      value = data[i];
+    }
+  }
+  runs.push(data.length - start);
+  return runs;
+}
+
+function checkSum(what: string, runs: ArrayLike<number>, size: Size): void {
+  let sum = 0;
+  for (let i = 0; i < runs.length; i++) {
+    if (!(Number.isInteger(runs[i]) && runs[i] >= 0)) {
+      throw new RangeError(`${what} are whole numbers of at least 0, got ${runs[i]} at position ${i}`);
+    }
+    sum += runs[i];
+  }
+  if (sum !== area(size)) {
+    throw new RangeError(`${what} of a ${describeSize(size)} mask sum to ${area(size)}, got ${sum}`);
+  }
+}
+
+function expand(runs: ArrayLike<number>, length: number): Uint8Array {
+  const data = new Uint8Array(length);
+  let position = 0;
+  for (let i = 0; i < runs.length; i++) {
+    if (i % 2 === 1) data.fill(1, position, position + runs[i]);
+    position += runs[i];
+  }
+  return data;
+}
+
+/** [height, width] -> [width, height]. In square blocks, because a whole column at a time misses the cache at each step. */
+function transpose(data: Uint8Array, width: number, height: number): Uint8Array {
+  const block = 64;
+  const result = new Uint8Array(data.length);
+  for (let top = 0; top < height; top += block) {
+    const bottom = Math.min(height, top + block);
+    for (let left = 0; left < width; left += block) {
+      const right = Math.min(width, left + block);
+      for (let y = top; y < bottom; y++) {
+        for (let x = left; x < right; x++) result[x * height + y] = data[y * width + x];
+      }
+    }
+  }
+  return result;
 }

@@ -1,0 +1,54 @@
+/** Which images a batch has to segment. */
+import { stat } from 'node:fs/promises';
+import { EMPTY_HASH, hashIfPresent } from './atomicFile';
+import { sha256, sha256File } from './hashing';
+import type { JournalEntry, JournalView } from './journalView';
+import type { Shard } from './lock';
+import { isKept } from './maskCommit';
+
+/** `replace-auto`: a run's masks of another run key are made anew. `skip`: any mask that is there is left. */
+export type OverwritePolicy = 'replace-auto' | 'skip';
+
+/** What an image needs, or why it needs nothing. */
+export type Need = 'segment' | 'skipped' | 'kept';
+
+export interface PlanContext {
+  readonly view: JournalView;
+  readonly classId: number;
+  /** Run key. */
+  readonly run: string;
+  readonly overwrite: OverwritePolicy;
+}
+
+/** Whether an image is in a shard: by its own path alone, so that other images coming or going do not move it. */
+export function inShard(image: string, { index, count }: Shard): boolean {
+  return Number.parseInt(sha256(image).slice(0, 8), 16) % count === index - 1;
+}
+
+/**
+ * What an image needs. Both paths are absolute, `image` is its name in the journal. Throws UserError if a mask is there
+ * that cannot be read.
+ */
+export async function needOf(context: PlanContext, image: string, imagePath: string, maskPath: string): Promise<Need> {
+  const { view, classId, run, overwrite } = context;
+  const maskHash = await hashIfPresent(maskPath);
+  const present = maskHash !== null && maskHash !== EMPTY_HASH;
+  if (isKept(view, image, classId, maskHash)) return 'kept';
+  if (present && overwrite === 'skip') return 'skipped';
+  const entry = view.entry(image, classId);
+  if (entry === undefined || entry.run !== run) return 'segment';
+  const settled = entry.status === 'absent' || (entry.status === 'auto' && present);
+  return settled && (await isSameFile(imagePath, entry.file)) ? 'skipped' : 'segment';
+}
+
+/** Whether a file is still the one that was read; its bytes are hashed only if size or time differ. */
+async function isSameFile(path: string, known: JournalEntry['file']): Promise<boolean> {
+  if (known === null) return false;
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return (size === known.bytes && mtimeMs === known.mtimeMs) || (await sha256File(path)) === known.sha256;
+  } catch {
+    // Removed or unreadable: the engine will say so.
+    return false;
+  }
+}

@@ -1,0 +1,64 @@
+/** Counts, rate and remaining time of a batch. */
+
+export interface BatchCounts {
+  /** Masks written by this run. */
+  readonly done: number;
+  /** Finished before, or left alone by the overwrite policy. */
+  readonly skipped: number;
+  /** Left alone because the mask is a person's. */
+  readonly kept: number;
+  /** Nothing in the image matched the reference. */
+  readonly absent: number;
+  readonly failed: number;
+  /** Images of the shard. */
+  readonly total: number;
+}
+
+export type BatchOutcome = Exclude<keyof BatchCounts, 'total'>;
+
+export interface BatchProgress extends BatchCounts {
+  /** Images that went through the engine per second, recently; null until two have. */
+  readonly imagesPerSecond: number | null;
+  /** Seconds until the end if all remaining images need the engine; null while the rate is unknown. */
+  readonly etaSeconds: number | null;
+  /** Image that was last finished, as a posix path relative to the root. */
+  readonly image: string;
+}
+
+/** Completions that the rate is taken over: enough to be steady, few enough to follow a change of speed. */
+const RATE_WINDOW = 50;
+
+export class ProgressMeter {
+  private readonly outcomes: Record<BatchOutcome, number> = { done: 0, skipped: 0, kept: 0, absent: 0, failed: 0 };
+  /** Times of the last completions that took the engine, in milliseconds, oldest first. */
+  private readonly completions: number[];
+
+  /** @param now milliseconds on a clock that never goes back */
+  constructor(
+    private readonly total: number,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.completions = [this.now()];
+  }
+
+  /** Counts an image; `segmented`: it took the engine. */
+  add(image: string, outcome: BatchOutcome, segmented: boolean): BatchProgress {
+    this.outcomes[outcome]++;
+    if (segmented) this.completions.push(this.now());
+    if (this.completions.length > RATE_WINDOW) this.completions.shift();
+    const first = this.completions[0];
+    const span = this.completions[this.completions.length - 1] - first;
+    const imagesPerSecond = span > 0 ? ((this.completions.length - 1) * 1000) / span : null;
+    const etaSeconds = imagesPerSecond === null ? null : this.remaining() / imagesPerSecond;
+    return { ...this.counts(), imagesPerSecond, etaSeconds, image };
+  }
+
+  counts(): BatchCounts {
+    return { ...this.outcomes, total: this.total };
+  }
+
+  /** Images that have no outcome yet. */
+  remaining(): number {
+    return this.total - Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
+  }
+}

@@ -1,0 +1,182 @@
+/** One run of a batch under its lock: prepare, then as many lanes as the engines have use for. */
+import { dirname, join } from 'node:path';
+import { toRuns } from '../core/mask';
+import { UserError } from '../core/userError';
+import type { IntensityWindow, ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol';
+import { removeStaleTemporaries } from './atomicFile';
+import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batch';
+import { inShard, needOf, type PlanContext } from './batchPlan';
+import { type BatchOutcome, ProgressMeter } from './batchProgress';
+import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
+import { folderWindow } from './folderWindow';
+import { type JournalWriter, journalFolder } from './journal';
+import { JournalView } from './journalView';
+import type { Shard } from './lock';
+import { Lowest } from './lowest';
+import { MaskCommitter } from './maskCommit';
+import { MaskLocator } from './maskFolder';
+import { checkReferenceSize, loadReference } from './reference';
+import { runKeyOf } from './runKey';
+import { isDiskFailure } from './storageError';
+
+/** Images that a person is likely to open next: only their embeddings are worth the space. */
+const CACHED_IMAGES = 32;
+
+/** What all images of a run share. */
+interface Prepared {
+  readonly request: Omit<SegmentRequest, 'image' | 'cacheBelow'>;
+  readonly committer: MaskCommitter;
+  readonly plan: PlanContext;
+}
+
+export class BatchRun {
+  /** Aborts with the caller's signal, and with `stop` when going on is pointless. */
+  private readonly signal: AbortSignal;
+  private readonly masks: MaskLocator;
+  private readonly failures: ImageFailure[] = [];
+  private readonly lowest = new Lowest(CACHED_IMAGES);
+
+  /**
+   * @param job its root is resolved
+   * @param maskFolder absolute
+   * @param stop aborting it with an error makes `run` throw that error
+   */
+  constructor(
+    private readonly job: BatchJob & { readonly shard: Shard },
+    private readonly options: BatchOptions,
+    private readonly maskFolder: string,
+    private readonly journal: JournalWriter,
+    private readonly stop: AbortController,
+  ) {
+    this.signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+    this.masks = new MaskLocator(job.root, maskFolder);
+  }
+
+  async run(): Promise<BatchSummary> {
+    const { root, shard, targets = [] } = this.job;
+    const started = performance.now();
+    const scan = await scanFolder(root, { maskFolder: this.maskFolder, targets });
+    const isMine = (image: string) => inShard(image, shard);
+    const images = scan.images.filter(isMine);
+    const unreadable = scan.failures.filter(({ image }) => isMine(image));
+    const view = await JournalView.read(root);
+    const meter = new ProgressMeter(images.length + unreadable.length);
+    try {
+      await this.cleanUp(images);
+      const prepared = await this.prepare(scan.images, view);
+      await prepared.committer.completeUnfinished(isMine);
+      for (const { image, message } of unreadable) await this.fail(prepared, meter, image, message);
+      await this.work(images, (image) => this.process(prepared, meter, image));
+    } catch (error) {
+      // An aborted call says so in its own way; who aborted is told apart below.
+      if (!this.signal.aborted) throw error;
+    }
+    this.stop.signal.throwIfAborted();
+    const counts = meter.counts();
+    return {
+      ...counts,
+      cancelled: meter.remaining() > 0,
+      failures: this.failures,
+      nested: scan.nested,
+      brokenLines: view.brokenLines,
+      seconds: (performance.now() - started) / 1000,
+    };
+  }
+
+  /** Removes what crashes left where this run is going to write. */
+  private async cleanUp(images: readonly string[]): Promise<void> {
+    const { root } = this.job;
+    const folders = new Set([join(root, PROJECT_FOLDER), journalFolder(root), this.maskFolder]);
+    for (const image of images) folders.add(dirname(await this.masks.locate(image)));
+    for (const folder of folders) await removeStaleTemporaries(folder);
+  }
+
+  private async prepare(images: readonly string[], view: JournalView): Promise<Prepared> {
+    const { engine, root, project, strategy, parameters, encoder, segmenter, overwrite } = this.job;
+    const { class: classId, imageHash, maskHash } = this.job.reference;
+    const loaded = await loadReference(root, this.job.reference);
+    const info = await engine.inspectImage({ image: loaded.image });
+    checkReferenceSize(loaded, info.size);
+    const window = await folderWindow(engine, root, project, images, { image: loaded.image, info });
+    const reference: ReferenceSpec = { image: loaded.image, mask: toRuns(loaded.mask), imageHash };
+    const request = { reference, strategy, parameters, ...(window && { window: plainWindow(window) }) };
+    this.signal.throwIfAborted();
+    const { notes } = await engine.prepareReference(request, { signal: this.signal });
+    for (const note of notes) this.options.onNote?.(note);
+
+    const run = runKeyOf({ classId, imageHash, maskHash, encoder, segmenter, strategy, parameters, window });
+    const { journal, masks } = this;
+    const { onStep } = this.options;
+    const committer = new MaskCommitter({ root, classId, classes: project.classes, run, journal, view, masks, onStep });
+    return { request, committer, plan: { view, classId, run, overwrite } };
+  }
+
+  /** Processes all images, at most `lanes` at a time; what is thrown ends all lanes and becomes the run's error. */
+  private async work(images: readonly string[], process: (image: string) => Promise<void>): Promise<void> {
+    let next = 0;
+    const lane = async () => {
+      while (next < images.length && !this.signal.aborted) {
+        try {
+          await process(images[next++]);
+        } catch (error) {
+          this.stop.abort(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.max(1, this.job.engine.lanes) }, lane));
+  }
+
+  private async process(prepared: Prepared, meter: ProgressMeter, image: string): Promise<void> {
+    const mask = await this.masks.locate(image);
+    let result: SegmentResult | undefined;
+    let outcome: BatchOutcome;
+    try {
+      const need = await needOf(prepared.plan, image, absolutePath(this.job.root, image), mask);
+      if (need === 'segment') {
+        result = await this.segment(prepared, image);
+        outcome = await prepared.committer.commit(image, result);
+      } else {
+        outcome = need;
+      }
+    } catch (error) {
+      // Cancelled while waiting for the engine. A commit that has begun is finished.
+      if (this.signal.aborted && result === undefined) return;
+      if (!(error instanceof UserError) || isDiskFailure(error)) throw error;
+      await this.fail(prepared, meter, image, error.message);
+      return;
+    }
+    this.report(meter, { image, mask, outcome, ...(result && { result }) });
+  }
+
+  /** Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words. */
+  private async segment({ request }: Prepared, image: string): Promise<SegmentResult> {
+    const path = absolutePath(this.job.root, image);
+    try {
+      const result = await this.job.engine.segment(
+        { ...request, image: path, cacheBelow: this.lowest.bound },
+        { signal: this.signal },
+      );
+      this.lowest.add(result.iouPrediction);
+      return result;
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UserError(`${path} could not be segmented: ${reason}.`, { cause: error });
+    }
+  }
+
+  private async fail({ committer }: Prepared, meter: ProgressMeter, image: string, message: string): Promise<void> {
+    await committer.recordFailure(image, message);
+    this.failures.push({ image, message });
+    this.report(meter, { image, mask: await this.masks.locate(image), outcome: 'failed', message });
+  }
+
+  private report(meter: ProgressMeter, report: ImageReport): void {
+    const progress = meter.add(report.image, report.outcome, report.result !== undefined);
+    this.options.onImage?.(report);
+    this.options.onProgress?.(progress);
+  }
+}
+
+/** Without what else project.json may say about the window. */
+const plainWindow = ({ low, high }: IntensityWindow): IntensityWindow => ({ low, high });

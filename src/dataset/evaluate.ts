@@ -1,0 +1,170 @@
+/**
+ * How good the masks are, where masks are known: each of some references labels the other images of a set, and the
+ * results are compared with the set's own masks. Nothing is written.
+ */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describeSize, sameSize } from '../core/geometry';
+import { fromRuns, type Mask, type RunMask, toRuns } from '../core/mask';
+import { boundaryF, dice, iou } from '../core/maskMetrics';
+import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import { UserError } from '../core/userError';
+import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
+import type { SegmentRequest, SegmentResult } from '../protocol';
+import { absolutePath, scanFolder } from './folder';
+import { MaskLocator, resolveMaskFolder } from './maskFolder';
+import { explainReadError, isAbsence } from './storageError';
+
+/** An image whose mask is known. Both paths are absolute. */
+export interface LabelledImage {
+  /** Posix path relative to the set's folder. */
+  readonly name: string;
+  readonly image: string;
+  readonly mask: string;
+}
+
+export interface ImageScore {
+  readonly reference: LabelledImage;
+  readonly target: LabelledImage;
+  readonly dice: number;
+  readonly iou: number;
+  /** Boundary F-score at DAVIS's tolerance. */
+  readonly boundaryF: number;
+  readonly result: SegmentResult;
+}
+
+export interface FailedImage {
+  readonly reference: LabelledImage;
+  readonly target: LabelledImage;
+  /** One sentence. */
+  readonly message: string;
+}
+
+export interface EvaluationOptions {
+  readonly strategy: StrategyId;
+  readonly parameters: StrategyParameters;
+  readonly classId: number;
+  /** Most targets per reference, spread evenly over the set; all others where undefined. */
+  readonly targets?: number;
+  readonly signal?: AbortSignal;
+  /** Called for each image as it is done, in no fixed order. */
+  readonly onScore?: (score: ImageScore) => void | Promise<void>;
+}
+
+/** What an evaluation needs of the engines. */
+export interface EvaluationEngine {
+  /** Calls that are worth having under way at the same time. */
+  readonly lanes: number;
+  segment(request: SegmentRequest, options?: { signal?: AbortSignal }): Promise<SegmentResult>;
+}
+
+/** The images of `folder` (with or without an `images` folder) that have a mask in its mask folder, by name. */
+export async function labelledImages(folder: string, maskFolder = 'masks'): Promise<LabelledImage[]> {
+  const root = path.resolve(folder);
+  const masks = resolveMaskFolder(root, maskFolder);
+  const { images } = await scanFolder(root, { maskFolder: masks });
+  const locator = new MaskLocator(root, masks);
+  const found: LabelledImage[] = [];
+  for (const name of images) {
+    const mask = await locator.locate(name);
+    const bytes = await readFile(mask).catch((error: unknown) => {
+      if (isAbsence(error)) return null;
+      throw explainReadError(error, mask);
+    });
+    if (bytes !== null) found.push({ name, image: absolutePath(root, name), mask });
+  }
+  if (found.length < 2) {
+    throw new UserError(
+      `${root} holds ${found.length} images with masks in ${masks}; expected at least two: a reference and a target.`,
+    );
+  }
+  return found;
+}
+
+/** Reads a known mask. Throws UserError where it is damaged, or has neither one value nor `classId`. */
+export async function readMask({ mask }: LabelledImage, classId: number): Promise<Mask> {
+  return binaryMaskOf(decodeMaskPng(await readFile(mask), mask), classId, mask);
+}
+
+/** Labels the other images of `set` from `reference` and scores them. Failures of single images are collected. */
+export async function evaluateReference(
+  set: readonly LabelledImage[],
+  reference: LabelledImage,
+  engine: EvaluationEngine,
+  options: EvaluationOptions,
+): Promise<{ scores: ImageScore[]; failures: FailedImage[] }> {
+  const mask = toRuns(await readMask(reference, options.classId));
+  const others = set.filter((image) => image !== reference);
+  const targets = spread(others, options.targets ?? others.length);
+  const scores: ImageScore[] = [];
+  const failures: FailedImage[] = [];
+  const queue = targets.entries();
+  const lane = async () => {
+    for (const [, target] of queue) {
+      try {
+        const score = await scoreTarget(reference, mask, target, engine, options);
+        scores.push(score);
+        await options.onScore?.(score);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        failures.push({ reference, target, message: error.message });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: engine.lanes }, lane));
+  const order = new Map(targets.map((target, index) => [target, index]));
+  scores.sort((a, b) => order.get(a.target)! - order.get(b.target)!);
+  return { scores, failures };
+}
+
+async function scoreTarget(
+  reference: LabelledImage,
+  mask: RunMask,
+  target: LabelledImage,
+  engine: EvaluationEngine,
+  { strategy, parameters, classId, signal }: EvaluationOptions,
+): Promise<ImageScore> {
+  const truth = await readMask(target, classId);
+  const result = await engine.segment(
+    { image: target.image, reference: { image: reference.image, mask }, strategy, parameters },
+    signal ? { signal } : {},
+  );
+  if (!sameSize(truth.size, result.size)) {
+    throw new UserError(
+      `The mask ${target.mask} is ${describeSize(truth.size)}, but its image is ${describeSize(result.size)}.`,
+    );
+  }
+  const drawn = fromRuns(result.mask);
+  return {
+    reference,
+    target,
+    dice: dice(drawn, truth),
+    iou: iou(drawn, truth),
+    boundaryF: boundaryF(drawn, truth),
+    result,
+  };
+}
+
+/** `count` items spread evenly over the list, in order; all of them where there are not more. */
+export function spread<T>(items: readonly T[], count: number): T[] {
+  if (count >= items.length) return [...items];
+  return Array.from({ length: count }, (_, k) => items[Math.floor(((k + 0.5) * items.length) / count)]);
+}
+
+export interface Summary {
+  readonly count: number;
+  readonly mean: number;
+  readonly median: number;
+  /** Sample standard deviation; 0 for fewer than two values. */
+  readonly deviation: number;
+}
+
+export function summarise(values: readonly number[]): Summary {
+  const sorted = [...values].sort((a, b) => a - b);
+  const count = sorted.length;
+  if (count === 0) return { count, mean: Number.NaN, median: Number.NaN, deviation: Number.NaN };
+  const mean = sorted.reduce((sum, value) => sum + value, 0) / count;
+  const median = (sorted[Math.floor((count - 1) / 2)] + sorted[Math.ceil((count - 1) / 2)]) / 2;
+  const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { count, mean, median, deviation: count > 1 ? Math.sqrt(squares / (count - 1)) : 0 };
+}

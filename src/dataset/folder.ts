@@ -1,0 +1,197 @@
+/** Which images a folder holds. Paths of images are posix paths relative to the root, everywhere in the dataset room. */
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
+import { UserError } from '../core/userError';
+import { FORMAT_BYTES, imageFormatOf, SUPPORTED_FORMATS } from '../formats/imageFormat';
+import { byCodeUnits, entriesIn } from './listing';
+import { hasImageSuffix, IMAGES_FOLDER, leaves, mayBeImage } from './maskFolder';
+import { errorCode } from './storageError';
+
+/** Folder in the root that holds the project file, the journal, instances and locks. */
+export const PROJECT_FOLDER = '.apmedsam';
+
+/** Files whose first bytes are read at the same time: enough to hide a network disk's latency. */
+const OPEN_FILES = 16;
+
+export interface ImageFailure {
+  /** Posix path relative to the root. */
+  readonly image: string;
+  /** One sentence. */
+  readonly message: string;
+}
+
+export interface FolderScan {
+  /** Readable images in code-unit order. */
+  readonly images: readonly string[];
+  /** Files that look like images and are not, in code-unit order. */
+  readonly failures: readonly ImageFailure[];
+  /** Folders below that are projects of their own and were left out. */
+  readonly nested: readonly string[];
+}
+
+export interface ScanOptions {
+  /** Absolute; it is not searched. */
+  readonly maskFolder: string;
+  /** Absolute paths of the folders and images to take, all within the root; the whole root if empty. */
+  readonly targets?: readonly string[];
+}
+
+/** Absolute path of a posix path relative to the root. */
+export const absolutePath = (root: string, path: string): string => join(root, ...path.split('/'));
+
+/** Posix path of an absolute path, relative to the root. */
+export const relativePath = (root: string, path: string): string => relative(root, path).split(sep).join(posix.sep);
+
+/**
+ * Root of a clicked folder or image: the nearest folder from there upwards that holds `.apmedsam`, else the folder
+ * itself, or its parent if it is called `images`. Throws UserError if `clicked` does not exist.
+ */
+export async function findRoot(clicked: string): Promise<string> {
+  const path = resolve(clicked);
+  const info = await stat(path).catch((error: unknown) => {
+    throw new UserError(`${path} does not exist or cannot be read.`, { cause: error });
+  });
+  const folder = info.isDirectory() ? path : dirname(path);
+  for (let at = folder; ; at = dirname(at)) {
+    if (await isFolder(join(at, PROJECT_FOLDER))) return at;
+    if (at === dirname(at)) break;
+  }
+  return basename(folder) === IMAGES_FOLDER ? dirname(folder) : folder;
+}
+
+/**
+ * Images of a root, or of some folders and images in it.
+ *
+ * A file counts if its name has an image suffix, or no suffix at all and an image's content, or if it is a target itself.
+ * Left out: dot files and dot folders, the mask folder, projects of their own. Links are followed after everything
+ * else, and only to folders that were not searched and do not hold the root, so that each file is found once.
+ *
+ * @throws UserError for a target outside the root and if nothing at all was found
+ */
+export async function scanFolder(root: string, { maskFolder, targets = [] }: ScanOptions): Promise<FolderScan> {
+  const search = new Search(root, maskFolder);
+  for (const target of targets.length > 0 ? targets : [root]) await search.start(resolve(target));
+  await search.followLinks();
+  const candidates = [...search.candidates].sort(byCodeUnits);
+  const images: string[] = [];
+  const failures = [...search.failures];
+  const named = new Set(targets.map((target) => relativePath(root, resolve(target))));
+  const verdicts = await mapBounded(candidates, (image) => contentProblem(absolutePath(root, image)));
+  candidates.forEach((image, i) => {
+    const problem = verdicts[i];
+    if (problem === null) images.push(image);
+    else if (hasImageSuffix(basename(image)) || named.has(image)) failures.push({ image, message: problem });
+  });
+  if (images.length + failures.length === 0) {
+    throw new UserError(`${targets.join(', ') || root} holds no images: expected PNG, JPEG, WebP or TIFF files.`);
+  }
+  return { images, failures: failures.sort((a, b) => byCodeUnits(a.image, b.image)), nested: search.nested.sort() };
+}
+
+class Search {
+  readonly candidates = new Set<string>();
+  readonly failures: ImageFailure[] = [];
+  readonly nested: string[] = [];
+  /** Real paths of the folders searched. */
+  private readonly searched = new Set<string>();
+  /** Links to folders, to be followed when all real folders are known. */
+  private links: string[] = [];
+
+  constructor(
+    private readonly root: string,
+    private readonly maskFolder: string,
+  ) {}
+
+  async start(target: string): Promise<void> {
+    if (target !== this.root && leaves(relative(this.root, target))) {
+      throw new UserError(`${target} is not in ${this.root}: choose folders and images of one project at a time.`);
+    }
+    if (!leaves(relative(this.maskFolder, target))) return;
+    if (await isFolder(target)) await this.searchFolder(target);
+    else this.candidates.add(relativePath(this.root, target));
+  }
+
+  async followLinks(): Promise<void> {
+    const realRoot = await realpath(this.root);
+    while (this.links.length > 0) {
+      const links = this.links.sort(byCodeUnits);
+      this.links = [];
+      for (const link of links) {
+        const holdsRoot = !leaves(relative(await realpath(link), realRoot));
+        if (!holdsRoot) await this.searchFolder(link);
+      }
+    }
+  }
+
+  private async searchFolder(folder: string): Promise<void> {
+    const real = await realpath(folder);
+    if (folder === this.maskFolder || real === this.maskFolder || this.searched.has(real)) return;
+    this.searched.add(real);
+    const path = relativePath(this.root, folder);
+    const entries = await entriesIn(folder).catch((error: unknown) => {
+      if (!(error instanceof UserError)) throw error;
+      this.failures.push({ image: path, message: error.message });
+      return [];
+    });
+    if (folder !== this.root && entries.some((entry) => entry.name === PROJECT_FOLDER && entry.isDirectory())) {
+      this.nested.push(path);
+      return;
+    }
+    for (const entry of entries) {
+      if (entry.name.startsWith('.')) continue;
+      const child = join(folder, entry.name);
+      if (entry.isDirectory()) await this.searchFolder(child);
+      else if (entry.isSymbolicLink() && (await isFolder(child))) this.links.push(child);
+      // Never a pipe or a device: opening one may wait for ever.
+      else if (entry.isFile() || entry.isSymbolicLink()) {
+        if (mayBeImage(entry.name)) this.candidates.add(relativePath(this.root, child));
+      }
+    }
+  }
+}
+
+/** What is wrong with a file as an image, judged by its first bytes; null if nothing is. */
+async function contentProblem(path: string): Promise<string | null> {
+  let head: Uint8Array;
+  try {
+    head = await readHead(path);
+  } catch (error) {
+    return `${path} cannot be read (${errorCode(error) ?? String(error)}).`;
+  }
+  const format = imageFormatOf(head);
+  if (format !== null && SUPPORTED_FORMATS.has(format)) return null;
+  if (format !== null) return `${path}: ${format.toUpperCase()} is not supported yet, convert it to PNG.`;
+  if (head.length === 0) return `${path} is empty: expected a PNG, JPEG, WebP or TIFF image.`;
+  return `${path} is not an image: expected the content of a PNG, JPEG, WebP or TIFF file.`;
+}
+
+async function readHead(path: string): Promise<Uint8Array> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r');
+    const { bytesRead, buffer } = await file.read(new Uint8Array(FORMAT_BYTES), 0, FORMAT_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file?.close();
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    // A path that cannot be looked at is no folder to search; as a file it is reported when it is read.
+    return false;
+  }
+}
+
+/** Results in the order of `items`, with at most OPEN_FILES under way. */
+async function mapBounded<T, R>(items: readonly T[], use: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const work = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await use(items[i]);
+  };
+  await Promise.all(Array.from({ length: OPEN_FILES }, work));
+  return results;
+}

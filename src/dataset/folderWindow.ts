@@ -1,0 +1,63 @@
+/** One intensity window for all images of a folder, found once. */
+import type { ImageInfo, IntensityWindow } from '../protocol';
+import { absolutePath } from './folder';
+import { type Project, updateProject } from './project';
+
+/** What finding a window needs of the engine. */
+export interface WindowEngine {
+  inspectImage(params: { image: string }): Promise<ImageInfo>;
+  sampleWindow(params: { images: readonly string[] }): Promise<IntensityWindow>;
+}
+
+/** Enough images to meet the range of a folder, few enough to open before the work starts. */
+const SAMPLES = 16;
+
+/**
+ * The project's window; where it has none and some of a sample of images have more than 8 bits per channel, one is
+ * measured on those and stored in project.json. Null for a folder of 8-bit images.
+ *
+ * @param images posix paths relative to the root; the same list gives every shard the same sample
+ * @param reference absolute path of the reference image and what it was found to be
+ */
+export async function folderWindow(
+  engine: WindowEngine,
+  root: string,
+  project: Project,
+  images: readonly string[],
+  reference: { readonly image: string; readonly info: ImageInfo },
+): Promise<IntensityWindow | null> {
+  if (project.window !== undefined) return project.window;
+  const deep = reference.info.depth > 8 ? [reference.image] : [];
+  for (const image of spread(images)) {
+    const path = absolutePath(root, image);
+    // An unreadable image is reported when its turn comes.
+    const info = await engine.inspectImage({ image: path }).catch(() => null);
+    if (info !== null && info.depth > 8 && path !== reference.image) deep.push(path);
+  }
+  if (deep.length === 0) return null;
+  const { low, high } = await sampleReadable(engine, deep);
+  // Another shard may have stored its window first: then that one counts for all.
+  const stored = await updateProject(root, project, (now) => (now.window ? now : { ...now, window: { low, high } }));
+  return stored.window ?? null;
+}
+
+/** The window over those of the images that can be decoded, so that one damaged file does not stop a folder. */
+async function sampleReadable(engine: WindowEngine, images: readonly string[]): Promise<IntensityWindow> {
+  try {
+    return await engine.sampleWindow({ images });
+  } catch (error) {
+    const readable: string[] = [];
+    for (const image of images) {
+      const sampled = await engine.sampleWindow({ images: [image] }).catch(() => null);
+      if (sampled !== null) readable.push(image);
+    }
+    if (readable.length === 0 || readable.length === images.length) throw error;
+    return engine.sampleWindow({ images: readable });
+  }
+}
+
+/** At most SAMPLES of the items, evenly spread, first and last among them. */
+function spread<T>(items: readonly T[]): T[] {
+  if (items.length <= SAMPLES) return [...items];
+  return Array.from({ length: SAMPLES }, (_, i) => items[Math.round((i * (items.length - 1)) / (SAMPLES - 1))]);
+}

@@ -1,0 +1,171 @@
+/** All journal files of a project merged: what is known of each image and class. */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BATCH_WRITER_PREFIX, isPersons, type JournalLine, journalFolder, journalLineSchema } from './journal';
+import { entriesIn } from './listing';
+import { explainReadError } from './storageError';
+
+/** The state of one class in one image: the line that counts, without its prompts, which would fill the memory. */
+export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'class'>;
+
+interface ImageRecord {
+  readonly entries: Map<number, JournalEntry>;
+  /** Hashes of all masks that were written or about to be. */
+  readonly masks: Set<string>;
+  /** Newest intent per class that no `done` has followed. */
+  readonly unfinished: Map<number, JournalLine>;
+}
+
+const NEWLINE = 0x0a;
+const READ_BYTES = 1 << 16;
+
+export class JournalView {
+  private readonly images = new Map<string, ImageRecord>();
+  /** Bytes of each file that are merged, always up to the end of a line. */
+  private readonly offsets = new Map<string, number>();
+  /** One string for each run key instead of one per line. */
+  private readonly runs = new Map<string, string>();
+  private refreshing: Promise<void> = Promise.resolve();
+  private broken = 0;
+
+  private constructor(private readonly root: string) {}
+
+  /** Reads all journal files, a line at a time. Throws UserError if one cannot be read. */
+  static async read(root: string): Promise<JournalView> {
+    const view = new JournalView(root);
+    await view.refresh();
+    return view;
+  }
+
+  /** Lines that are no journal lines and were skipped; the torn end of a file is none of them. */
+  get brokenLines(): number {
+    return this.broken;
+  }
+
+  entry(image: string, classId: number): JournalEntry | undefined {
+    return this.images.get(image)?.entries.get(classId);
+  }
+
+  /** Whether a mask of this hash is ours, or a person's that we were told of. */
+  knowsMask(image: string, maskHash: string): boolean {
+    return this.images.get(image)?.masks.has(maskHash) ?? false;
+  }
+
+  /** Every image and class with its entry, in no particular order. */
+  *all(): Generator<{ readonly image: string; readonly class: number; readonly entry: JournalEntry }> {
+    for (const [image, { entries }] of this.images) {
+      for (const [classId, entry] of entries) yield { image, class: classId, entry };
+    }
+  }
+
+  /** Intents that a crash, or a person who was faster, left without their `done`. */
+  *unfinished(): Generator<JournalLine> {
+    for (const { unfinished, entries } of this.images.values()) {
+      for (const [classId, line] of unfinished) {
+        const entry = entries.get(classId);
+        if (entry === undefined || !isPersons(entry.status)) yield line;
+      }
+    }
+  }
+
+  /** Merges what was appended since, of all writers or of persons only (few files however many shards there are). */
+  refresh(writers: 'all' | 'persons' = 'all'): Promise<void> {
+    const refreshed = this.refreshing.then(() => this.readNew(writers));
+    this.refreshing = refreshed.catch(() => undefined);
+    return refreshed;
+  }
+
+  /** Merges one line: a person's status beats a run's, then the newest wins. */
+  merge(line: JournalLine): void {
+    const record = this.record(line.image);
+    if (line.mask !== null) record.masks.add(line.mask);
+    const known = record.entries.get(line.class);
+    if (line.kind === 'intent') {
+      if (known === undefined || known.time < line.time) record.unfinished.set(line.class, line);
+      return;
+    }
+    const intent = record.unfinished.get(line.class);
+    if (intent !== undefined && intent.time <= line.time) record.unfinished.delete(line.class);
+    const { status, file, mask, trust, trustParts, milliseconds, error, time } = line;
+    const entry = { status, file, mask, run: this.shared(line.run), trust, trustParts, milliseconds, error, time };
+    if (known === undefined || beats(entry, known)) record.entries.set(line.class, entry);
+  }
+
+  private async readNew(writers: 'all' | 'persons'): Promise<void> {
+    for (const { name } of await entriesIn(journalFolder(this.root))) {
+      if (!name.endsWith('.jsonl') || name.startsWith('.')) continue;
+      if (writers === 'persons' && name.startsWith(BATCH_WRITER_PREFIX)) continue;
+      const path = join(journalFolder(this.root), name);
+      try {
+        await this.readFile(path);
+      } catch (error) {
+        throw explainReadError(error, path);
+      }
+    }
+  }
+
+  /** Merges the lines after the file's offset; `readline` would also split at U+2028, which JSON leaves in names. */
+  private async readFile(path: string): Promise<void> {
+    const file = await open(path, 'r');
+    try {
+      let offset = this.offsets.get(path) ?? 0;
+      if ((await file.stat()).size === offset) return;
+      const chunk = Buffer.alloc(READ_BYTES);
+      let rest: Buffer = Buffer.alloc(0);
+      for (let position = offset; ; ) {
+        const { bytesRead } = await file.read(chunk, 0, READ_BYTES, position);
+        if (bytesRead === 0) break;
+        position += bytesRead;
+        const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+        let start = 0;
+        for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
+          if (end > start && !this.mergeText(bytes.toString('utf8', start, end))) this.broken++;
+          start = end + 1;
+        }
+        offset += start;
+        rest = bytes.subarray(start);
+      }
+      // Whole but for its newline, or torn: it is read again when the file has grown, so only its merit counts now.
+      if (rest.length > 0) this.mergeText(rest.toString('utf8'));
+      this.offsets.set(path, offset);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Says whether the text was a journal line. */
+  private mergeText(text: string): boolean {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      // Not JSON: the caller counts it.
+      return false;
+    }
+    const parsed = journalLineSchema.safeParse(value);
+    if (parsed.success) this.merge(parsed.data);
+    return parsed.success;
+  }
+
+  private record(image: string): ImageRecord {
+    let record = this.images.get(image);
+    if (record === undefined) {
+      record = { entries: new Map(), masks: new Set(), unfinished: new Map() };
+      this.images.set(image, record);
+    }
+    return record;
+  }
+
+  private shared(run: string | null): string | null {
+    if (run === null) return null;
+    const known = this.runs.get(run);
+    if (known !== undefined) return known;
+    this.runs.set(run, run);
+    return run;
+  }
+}
+
+function beats(entry: JournalEntry, known: JournalEntry): boolean {
+  const persons = isPersons(entry.status);
+  return persons === isPersons(known.status) ? entry.time >= known.time : persons;
+}

@@ -1,0 +1,150 @@
+/** Puts the result for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
+
+import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
+import type { SegmentResult } from '../protocol';
+import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from './atomicFile';
+import { sha256 } from './hashing';
+import { saveInstances } from './instances';
+import { isPersons, type JournalLine, type JournalWriter } from './journal';
+import type { JournalView } from './journalView';
+import { blankLabels, labelsOfSize, mergeClass } from './labelMerge';
+import type { MaskLocator } from './maskFolder';
+
+/** Steps of a commit, named by what has just become true. */
+export type CommitStep = 'intent' | 'instances' | 'mask' | 'done';
+
+/** `kept`: a person has meanwhile painted or judged the mask, and the result was dropped. */
+export type CommitOutcome = 'done' | 'absent' | 'kept';
+
+export interface CommitContext {
+  readonly root: string;
+  readonly classId: number;
+  /** Colours of the palette. */
+  readonly classes: readonly ClassColour[];
+  /** Run key. */
+  readonly run: string;
+  readonly journal: JournalWriter;
+  readonly view: JournalView;
+  readonly masks: MaskLocator;
+  /** Called after each step; a failure in it ends the commit there, as a crash would. */
+  readonly onStep?: ((step: CommitStep, image: string) => void | Promise<void>) | undefined;
+}
+
+/** What a journal line says beyond which class, run and time it is about. */
+type LineFacts = Omit<JournalLine, 'kind' | 'class' | 'run' | 'time'>;
+
+export class MaskCommitter {
+  constructor(private readonly context: CommitContext) {}
+
+  /**
+   * Commits a result: `intent` with the new mask's hash, the mask unless the file on disk is no longer the one that
+   * was merged, `done`. Throws UserError if the existing mask cannot take the result or the disk refuses.
+   */
+  async commit(image: string, result: SegmentResult): Promise<CommitOutcome> {
+    const { root, classId, classes, masks } = this.context;
+    const path = await masks.locate(image);
+    const existing = await readIfPresent(path);
+    const existingHash = existing && sha256(existing);
+    if (await this.belongsToPerson(image, existingHash)) return 'kept';
+
+    const absent = result.outcome === 'absent';
+    const facts = factsOf(image, result);
+    const hasContent = existing !== null && existingHash !== EMPTY_HASH;
+    if (absent && !hasContent) return this.finish(facts);
+    const before = hasContent
+      ? labelsOfSize(decodeMaskPng(existing, path), classId, result.size, path)
+      : blankLabels(result.size);
+    const after = mergeClass(before, classId, result.mask);
+    if (absent && Buffer.compare(before.data, after.data) === 0) return this.finish(facts);
+
+    const bytes = encodeMaskPng(after, classes);
+    const mask = sha256(bytes);
+    await this.append('intent', { ...facts, mask });
+    await this.reached('intent', image);
+    await saveInstances(root, image, classId, mask, result.instances);
+    await this.reached('instances', image);
+    // The person may have accepted the very mask that is about to be replaced, which its hash does not show.
+    if (await this.belongsToPerson(image, existingHash)) return 'kept';
+    const placed =
+      existingHash === null ? await createAtomic(path, bytes) : await replaceAtomic(path, bytes, existingHash);
+    if (!placed) return 'kept';
+    await this.reached('mask', image);
+    return this.finish({ ...facts, mask });
+  }
+
+  /** Notes a failure, unless the journal's last word on the image is this very failure. */
+  async recordFailure(image: string, error: string): Promise<void> {
+    const { classId, run, view } = this.context;
+    const known = view.entry(image, classId);
+    if (known?.status === 'failed' && known.error === error && known.run === run) return;
+    await this.append('done', {
+      image,
+      status: 'failed',
+      file: null,
+      mask: null,
+      trust: null,
+      trustParts: { iouPrediction: null },
+      prompts: [],
+      milliseconds: null,
+      error,
+    });
+  }
+
+  /** Writes the `done` that a crash prevented, for those of the images whose mask had reached the disk. */
+  async completeUnfinished(isMine: (image: string) => boolean): Promise<void> {
+    const { view, masks, journal } = this.context;
+    for (const intent of [...view.unfinished()]) {
+      if (!isMine(intent.image)) continue;
+      if ((await hashIfPresent(await masks.locate(intent.image))) !== intent.mask) continue;
+      const line: JournalLine = { ...intent, kind: 'done', time: new Date().toISOString() };
+      await journal.append(line);
+      view.merge(line);
+    }
+  }
+
+  /** Whether a run must leave the class in this image alone; `maskHash` is that of the file on disk, if there is one. */
+  private async belongsToPerson(image: string, maskHash: string | null): Promise<boolean> {
+    const { view, classId } = this.context;
+    await view.refresh('persons');
+    return isKept(view, image, classId, maskHash);
+  }
+
+  private async finish(facts: LineFacts): Promise<CommitOutcome> {
+    await this.append('done', facts);
+    await this.reached('done', facts.image);
+    return facts.status === 'absent' ? 'absent' : 'done';
+  }
+
+  private async append(kind: JournalLine['kind'], facts: LineFacts): Promise<void> {
+    const { classId, run, journal } = this.context;
+    await journal.append({ kind, class: classId, run, time: new Date().toISOString(), ...facts });
+  }
+
+  private async reached(step: CommitStep, image: string): Promise<void> {
+    await this.context.onStep?.(step, image);
+  }
+}
+
+/** A person has judged the class in this image, or painted a mask file that no journal line knows. */
+export function isKept(view: JournalView, image: string, classId: number, maskHash: string | null): boolean {
+  const entry = view.entry(image, classId);
+  if (entry !== undefined && isPersons(entry.status)) return true;
+  return maskHash !== null && maskHash !== EMPTY_HASH && !view.knowsMask(image, maskHash);
+}
+
+function factsOf(image: string, result: SegmentResult): LineFacts {
+  const { iouPrediction } = result;
+  return {
+    image,
+    status: result.outcome === 'absent' ? 'absent' : 'auto',
+    file: result.file,
+    mask: null,
+    trust: null,
+    trustParts: { iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null },
+    prompts: result.prompts
+      .filter(({ reason }) => reason === 'kept')
+      .map(({ point, label, instance }) => ({ x: point.x, y: point.y, label, instance })),
+    milliseconds: Math.round(result.times.total),
+    error: null,
+  };
+}

@@ -1,0 +1,20 @@
+/** What decides a run's results, as one hash: images done under the same key are done. */
+import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import type { IntensityWindow, ModelInfo } from '../protocol';
+import { sha256, sortKeys } from './hashing';
+
+export interface RunKeyParts {
+  readonly classId: number;
+  readonly imageHash: string;
+  readonly maskHash: string;
+  readonly encoder: ModelInfo;
+  readonly segmenter: ModelInfo;
+  readonly strategy: StrategyId;
+  readonly parameters: StrategyParameters;
+  readonly window: IntensityWindow | null;
+}
+
+export function runKeyOf({ encoder, segmenter, window, ...rest }: RunKeyParts): string {
+  const models = { encoder: encoder.sha256, segmenter: segmenter.sha256 };
+  return sha256(JSON.stringify(sortKeys({ ...rest, ...models, window: window && [window.low, window.high] })));
+}

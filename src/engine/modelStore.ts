@@ -1,0 +1,295 @@
+/** From a model's id to files on disk that are known to be the right ones. */
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, normalize } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../core/userError';
+import { homeModelsDir } from './home';
+
+export type ModelKind = 'encoder' | 'segmenter';
+
+const fileSchema = z.object({
+  /** `model` is the graph to load; other roles are read by it from the same folder. */
+  role: z.string().min(1),
+  /** Path below the manifest's folder, with forward slashes. */
+  file: z
+    .string()
+    .min(1)
+    .refine((file) => !file.includes('\\') && !file.startsWith('/') && !file.split('/').includes('..'), {
+      error: 'must stay below the manifest',
+    }),
+  url: z.url().optional(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: z.int().positive(),
+});
+
+const entrySchema = z.object({
+  id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be lower-case letters, digits, ".", "_" or "-"'),
+  kind: z.enum(['encoder', 'segmenter']),
+  /** Name of the adapter that knows the graph's inputs and outputs. */
+  family: z.string().min(1),
+  title: z.string().min(1),
+  /** SPDX expression, or `user` where the user answers for it. */
+  licence: z.string().min(1),
+  licenceFile: z.string().optional(),
+  origin: z.string(),
+  /** Side in pixels that images are resized to by default. */
+  inputSide: z.int().positive().optional(),
+  notes: z.string().optional(),
+  /** Public data sets that the model was trained on: accuracy measured there says little. */
+  seenInTraining: z.array(z.string()).optional(),
+  files: z
+    .array(fileSchema)
+    .refine((files) => files.filter(({ role }) => role === 'model').length === 1, {
+      error: 'must hold exactly one file of role "model"',
+    })
+    .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, {
+      error: 'must not repeat a role',
+    }),
+});
+
+const manifestSchema = z.object({ version: z.literal(1), models: z.array(entrySchema) });
+
+export type ModelEntry = Readonly<z.infer<typeof entrySchema>>;
+type ModelFile = z.infer<typeof fileSchema>;
+
+/** A model whose files are there and have the right content. */
+export interface ResolvedModel {
+  readonly entry: ModelEntry;
+  /** Absolute path of the file of role `model`. */
+  readonly path: string;
+  /** SHA-256 over the model's files, hexadecimal: part of cache keys and run keys. */
+  readonly sha256: string;
+}
+
+/** One row of `models list`. */
+export interface ListedModel {
+  readonly entry: ModelEntry;
+  readonly source: 'shipped' | 'user';
+}
+
+/** One row of `models verify`; `problem` is a sentence, absent where all is well. */
+export interface VerifiedModel extends ListedModel {
+  readonly problem?: string;
+}
+
+export interface ImportRequest {
+  /** Absolute paths: the ONNX graph, then files of external data that it names, if any. */
+  readonly paths: readonly string[];
+  readonly id: string;
+  readonly kind: ModelKind;
+  readonly family: string;
+  readonly title?: string;
+  readonly licence?: string;
+  readonly inputSide?: number;
+}
+
+/** Located entry: its files lie below `dir`. */
+interface Located extends ListedModel {
+  readonly dir: string;
+}
+
+const MANIFEST = 'manifest.json';
+
+export class ModelStore {
+  private readonly userDir: string;
+  /** Files found right by this process; reading a hundred megabytes again for every session would be felt. */
+  private readonly verified = new Set<string>();
+
+  /** `modelsDir` holds the shipped manifest and its files, `home` the imported ones. */
+  constructor(
+    private readonly modelsDir: string,
+    home: string,
+  ) {
+    this.userDir = homeModelsDir(home);
+  }
+
+  /** Every known model, the user's first. Throws UserError on a broken manifest. */
+  async list(): Promise<ListedModel[]> {
+    return (await this.locate()).map(({ entry, source }) => ({ entry, source }));
+  }
+
+  /**
+   * Finds a model and checks existence, size and SHA-256 of its files. Throws UserError naming the known ids, or the file
+   * with what was expected and found.
+   */
+  async resolve(kind: ModelKind, id: string): Promise<ResolvedModel> {
+    const known = (await this.locate()).filter(({ entry }) => entry.kind === kind);
+    const found = known.find(({ entry }) => entry.id === id);
+    if (!found) {
+      const ids = [...new Set(known.map(({ entry }) => entry.id))].join(', ');
+      throw new UserError(`There is no ${kind} called "${id}"; known: ${ids || 'none'}.`);
+    }
+    const { entry, dir } = found;
+    for (const file of entry.files) await this.check(join(dir, file.file), file);
+    const graph = entry.files.find(({ role }) => role === 'model')!;
+    return { entry, path: join(dir, graph.file), sha256: combinedHash(entry.files) };
+  }
+
+  /** Checks every file of every known model anew. */
+  async verify(): Promise<VerifiedModel[]> {
+    this.verified.clear();
+    const rows: VerifiedModel[] = [];
+    for (const { entry, source, dir } of await this.locate()) {
+      try {
+        for (const file of entry.files) await this.check(join(dir, file.file), file);
+        rows.push({ entry, source });
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        rows.push({ entry, source, problem: error.message });
+      }
+    }
+    return rows;
+  }
+
+  /**
+   * Copies a model's files into the home and adds it to the user's manifest; the originals are not needed afterwards.
+   * Throws UserError when the id is taken, a file cannot be read, the graph is not ONNX, or the home cannot be written.
+   */
+  async importModel(request: ImportRequest): Promise<ModelEntry> {
+    const { id, kind, family, paths, inputSide } = request;
+    const taken = (await this.locate()).find(({ entry }) => entry.kind === kind && entry.id === id);
+    if (taken) throw new UserError(`There already is a ${taken.source} ${kind} called "${id}"; choose another name.`);
+    const [graph] = paths;
+    if (graph === undefined) throw new RangeError('an import needs the path of an ONNX file, got none');
+    await assertOnnx(graph);
+
+    const folder = `${kind}-${id}`;
+    const draft = entrySchema.safeParse({
+      id,
+      kind,
+      family,
+      title: request.title ?? id,
+      licence: request.licence ?? 'user',
+      origin: `imported from ${paths.map((path) => basename(path)).join(', ')}`,
+      ...(inputSide === undefined ? {} : { inputSide }),
+      files: await Promise.all(
+        paths.map(async (path, i) => ({
+          role: i === 0 ? 'model' : `data${i}`,
+          file: `${folder}/${basename(path)}`,
+          ...(await describe(path)),
+        })),
+      ),
+    });
+    if (!draft.success) throw new UserError(`The model "${id}" cannot be imported: ${explain(draft.error)}.`);
+    const entry = draft.data;
+    try {
+      await mkdir(join(this.userDir, folder), { recursive: true });
+      for (const [i, file] of entry.files.entries()) {
+        const target = join(this.userDir, file.file);
+        await replace(target, async (temporary) => {
+          await copyFile(paths[i]!, temporary);
+          // The copy inherits the original's mode, and a read-only file cannot be made durable.
+          await chmod(temporary, 0o644);
+        });
+        await this.check(target, file);
+      }
+      const manifest = await readManifest(this.userDir);
+      const text = JSON.stringify({ version: 1, models: [...manifest, entry] }, null, 2);
+      await replace(join(this.userDir, MANIFEST), (temporary) => writeFile(temporary, `${text}\n`));
+    } catch (cause) {
+      if (cause instanceof UserError) throw cause;
+      throw new UserError(`The model "${id}" cannot be copied to ${this.userDir}: ${(cause as Error).message}.`, {
+        cause,
+      });
+    }
+    return entry;
+  }
+
+  private async locate(): Promise<Located[]> {
+    const user = (await readManifest(this.userDir)).map(
+      (entry): Located => ({ entry, source: 'user', dir: this.userDir }),
+    );
+    const shipped = (await readManifest(this.modelsDir)).map(
+      (entry): Located => ({ entry, source: 'shipped', dir: this.modelsDir }),
+    );
+    return [...user, ...shipped];
+  }
+
+  private async check(path: string, { bytes, sha256, url }: ModelFile): Promise<void> {
+    const stats = await stat(path).catch(() => undefined);
+    if (!stats) {
+      throw new UserError(`The model file ${path} is missing${url ? `; it can be downloaded from ${url}` : ''}.`);
+    }
+    if (stats.size !== bytes) {
+      const what = stats.size < bytes ? 'truncated' : 'another file';
+      throw new UserError(`The model file ${path} is ${what}: expected ${bytes} bytes, found ${stats.size}.`);
+    }
+    const state = [path, stats.size, stats.mtimeMs, sha256].join('|');
+    if (this.verified.has(state)) return;
+    const found = await hashOf(path);
+    if (found !== sha256) {
+      throw new UserError(`The model file ${path} has the wrong content: expected SHA-256 ${sha256}, found ${found}.`);
+    }
+    this.verified.add(state);
+  }
+}
+
+/** The file's own hash where there is one file, else the hash of "role hash" lines in order of roles. */
+function combinedHash(files: readonly ModelFile[]): string {
+  if (files.length === 1) return files[0]!.sha256;
+  const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
+  return createHash('sha256').update(lines.join('')).digest('hex');
+}
+
+/** Entries of the manifest in `dir`; none where there is no manifest. Throws UserError on a broken one. */
+async function readManifest(dir: string): Promise<ModelEntry[]> {
+  const path = join(dir, MANIFEST);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new UserError(`The list of models ${path} cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+  try {
+    return manifestSchema.parse(JSON.parse(text)).models;
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? explain(cause) : 'it is not JSON';
+    throw new UserError(`The list of models ${path} is not valid: ${why}.`, { cause });
+  }
+}
+
+const explain = ({ issues }: z.ZodError): string =>
+  issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+
+async function describe(path: string): Promise<{ bytes: number; sha256: string }> {
+  try {
+    return { bytes: (await stat(path)).size, sha256: await hashOf(path) };
+  } catch (cause) {
+    throw new UserError(`The model file ${path} cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** An ONNX file is a protobuf whose first field is `ir_version`: catches a web page or a Git LFS pointer saved as a model. */
+async function assertOnnx(path: string): Promise<void> {
+  const first = Buffer.alloc(1);
+  try {
+    const handle = await open(path);
+    await handle.read(first, 0, 1, 0).finally(() => handle.close());
+  } catch (cause) {
+    throw new UserError(`The model file ${path} cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+  if (first[0] !== 0x08) throw new UserError(`${path} is not an ONNX model.`);
+}
+
+/** Writes a file beside `path`, makes it durable and moves it there, so that a reader sees the old file or the new one. */
+async function replace(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(normalize(path))}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await write(temporary);
+    const handle = await open(temporary, 'r+');
+    await handle.sync().finally(() => handle.close());
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,50 @@
+/** From a manifest entry's family name to the adapter that knows its graph. */
+import { UserError } from '../core/userError';
+import { EmbeddedEncoder, type ImageEncoder } from './encoders';
+import type { ModelStore, ResolvedModel } from './modelStore';
+import { EmbeddedSegmenter, type Segmenter } from './segmenters';
+
+type Opener<T> = (model: ResolvedModel, threads: number) => Promise<T>;
+
+const encoderFamilies: Readonly<Record<string, Opener<ImageEncoder>>> = { embedded: EmbeddedEncoder.open };
+
+const segmenterFamilies: Readonly<Record<string, Opener<Segmenter>>> = { embedded: EmbeddedSegmenter.open };
+
+export const familyNames = {
+  encoder: Object.keys(encoderFamilies),
+  segmenter: Object.keys(segmenterFamilies),
+} as const;
+
+/** The encoder and segmenter of one engine process, and the hashes that stand for them in keys. */
+export interface LoadedModels {
+  readonly encoder: ImageEncoder;
+  readonly segmenter: Segmenter;
+  readonly encoderModel: ResolvedModel;
+  readonly segmenterModel: ResolvedModel;
+}
+
+/** Verifies and opens both models. Throws UserError for an unknown id or family, a damaged file or a wrong graph. */
+export async function loadModels(
+  store: ModelStore,
+  ids: { readonly encoder: string; readonly segmenter: string },
+  threads: number,
+): Promise<LoadedModels> {
+  const [encoderModel, segmenterModel] = await Promise.all([
+    store.resolve('encoder', ids.encoder),
+    store.resolve('segmenter', ids.segmenter),
+  ]);
+  return {
+    encoderModel,
+    segmenterModel,
+    encoder: await opener(encoderFamilies, encoderModel)(encoderModel, threads),
+    segmenter: await opener(segmenterFamilies, segmenterModel)(segmenterModel, threads),
+  };
+}
+
+function opener<T>(families: Readonly<Record<string, Opener<T>>>, { entry }: ResolvedModel): Opener<T> {
+  const open = families[entry.family];
+  if (open !== undefined) return open;
+  throw new UserError(
+    `The ${entry.kind} "${entry.id}" is of family "${entry.family}", which this version does not know; known: ${Object.keys(families).join(', ')}.`,
+  );
+}

@@ -1,0 +1,133 @@
+/**
+ * Writes small ONNX models (opset 17) from TypeScript, so that graphs of our own, such as the matching graph, need
+ * neither a binary file in the repository nor Python. Field numbers are those of onnx.proto3 (onnx.ai, IR version 8).
+ */
+
+export type ElementType = 'float32' | 'int64' | 'int32' | 'uint8' | 'int8' | 'bool';
+
+/** Numbers are fixed sizes, strings name dynamic ones. */
+export type Dims = readonly (number | string)[];
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly dims: Dims;
+}
+
+export interface Initializer {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly dims: readonly number[];
+  /** Little-endian values, row-major. */
+  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array;
+}
+
+/** Attribute values: number[] and integers become ONNX ints; `{ float }` forces a float. */
+export type Attribute = number | readonly number[] | string | { readonly float: number };
+
+export interface Node {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+}
+
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly nodes: readonly Node[];
+  readonly initializers?: readonly Initializer[];
+}
+
+const elementTypes: Record<ElementType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 };
+
+/** The serialised ModelProto. */
+export function encodeModel(graph: Graph): Uint8Array {
+  const body = concat([
+    ...graph.nodes.map((node) => bytesField(1, encodeNode(node))),
+    stringField(2, graph.name),
+    ...(graph.initializers ?? []).map((tensor) => bytesField(5, encodeTensor(tensor))),
+    ...graph.inputs.map((value) => bytesField(11, encodeValueInfo(value))),
+    ...graph.outputs.map((value) => bytesField(12, encodeValueInfo(value))),
+  ]);
+  return concat([
+    intField(1, 8),
+    stringField(2, 'ap-medsam'),
+    bytesField(7, body),
+    bytesField(8, concat([stringField(1, ''), intField(2, 17)])),
+  ]);
+}
+
+function encodeNode(node: Node): Uint8Array {
+  return concat([
+    ...node.inputs.map((name) => stringField(1, name)),
+    ...node.outputs.map((name) => stringField(2, name)),
+    stringField(4, node.op),
+    ...Object.entries(node.attributes ?? {}).map(([name, value]) => bytesField(5, encodeAttribute(name, value))),
+  ]);
+}
+
+function encodeAttribute(name: string, value: Attribute): Uint8Array {
+  const head = stringField(1, name);
+  if (typeof value === 'number') return concat([head, intField(3, value), intField(20, 2)]);
+  if (typeof value === 'string') return concat([head, stringField(4, value), intField(20, 3)]);
+  if ('float' in value) return concat([head, floatField(2, value.float), intField(20, 1)]);
+  return concat([head, ...value.map((item) => intField(8, item)), intField(20, 7)]);
+}
+
+function encodeTensor({ name, type, dims, data }: Initializer): Uint8Array {
+  return concat([
+    ...dims.map((dim) => intField(1, dim)),
+    intField(2, elementTypes[type]),
+    stringField(8, name),
+    bytesField(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  ]);
+}
+
+function encodeValueInfo({ name, type, dims }: ValueInfo): Uint8Array {
+  const shape = concat(
+    dims.map((dim) => bytesField(1, typeof dim === 'number' ? intField(1, dim) : stringField(2, dim))),
+  );
+  const tensorType = concat([intField(1, elementTypes[type]), bytesField(2, shape)]);
+  return concat([stringField(1, name), bytesField(2, bytesField(1, tensorType))]);
+}
+
+// The four kinds of protobuf field that ONNX needs: varint, 32 bit, and two uses of length-delimited.
+
+function varint(value: number | bigint): Uint8Array {
+  // Negative int64 values take ten bytes of two's complement.
+  let rest = BigInt.asUintN(64, BigInt(value));
+  const out: number[] = [];
+  do {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    out.push(rest > 0n ? low | 0x80 : low);
+  } while (rest > 0n);
+  return Uint8Array.from(out);
+}
+
+const key = (field: number, wireType: number): Uint8Array => varint((field << 3) | wireType);
+
+const intField = (field: number, value: number): Uint8Array => concat([key(field, 0), varint(value)]);
+
+const bytesField = (field: number, bytes: Uint8Array): Uint8Array =>
+  concat([key(field, 2), varint(bytes.length), bytes]);
+
+const stringField = (field: number, text: string): Uint8Array => bytesField(field, new TextEncoder().encode(text));
+
+function floatField(field: number, value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  return concat([key(field, 5), bytes]);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}

@@ -1,0 +1,36 @@
+/** The engine's end of the pipe to the process that started it. */
+import type { EngineApi, EngineConfig } from '../protocol';
+import { connect, type Handlers, type Peer, type Port } from '../rpc';
+
+/**
+ * Makes this process go when its parent does. A run of the inference library blocks the message loop, so the exit may
+ * come only after the run in progress.
+ */
+export function exitWithParent(): void {
+  process.on('disconnect', () => process.exit(0));
+  // Ctrl+C in a terminal reaches the whole process group; when to stop is the parent's decision.
+  process.on('SIGINT', () => undefined);
+}
+
+/** The configuration that `EngineClient` passed on the command line. */
+export function configFromArguments(argv: readonly string[] = process.argv): EngineConfig {
+  const text = argv[2];
+  if (text === undefined) throw new Error('the engine expects its configuration as JSON in its first argument');
+  return JSON.parse(text) as EngineConfig;
+}
+
+/** Answers the parent's calls from now on and tells it so. Throws when this process was not forked. */
+export function serveParent(handlers: Handlers<EngineApi>): Peer<object> {
+  if (!process.send)
+    throw new Error('the engine is started by AP-MedSAM, not by hand: it needs a channel to its parent');
+  const peer = connect<object, EngineApi>(parentPort, handlers);
+  // Whatever its content, the first message proves that the process started: an exit before it is a failed start.
+  parentPort.post('ready');
+  return peer;
+}
+
+const parentPort: Port = {
+  // A reply that finds no parent any more is of no use to anybody: the callback keeps its error from being thrown.
+  post: (message) => void process.send?.(message, undefined, undefined, () => undefined),
+  listen: (receive) => void process.on('message', receive),
+};

@@ -1,0 +1,76 @@
+/** Several engine processes behind the interface of one, for a batch. */
+import type { EngineApi } from '../protocol';
+import type { CallOptions, Params, Remote } from '../rpc';
+import { EngineClient, type EngineClientOptions } from './client';
+
+/** An engine that can be shut down. */
+export type DisposableEngine = Remote<EngineApi> & { dispose(): Promise<void> };
+
+/** Calls per engine that pay off: while one is inferred, the next image is read and decoded on a libuv thread. */
+const LANES_PER_ENGINE = 2;
+
+/** Beyond four processes memory bandwidth, not arithmetic, is what a batch waits for. */
+const MAX_ENGINES = 4;
+
+/**
+ * Engines and threads per engine for a batch on `cores` cores: several one-thread processes equal one process of many
+ * threads on an idle machine and win on a busy one.
+ */
+export function defaultParallelism(cores: number): { engines: number; threads: number } {
+  const engines = Math.max(1, Math.min(cores, MAX_ENGINES));
+  return { engines, threads: Math.max(1, Math.floor(cores / engines)) };
+}
+
+/** `count` engines of one configuration; a process starts when its first call comes. */
+export function createPool(count: number, options: EngineClientOptions): EnginePool {
+  return new EnginePool(Array.from({ length: count }, () => new EngineClient(options)));
+}
+
+export class EnginePool implements DisposableEngine {
+  /** Calls that are worth having under way at the same time. */
+  readonly lanes: number;
+  private readonly inFlight: number[];
+
+  /** Throws RangeError without engines. */
+  constructor(private readonly engines: readonly DisposableEngine[]) {
+    if (engines.length === 0) throw new RangeError('a pool needs at least one engine, got none');
+    this.lanes = engines.length * LANES_PER_ENGINE;
+    this.inFlight = engines.map(() => 0);
+  }
+
+  readonly info = (options?: CallOptions) => this.engines[0]!.info(options);
+
+  /**
+   * Goes to the first engine, which leaves the reference's tokens in the cache on disk; the others find them there,
+   * since every segment request names its reference.
+   */
+  readonly prepareReference = (params: Params<EngineApi['prepareReference']>, options?: CallOptions) =>
+    this.on(0, (engine) => engine.prepareReference(params, options));
+
+  readonly inspectImage = (params: Params<EngineApi['inspectImage']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.inspectImage(params, options));
+  readonly sampleWindow = (params: Params<EngineApi['sampleWindow']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.sampleWindow(params, options));
+  readonly segment = (params: Params<EngineApi['segment']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.segment(params, options));
+  readonly saveOverlay = (params: Params<EngineApi['saveOverlay']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.saveOverlay(params, options));
+
+  async dispose(): Promise<void> {
+    await Promise.all(this.engines.map((engine) => engine.dispose()));
+  }
+
+  /** Index of the engine with the fewest calls under way; the lowest of equals, so that few calls start few processes. */
+  private leastBusy(): number {
+    return this.inFlight.indexOf(Math.min(...this.inFlight));
+  }
+
+  private async on<T>(index: number, use: (engine: DisposableEngine) => Promise<T>): Promise<T> {
+    this.inFlight[index]!++;
+    try {
+      return await use(this.engines[index]!);
+    } finally {
+      this.inFlight[index]!--;
+    }
+  }
+}

@@ -1,0 +1,139 @@
+/** Promptable segmenters: image embedding once, prompts -> logits often. One small adapter per model family. */
+import { moveToFrame, type Size } from '../core/geometry';
+import { resizeBilinear } from '../core/raster';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../core/segmenter';
+import { UserError } from '../core/userError';
+import { type Encoding, embeddedFeatures } from './encoders';
+import type { ResolvedModel } from './modelStore';
+import { type Contract, type NamedTensors, Session, Tensor, toFloats, toTensor } from './sessions';
+
+/** What a decoder needs of an image; small enough to keep several, reused for every prompt. */
+export interface ImageEmbedding {
+  /** Size of the model input in modelPx; it covers the whole image. */
+  readonly modelSize: Size;
+  readonly tensors: NamedTensors;
+}
+
+export interface Segmenter {
+  readonly capabilities: SegmenterCapabilities;
+  /** The image embedding; the embedded family takes it from the encoder's features. */
+  embed(encoding: Encoding): Promise<ImageEmbedding>;
+  /**
+   * @param image size of the image in targetPx, the frame of all prompts.
+   * @returns one mask per prompt set, logits covering the whole image.
+   */
+  decode(embedding: ImageEmbedding, image: Size, prompts: readonly PromptSet[]): Promise<DecodedMask[]>;
+  dispose(): Promise<void>;
+}
+
+/** Logit maps of the embedded decoder have this stride, its mask prompts twice it. */
+const EMBEDDED_MASK_STRIDE = 2;
+const EMBEDDED_PROMPT_STRIDE = 4;
+
+/** The decoder's label encoding: 1 and 0 for points, 2 and 3 for box corners, -1 for padding. */
+const BOX_TOP_LEFT = 2;
+const BOX_BOTTOM_RIGHT = 3;
+const PADDING = -1;
+
+const image4d = { type: 'float32', rank: 4 } as const;
+
+const embeddedContract: Contract = {
+  inputs: {
+    pixel_values: image4d,
+    ...Object.fromEntries(embeddedFeatures.map((name) => [name, image4d])),
+    point_coords: { type: 'float32', rank: 3 },
+    point_labels: { type: 'float32', rank: 2 },
+    mask_input: image4d,
+    has_mask_input: { type: 'float32', rank: 1 },
+  },
+  outputs: { masks: image4d, iou_predictions: { type: 'float32', rank: 2 } },
+};
+
+/**
+ * The embedded decoder: answers SAM's questions from the embedded encoder's features, but segments everything that the
+ * points mean instead of one object. See models/README.md.
+ */
+export class EmbeddedSegmenter implements Segmenter {
+  readonly capabilities: SegmenterCapabilities = {
+    points: true,
+    negatives: true,
+    box: true,
+    maskPrompt: true,
+    promptBatch: false,
+    multimask: false,
+    wholeClass: true,
+  };
+
+  private constructor(private readonly session: Session) {}
+
+  static async open({ path, entry }: ResolvedModel, threads: number): Promise<EmbeddedSegmenter> {
+    return new EmbeddedSegmenter(await Session.open(`Segmenter "${entry.id}"`, path, embeddedContract, { threads }));
+  }
+
+  async embed({ features, modelSize }: Encoding): Promise<ImageEmbedding> {
+    const missing = ['pixel_values', ...embeddedFeatures].filter((name) => !(name in features));
+    if (missing.length > 0) {
+      throw new UserError(
+        `The embedded segmenter reads the embedded encoder's features, and the encoder in use gives no ${missing[0]}: choose the embedded encoder or another segmenter.`,
+      );
+    }
+    return { modelSize, tensors: features };
+  }
+
+  async decode(embedding: ImageEmbedding, image: Size, prompts: readonly PromptSet[]): Promise<DecodedMask[]> {
+    const features = Object.fromEntries(
+      Object.entries(embedding.tensors).map(([name, tensor]) => [name, toTensor(tensor)]),
+    );
+    const decoded: DecodedMask[] = [];
+    for (const prompt of prompts) {
+      const { masks, iou_predictions } = await this.session.run({
+        ...features,
+        ...pointTensors(prompt, image, embedding.modelSize),
+        ...maskTensors(prompt, embedding.modelSize),
+      });
+      decoded.push({
+        logits: { size: strided(embedding.modelSize, EMBEDDED_MASK_STRIDE), data: toFloats(masks!).data },
+        iouPrediction: toFloats(iou_predictions!).data[0],
+      });
+    }
+    return decoded;
+  }
+
+  dispose(): Promise<void> {
+    return this.session.dispose();
+  }
+}
+
+function pointTensors({ points, box }: PromptSet, image: Size, modelSize: Size): Record<string, Tensor> {
+  const entries = points.map(({ point, label }) => ({ point, label: label as number }));
+  if (box !== undefined) {
+    entries.push(
+      { point: { x: box.left, y: box.top }, label: BOX_TOP_LEFT },
+      { point: { x: box.right, y: box.bottom }, label: BOX_BOTTOM_RIGHT },
+    );
+  }
+  if (entries.length === 0) entries.push({ point: { x: 0, y: 0 }, label: PADDING });
+  const coords = entries.flatMap(({ point }) => {
+    const { x, y } = moveToFrame(point, image, modelSize);
+    return [x, y];
+  });
+  return {
+    point_coords: new Tensor('float32', Float32Array.from(coords), [1, entries.length, 2]),
+    point_labels: new Tensor(
+      'float32',
+      Float32Array.from(entries, ({ label }) => label),
+      [1, entries.length],
+    ),
+  };
+}
+
+function maskTensors({ maskPrompt }: PromptSet, modelSize: Size): Record<string, Tensor> {
+  const size = strided(modelSize, EMBEDDED_PROMPT_STRIDE);
+  const data = maskPrompt ? resizeBilinear(maskPrompt, size).data : new Float32Array(size.width * size.height);
+  return {
+    mask_input: new Tensor('float32', data, [1, 1, size.height, size.width]),
+    has_mask_input: new Tensor('float32', Float32Array.of(maskPrompt ? 1 : 0), [1]),
+  };
+}
+
+const strided = ({ width, height }: Size, stride: number): Size => ({ width: width / stride, height: height / stride });

@@ -1,0 +1,2 @@
+/** Entry of the VS Code extension. It registers nothing yet: this version labels from the command line only. */
+export function activate(): void {}

@@ -1,0 +1,190 @@
+/**
+ * Accuracy of the strategies on labelled sets: npm run bench:accuracy -- <data dir> [options]
+ *
+ * <data dir> holds one folder per set, each with images/ and masks/. Per set, some references (seeded) label up to so
+ * many of the other images; Dice per target, mean per set, mean over sets.
+ */
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { strategies, strategyIds } from '../../src/core/strategies';
+import {
+  DEFAULT_PARAMETERS,
+  NO_ABLATION,
+  type StrategyId,
+  type StrategyParameters,
+} from '../../src/core/strategies/strategy';
+import {
+  evaluateReference,
+  type ImageScore,
+  type LabelledImage,
+  labelledImages,
+  summarise,
+} from '../../src/dataset/evaluate';
+import { seededRandom } from '../seeded';
+import { environment, startEngines, table } from './bench';
+
+/** Sets that the embedded decoder was trained on (models/README.md): numbers there compare methods, nothing else. */
+const SEEN_IN_TRAINING = [
+  'dsb_fluo',
+  'dsb_histo',
+  'spider_vertebra',
+  'carotid_lumen',
+  'brisc_tumor',
+  'fetal_head',
+  'drishti_disc',
+  'mt_fray',
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    references: { type: 'string', default: '3' },
+    targets: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '0' },
+    strategies: { type: 'string', default: strategyIds.join(',') },
+    sets: { type: 'string' },
+    ablation: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+interface Variant {
+  readonly name: string;
+  readonly strategy: StrategyId;
+  readonly parameters: StrategyParameters;
+}
+
+async function main(): Promise<void> {
+  const [dataDir] = positionals;
+  if (dataDir === undefined) {
+    console.error(
+      'usage: npm run bench:accuracy -- <data dir> [--references 3] [--targets 20] [--seed 0] [--sets a,b]',
+    );
+    console.error('       [--strategies ap-medsam,gbmseg] [--ablation] [--json]');
+    process.exit(2);
+  }
+  const wanted = values.sets?.split(',');
+  const sets = readdirSync(dataDir)
+    .filter((name) => statSync(path.join(dataDir, name)).isDirectory() && (wanted?.includes(name) ?? true))
+    .sort((a, b) => Number(isSeen(a)) - Number(isSeen(b)) || a.localeCompare(b));
+  const home = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-bench-'));
+  const engines = startEngines(os.cpus().length, 1, home);
+  try {
+    const variants = chosenVariants();
+    const results = new Map<string, Map<string, ImageScore[]>>();
+    for (const set of sets) {
+      const images = await labelledImages(path.join(dataDir, set));
+      for (const variant of variants) {
+        const scores: ImageScore[] = [];
+        for (const reference of pick(images, Number(values.references), Number(values.seed))) {
+          const evaluated = await evaluateReference(images, reference, engines, {
+            strategy: variant.strategy,
+            parameters: variant.parameters,
+            classId: 1,
+            targets: Number(values.targets),
+          });
+          for (const failure of evaluated.failures) console.error(`${variant.name}: ${failure.message}`);
+          scores.push(...evaluated.scores);
+        }
+        const ofVariant = results.get(variant.name) ?? new Map<string, ImageScore[]>();
+        results.set(variant.name, ofVariant.set(set, scores));
+        console.error(`${set} ${variant.name}: Dice ${summarise(scores.map(({ dice }) => dice)).mean.toFixed(3)}`);
+      }
+    }
+    if (values.json) printJson(results);
+    else printTables(sets, results);
+    console.log(
+      `\n${values.references} references x up to ${values.targets} targets, seed ${values.seed}. ${environment(await engines.info())}`,
+    );
+  } finally {
+    await engines.dispose();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+const isSeen = (set: string): boolean => SEEN_IN_TRAINING.includes(set);
+
+function chosenVariants(): Variant[] {
+  const chosen = (values.strategies ?? '').split(',').map((name): Variant => {
+    if (!(name in strategies)) throw new RangeError(`there is no strategy ${name}; known: ${strategyIds.join(', ')}`);
+    return { name, strategy: name as StrategyId, parameters: DEFAULT_PARAMETERS };
+  });
+  if (!values.ablation) return chosen;
+  const switches = Object.keys(NO_ABLATION) as (keyof typeof NO_ABLATION)[];
+  return [
+    ...chosen,
+    ...chosen.flatMap(({ strategy }) =>
+      switches.map((stage) => ({
+        name: `${strategy} without ${stage}`,
+        strategy,
+        parameters: { ...DEFAULT_PARAMETERS, ablation: { ...NO_ABLATION, [stage]: false } },
+      })),
+    ),
+  ];
+}
+
+/** `count` references in seeded order. */
+function pick(images: readonly LabelledImage[], count: number, seed: number): LabelledImage[] {
+  const random = seededRandom(seed);
+  return images
+    .map((image) => ({ image, key: random() }))
+    .sort((a, b) => a.key - b.key)
+    .slice(0, count)
+    .map(({ image }) => image);
+}
+
+function printTables(sets: readonly string[], results: Map<string, Map<string, ImageScore[]>>): void {
+  const three = (value: number) => (Number.isNaN(value) ? '-' : value.toFixed(3));
+  for (const [name, bySet] of results) {
+    console.log(`\n### ${name}\n`);
+    const rows = sets.map((set) => {
+      const scores = bySet.get(set) ?? [];
+      const of = summarise(scores.map(({ dice }) => dice));
+      return [
+        `${set}${isSeen(set) ? ' (seen)' : ''}`,
+        String(of.count),
+        three(of.mean),
+        three(of.median),
+        three(of.deviation),
+        three(summarise(scores.map(({ iou }) => iou)).mean),
+        three(summarise(scores.map(({ iou }) => iou)).median),
+        three(summarise(scores.map(({ boundaryF }) => boundaryF)).mean),
+        String(scores.filter(({ result }) => result.outcome === 'absent').length),
+      ];
+    });
+    console.log(
+      table(['set', 'targets', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent'], rows),
+    );
+  }
+  console.log('\n### Mean Dice over sets\n');
+  const groups: [string, (set: string) => boolean][] = [
+    ['unseen in training', (set) => !isSeen(set)],
+    ['seen in training', isSeen],
+    ['all', () => true],
+  ];
+  const rows = [...results].map(([name, bySet]) => [
+    name,
+    ...groups.map(([, belongs]) => {
+      const means = sets.filter(belongs).map((set) => summarise((bySet.get(set) ?? []).map(({ dice }) => dice)).mean);
+      return three(summarise(means).mean);
+    }),
+    summarise([...bySet.values()].flat().map(({ result }) => result.times.total)).median.toFixed(0),
+  ]);
+  console.log(table(['strategy', ...groups.map(([title]) => title), 'ms per image'], rows));
+}
+
+function printJson(results: Map<string, Map<string, ImageScore[]>>): void {
+  for (const [variant, bySet] of results) {
+    for (const [set, scores] of bySet) {
+      for (const { reference, target, dice, iou, boundaryF, result } of scores) {
+        const { outcome, iouPrediction, notes } = result;
+        const row = { variant, set, reference: reference.name, target: target.name, dice, iou, boundaryF };
+        console.log(JSON.stringify({ ...row, outcome, iouPrediction, notes, times: result.times }));
+      }
+    }
+  }
+}
+
+void main();

@@ -1,0 +1,43 @@
+/** What the benches share: the engines under test, the machine they ran on, tables. */
+import os from 'node:os';
+import path from 'node:path';
+import { createPool, type EnginePool } from '../../src/engine/pool';
+import type { EngineInfo } from '../../src/protocol';
+
+export const repository = path.resolve(__dirname, '..', '..');
+
+/** Engines on the embedded models, built from this checkout. */
+export function startEngines(count: number, threads: number, homeDir: string, cacheBytes = 2 ** 31): EnginePool {
+  return createPool(count, {
+    entry: path.join(repository, 'dist', 'engine.js'),
+    config: {
+      modelsDir: path.join(repository, 'models'),
+      homeDir,
+      encoder: 'embedded',
+      segmenter: 'embedded',
+      threads,
+      cacheBytes,
+      pixelLimit: 2 ** 28,
+    },
+    log: (line) => console.error(line),
+  });
+}
+
+/** Machine and versions, the line under every table. */
+export function environment({ node, onnxruntime, sharp, libvips }: EngineInfo): string {
+  const cpu = os.cpus();
+  const memory = Math.round(os.totalmem() / 2 ** 30);
+  return (
+    `${cpu[0]?.model.trim() ?? 'unknown processor'}, ${cpu.length} cores, ${memory} GiB, ${os.platform()} ${os.arch()}; ` +
+    `Node ${node}, onnxruntime-node ${onnxruntime}, sharp ${sharp} (libvips ${libvips})`
+  );
+}
+
+/** A Markdown table with aligned columns; the first column is text, the others are right-aligned. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, i) => Math.max(title.length, 3, ...rows.map((row) => row[i].length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
+  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
+  return [line(header), rule, ...rows.map(line)].join('\n');
+}

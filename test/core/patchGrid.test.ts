@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { area } from '../../src/core/geometry';
+import { checkTokens, patchAt, patchCentre } from '../../src/core/patchGrid';
+
+const grid = { width: 7, height: 6 };
+
+describe('checkTokens', () => {
+  it('accepts one token per cell', () => {
+    const data = new Float32Array(7 * 6 * 4);
+    expect(() => checkTokens({ grid, dim: 4, data, normalised: false })).not.toThrow();
+  });
+
+  it('says what it expected and what it got', () => {
+    const data = new Float32Array(7 * 6 * 4 - 1);
+    expect(() => checkTokens({ grid, dim: 4, data, normalised: false })).toThrow(
+      new RangeError('patch tokens of a 7 x 6 grid with 4 channels need 168 values, got 167'),
+    );
+  });
+});
+
+describe('patchCentre', () => {
+  it('counts row by row and scales each axis by its own ratio', () => {
+    expect(patchCentre(0, grid, { width: 140, height: 60 })).toEqual({ x: 10, y: 5 });
+    expect(patchCentre(8, grid, { width: 140, height: 60 })).toEqual({ x: 30, y: 15 });
+    expect(patchCentre(41, grid, { width: 140, height: 60 })).toEqual({ x: 130, y: 55 });
+  });
+
+  it('is the centre of the image for a single patch', () => {
+    expect(patchCentre(0, { width: 1, height: 1 }, { width: 33, height: 8 })).toEqual({ x: 16.5, y: 4 });
+  });
+});
+
+describe('patchAt', () => {
+  it('undoes patchCentre, also where the size is no multiple of the grid', () => {
+    for (const size of [
+      { width: 140, height: 120 },
+      { width: 61, height: 47 },
+      { width: 5, height: 3 },
+    ]) {
+      for (let patch = 0; patch < area(grid); patch++) {
+        expect(patchAt(patchCentre(patch, grid, size), grid, size)).toBe(patch);
+      }
+    }
+  });
+
+  it('gives a border point to the patch it opens, and an outside point to the nearest patch', () => {
+    const size = { width: 140, height: 120 };
+    expect(patchAt({ x: 20, y: 0 }, grid, size)).toBe(1);
+    expect(patchAt({ x: 140, y: 120 }, grid, size)).toBe(41);
+    expect(patchAt({ x: -5, y: 1e6 }, grid, size)).toBe(35);
+  });
+});

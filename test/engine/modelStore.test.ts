@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UserError } from '../../src/core/userError';
+import { ModelStore } from '../../src/engine/modelStore';
+
+const SHIPPED = resolve(import.meta.dirname, '../../models');
+
+let dir: string;
+let modelsDir: string;
+let home: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ap-medsam-models-'));
+  modelsDir = join(dir, 'shipped');
+  home = join(dir, 'home');
+  await mkdir(modelsDir);
+  await writeFile(join(modelsDir, 'a.onnx'), GRAPH);
+  await writeManifest([entry()]);
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+const GRAPH = Buffer.from('\x08\x08 a graph', 'latin1');
+const sha256 = (data: Buffer | string) => createHash('sha256').update(data).digest('hex');
+
+const entry = (changes: object = {}) => ({
+  id: 'small',
+  kind: 'encoder',
+  family: 'embedded',
+  title: 'Small',
+  licence: 'Apache-2.0',
+  origin: 'test',
+  files: [{ role: 'model', file: 'a.onnx', sha256: sha256(GRAPH), bytes: GRAPH.length }],
+  ...changes,
+});
+
+const writeManifest = (models: object[]) =>
+  writeFile(join(modelsDir, 'manifest.json'), JSON.stringify({ version: 1, models }));
+
+async function messageOf(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown) => thrown,
+  );
+  expect(error).toBeInstanceOf(UserError);
+  return error.message;
+}
+
+describe('the shipped manifest', () => {
+  it('matches the shipped files and their licence', async () => {
+    const store = new ModelStore(SHIPPED, home);
+    const rows = await store.verify();
+    expect(rows.map(({ entry: { kind, id }, source, problem }) => [kind, id, source, problem])).toEqual([
+      ['encoder', 'embedded', 'shipped', undefined],
+      ['segmenter', 'embedded', 'shipped', undefined],
+    ]);
+    for (const { entry: model } of rows) {
+      expect(model.family).toBe('embedded');
+      expect(model.inputSide).toBe(384);
+      expect(model.seenInTraining!.length).toBeGreaterThan(0);
+      if (model.licenceFile) expect(await readdir(SHIPPED)).toContain(model.licenceFile);
+    }
+  });
+
+  it('is what models/README.md says', async () => {
+    const readme = await readFile(join(SHIPPED, 'README.md'), 'utf8');
+    for (const { entry: model } of await new ModelStore(SHIPPED, home).list()) {
+      const file = model.files[0]!;
+      expect(readme).toContain(`| ${file.file} | ${file.bytes} | ${file.sha256} |`);
+    }
+  });
+});
+
+describe('resolve', () => {
+  it('gives the absolute path and the hash of the model', async () => {
+    const found = await new ModelStore(modelsDir, home).resolve('encoder', 'small');
+    expect(found.path).toBe(join(modelsDir, 'a.onnx'));
+    expect(found.sha256).toBe(sha256(GRAPH));
+    expect(found.entry.title).toBe('Small');
+  });
+
+  it('combines the hashes of several files, in whatever order they are listed', async () => {
+    await writeFile(join(modelsDir, 'a.onnx_data'), 'weights');
+    const data = { role: 'data1', file: 'a.onnx_data', sha256: sha256('weights'), bytes: 7 };
+    const [graph] = entry().files;
+    await writeManifest([entry({ files: [graph, data] }), entry({ id: 'turned', files: [data, graph] })]);
+    const store = new ModelStore(modelsDir, home);
+    const both = await store.resolve('encoder', 'small');
+    expect(both.sha256).toBe(sha256(`data1 ${data.sha256}\nmodel ${graph!.sha256}\n`));
+    expect((await store.resolve('encoder', 'turned')).sha256).toBe(both.sha256);
+    expect((await store.resolve('encoder', 'turned')).path).toBe(join(modelsDir, 'a.onnx'));
+  });
+
+  it('names the known ids of that kind when there is no such model', async () => {
+    const store = new ModelStore(modelsDir, home);
+    expect(await messageOf(store.resolve('encoder', 'dino'))).toBe('There is no encoder called "dino"; known: small.');
+    expect(await messageOf(store.resolve('segmenter', 'small'))).toBe(
+      'There is no segmenter called "small"; known: none.',
+    );
+  });
+
+  it('refuses a missing, a truncated and a longer file', async () => {
+    const store = new ModelStore(modelsDir, home);
+    const path = join(modelsDir, 'a.onnx');
+    await appendFile(path, 'more');
+    expect(await messageOf(store.resolve('encoder', 'small'))).toBe(
+      `The model file ${path} is another file: expected 10 bytes, found 14.`,
+    );
+    await truncate(path, 3);
+    expect(await messageOf(store.resolve('encoder', 'small'))).toBe(
+      `The model file ${path} is truncated: expected 10 bytes, found 3.`,
+    );
+    await rm(path);
+    expect(await messageOf(store.resolve('encoder', 'small'))).toBe(`The model file ${path} is missing.`);
+  });
+
+  it('refuses other content of the same size, showing both hashes, also after it was right', async () => {
+    const store = new ModelStore(modelsDir, home);
+    await store.resolve('encoder', 'small');
+    const other = Buffer.from('\x08\x08 A GRAPH', 'latin1');
+    await writeFile(join(modelsDir, 'a.onnx'), other);
+    expect(await messageOf(store.resolve('encoder', 'small'))).toContain(
+      `expected SHA-256 ${sha256(GRAPH)}, found ${sha256(other)}`,
+    );
+  });
+
+  it('says where a missing file can be had', async () => {
+    const [graph] = entry().files;
+    await writeManifest([entry({ files: [{ ...graph, file: 'b.onnx', url: 'https://example.org/b.onnx' }] })]);
+    const message = await messageOf(new ModelStore(modelsDir, home).resolve('encoder', 'small'));
+    expect(message).toMatch(/b\.onnx is missing; it can be downloaded from https:\/\/example\.org\/b\.onnx\.$/);
+  });
+
+  it.each([
+    ['not JSON', '{', /manifest\.json is not valid: it is not JSON\.$/],
+    ['another version', '{"version":2,"models":[]}', /is not valid: version: /],
+    ['a path out of the folder', undefined, /models\.0\.files\.0\.file: must stay below the manifest/],
+  ])('refuses a manifest that is %s', async (_, text, expected) => {
+    const outside = entry({ files: [{ ...entry().files[0], file: '../a.onnx' }] });
+    await writeFile(join(modelsDir, 'manifest.json'), text ?? JSON.stringify({ version: 1, models: [outside] }));
+    expect(await messageOf(new ModelStore(modelsDir, home).list())).toMatch(expected);
+  });
+});
+
+describe('verify', () => {
+  it('reports every model, right or wrong', async () => {
+    const [graph] = entry().files;
+    await writeManifest([entry(), entry({ id: 'gone', files: [{ ...graph, file: 'gone.onnx' }] })]);
+    const rows = await new ModelStore(modelsDir, home).verify();
+    expect(rows.map(({ entry: { id }, problem }) => [id, problem])).toEqual([
+      ['small', undefined],
+      ['gone', `The model file ${join(modelsDir, 'gone.onnx')} is missing.`],
+    ]);
+  });
+});
+
+describe('importModel', () => {
+  const source = () => join(dir, 'my model.onnx');
+  beforeEach(() => writeFile(source(), Buffer.concat([GRAPH, Buffer.from('!')])));
+
+  it('copies the file into the home and finds it there, also in another process', async () => {
+    const store = new ModelStore(modelsDir, home);
+    const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded', inputSide: 512 } as const;
+    const imported = await store.importModel(request);
+    expect(imported).toMatchObject({
+      id: 'mine',
+      kind: 'encoder',
+      family: 'embedded',
+      licence: 'user',
+      inputSide: 512,
+    });
+    expect(imported.files[0]).toMatchObject({ role: 'model', bytes: 11 });
+    await rm(source());
+    const other = new ModelStore(modelsDir, home);
+    const found = await other.resolve('encoder', 'mine');
+    expect(found.path).toBe(join(home, 'models', 'encoder-mine', 'my model.onnx'));
+    expect((await readFile(found.path)).length).toBe(11);
+    expect((await other.list()).map(({ entry: { id }, source }) => [id, source])).toEqual([
+      ['mine', 'user'],
+      ['small', 'shipped'],
+    ]);
+  });
+
+  it('keeps what was imported before, and external data beside its graph', async () => {
+    const store = new ModelStore(modelsDir, home);
+    await store.importModel({ paths: [source()], id: 'one', kind: 'encoder', family: 'embedded' });
+    const data = join(dir, 'weights.onnx_data');
+    await writeFile(data, 'weights');
+    await chmod(data, 0o444);
+    await store.importModel({
+      paths: [source(), data],
+      id: 'two',
+      kind: 'segmenter',
+      family: 'embedded',
+      licence: 'MIT',
+    });
+    expect((await store.list()).map(({ entry: { id } }) => id)).toEqual(['one', 'two', 'small']);
+    const files = await readdir(join(home, 'models', 'segmenter-two'));
+    expect(files.sort()).toEqual(['my model.onnx', 'weights.onnx_data']);
+    expect((await store.resolve('segmenter', 'two')).entry.licence).toBe('MIT');
+  });
+
+  it('refuses a taken id, shipped or imported, but not of the other kind', async () => {
+    const store = new ModelStore(modelsDir, home);
+    const request = { paths: [source()], kind: 'encoder', family: 'embedded' } as const;
+    expect(await messageOf(store.importModel({ ...request, id: 'small' }))).toBe(
+      'There already is a shipped encoder called "small"; choose another name.',
+    );
+    await store.importModel({ ...request, id: 'mine' });
+    expect(await messageOf(store.importModel({ ...request, id: 'mine' }))).toMatch(/a user encoder called "mine"/);
+    await store.importModel({ ...request, id: 'small', kind: 'segmenter' });
+  });
+
+  it('refuses what is no model, a bad name and a missing file, leaving nothing behind', async () => {
+    const store = new ModelStore(modelsDir, home);
+    const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
+    const page = join(dir, 'page.onnx');
+    await writeFile(page, '<html>');
+    expect(await messageOf(store.importModel({ ...request, paths: [page] }))).toBe(`${page} is not an ONNX model.`);
+    expect(await messageOf(store.importModel({ ...request, id: '../x' }))).toMatch(/cannot be imported: id: must be/);
+    const none = join(dir, 'none.onnx');
+    expect(await messageOf(store.importModel({ ...request, paths: [none] }))).toContain(`${none} cannot be read`);
+    await expect(readdir(home)).rejects.toThrow('ENOENT');
+  });
+
+  it('says so when the home cannot be written', async () => {
+    await writeFile(home, 'a file');
+    const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
+    expect(await messageOf(new ModelStore(modelsDir, home).importModel(request))).toMatch(
+      /^The list of models .* cannot/,
+    );
+    await rm(home);
+    await mkdir(join(home, 'models'), { recursive: true });
+    await writeFile(join(home, 'models', 'encoder-mine'), 'a file');
+    expect(await messageOf(new ModelStore(modelsDir, home).importModel(request))).toMatch(
+      /^The model "mine" cannot be copied/,
+    );
+  });
+
+  it('imports a copy of the shipped encoder', async () => {
+    const copy = join(dir, 'copy.onnx');
+    await cp(join(SHIPPED, 'embedded-encoder.onnx'), copy);
+    const store = new ModelStore(SHIPPED, home);
+    await store.importModel({ paths: [copy], id: 'copy', kind: 'encoder', family: 'embedded' });
+    expect((await store.resolve('encoder', 'copy')).sha256).toBe((await store.resolve('encoder', 'embedded')).sha256);
+  });
+});

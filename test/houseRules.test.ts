@@ -1,0 +1,296 @@
+/** The import directions and file names of the house style, checked on the sources as text. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** Path from the repository root with forward slashes -> source text. */
+type Sources = ReadonlyMap<string, string>;
+
+interface Import {
+  readonly file: string;
+  /** As written, such as './mask' or 'sharp'. */
+  readonly specifier: string;
+  /** Path of the file meant, without extension, where the specifier is relative; else the package name. */
+  readonly target: string;
+  readonly relative: boolean;
+  /** `import type` or `export type`: nothing is left of it at run time. */
+  readonly typeOnly: boolean;
+}
+
+const CODE = /\.[cm]?tsx?$/;
+
+/** Static imports, re-exports, dynamic imports and requires of one file. */
+function importsOf(file: string, source: string): Import[] {
+  // Comments go first, and strings are matched with them so that '//' inside a string is not one.
+  const code = source.replace(
+    /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g,
+    (_, text: string | undefined) => text ?? ' ',
+  );
+  const found: [specifier: string, typeOnly: boolean][] = [];
+  for (const match of code.matchAll(/^\s*(?:import|export)\s+(type\s+)?[\w*{][^;'"]*?\bfrom\s*['"]([^'"]+)['"]/gm)) {
+    // In `import type from 'x'` the word is a name.
+    found.push([match[2], match[1] !== undefined && !/^\s*import\s+type\s+from/.test(match[0])]);
+  }
+  for (const match of code.matchAll(/^\s*import\s*['"]([^'"]+)['"]/gm)) found.push([match[1], false]);
+  for (const match of code.matchAll(/\b(?:import|require|require\.resolve)\s*\(\s*['"`]([^'"`]+)['"`]/g)) {
+    found.push([match[1], false]);
+  }
+  return found.map(([specifier, typeOnly]) => {
+    const relative = specifier.startsWith('.');
+    const target = relative
+      ? path.posix.join(path.posix.dirname(file), specifier).replace(/\.(?:[cm]?[jt]sx?)$/, '')
+      : packageName(specifier);
+    return { file, specifier, target, relative, typeOnly };
+  });
+}
+
+function packageName(specifier: string): string {
+  if (specifier.startsWith('node:') || builtinModules.includes(specifier.split('/')[0])) return 'node';
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+/** `src/core/mask` -> core; `src/protocol` -> protocol; `webview/main` -> webview; a package -> its name. */
+function roomOf({ target, relative }: { target: string; relative: boolean }): string {
+  if (!relative) return target;
+  const [top, second] = target.split('/');
+  return top === 'src' && second !== undefined ? second : top;
+}
+
+const roomOfFile = (file: string): string => roomOf({ target: file.replace(CODE, ''), relative: true });
+
+/** Rooms and packages that each room may import, besides itself; rooms not listed are free but for the rules below. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  protocol: ['core'],
+  rpc: [],
+  dataset: ['core', 'protocol', 'formats', 'node', 'zod'],
+  formats: ['core', 'node', 'fast-png', 'zod'],
+  webview: ['protocol', 'rpc', 'core', '@vscode/webview-ui-toolkit'],
+};
+
+/** Rooms and packages that a room must not import. */
+const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
+  engine: ['vscode', 'dataset', 'editor', 'views', 'commands', 'extension', 'cli', 'webview'],
+};
+
+/** Packages that a single file imports. */
+const ONLY_IN: Readonly<Record<string, string>> = {
+  'onnxruntime-node': 'src/engine/sessions.ts',
+  sharp: 'src/engine/imageIo.ts',
+  '@vscode/webview-ui-toolkit': 'webview/toolkit.ts',
+};
+
+/** The only engine files that the extension's rooms may import. */
+const ENGINE_FRONT = ['src/engine/client', 'src/engine/pool'];
+const FRONT_ROOMS = ['editor', 'views', 'commands'];
+
+/** Words that say nothing about what a file holds. */
+const EMPTY_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc'];
+
+/** Entry points are named alike in every room. */
+const ENTRY_NAMES = ['main', 'index'];
+
+/** One sentence per offence, each naming the file and the import. */
+function violations(sources: Sources): string[] {
+  const files = [...sources.keys()].filter((file) => CODE.test(file));
+  const imports = files.flatMap((file) => importsOf(file, sources.get(file) ?? ''));
+  return [...imports.flatMap(importViolations), ...nameViolations(files), ...cycles(files, imports)];
+}
+
+function importViolations(imported: Import): string[] {
+  const { file, specifier, target, typeOnly } = imported;
+  const from = roomOfFile(file);
+  const to = roomOf(imported);
+  const offences: string[] = [];
+  const report = (rule: string) => offences.push(`${file} imports '${specifier}': ${rule}`);
+
+  const allowed = ALLOWED[from];
+  // rpc carries the types of others but runs nothing of theirs; its one value is the error fit to show.
+  const excused = from === 'rpc' && (typeOnly || target === 'src/core/userError');
+  if (allowed && from !== to && !allowed.includes(to) && !excused) {
+    report(`${from} imports only ${[from, ...allowed].join(', ')}`);
+  }
+  if (from === 'protocol' && to === 'core' && !typeOnly) report('protocol imports core with `import type` only');
+  if (FORBIDDEN[from]?.includes(to)) report(`${from} never imports ${to}`);
+  const owner = ONLY_IN[to];
+  if (owner !== undefined && !imported.relative && file !== owner) report(`only ${owner} imports ${to}`);
+  if (FRONT_ROOMS.includes(from) && to === 'engine' && !ENGINE_FRONT.includes(target)) {
+    report(`${from} imports no engine file but ${ENGINE_FRONT.join(', ')}`);
+  }
+  return offences;
+}
+
+function nameViolations(files: readonly string[]): string[] {
+  const offences: string[] = [];
+  const roomsOf = new Map<string, string[]>();
+  for (const file of files) {
+    const name = path.posix.basename(file).replace(CODE, '');
+    if (EMPTY_NAMES.includes(name.toLowerCase())) offences.push(`${file}: say what the file holds, not '${name}'`);
+    if (!ENTRY_NAMES.includes(name)) roomsOf.set(name, [...(roomsOf.get(name) ?? []), file]);
+  }
+  for (const [name, where] of roomsOf) {
+    if (new Set(where.map(roomOfFile)).size > 1) offences.push(`${where.join(' and ')}: '${name}' in two rooms`);
+  }
+  return offences;
+}
+
+/** Circles among the files, types included: a circle of types is as hard to read as one of values. */
+function cycles(files: readonly string[], imports: readonly Import[]): string[] {
+  const byPath = new Map(files.map((file) => [file.replace(CODE, ''), file]));
+  const next = new Map<string, string[]>(files.map((file) => [file, []]));
+  for (const { file, target, relative } of imports) {
+    const to = relative ? (byPath.get(target) ?? byPath.get(`${target}/index`)) : undefined;
+    if (to !== undefined) next.get(file)?.push(to);
+  }
+  const offences: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(file);
+    if (start >= 0) {
+      offences.push(`${[...trail.slice(start), file].join(' -> ')}: circular import`);
+      return;
+    }
+    if (done.has(file)) return;
+    for (const to of next.get(file) ?? []) visit(to, [...trail, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  return offences;
+}
+
+function readSources(root: string, folders: readonly string[]): Sources {
+  const sources = new Map<string, string>();
+  for (const folder of folders) {
+    if (!existsSync(path.join(root, folder))) continue;
+    for (const entry of readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !CODE.test(entry.name)) continue;
+      const full = path.join(entry.parentPath, entry.name);
+      sources.set(path.relative(root, full).split(path.sep).join('/'), readFileSync(full, 'utf8'));
+    }
+  }
+  return sources;
+}
+
+describe('the sources', () => {
+  const sources = readSources(path.join(import.meta.dirname, '..'), ['src', 'webview']);
+
+  it('are found', () => {
+    expect([...sources.keys()]).toContain('src/core/mask.ts');
+    expect(importsOf('src/core/mask.ts', sources.get('src/core/mask.ts') ?? '').map((i) => i.target)).toContain(
+      'src/core/geometry',
+    );
+  });
+
+  it('keep the house rules', () => {
+    expect(violations(sources)).toEqual([]);
+  });
+});
+
+describe('the checker', () => {
+  const check = (files: Record<string, string>) => violations(new Map(Object.entries(files)));
+
+  it.each([
+    ['core -> Node', 'src/core/a.ts', "import { readFileSync } from 'node:fs';"],
+    ['core -> Node without prefix', 'src/core/a.ts', "import fs from 'fs/promises';"],
+    ['core -> vscode types', 'src/core/strategies/a.ts', "import type { Uri } from 'vscode';"],
+    ['core -> protocol', 'src/core/a.ts', "export type { EngineApi } from '../protocol';"],
+    ['core -> engine from a subfolder', 'src/core/strategies/a.ts', "import { b } from '../../engine/b';"],
+    ['protocol -> core values', 'src/protocol.ts', "import { area } from './core/geometry';"],
+    ['protocol -> Node', 'src/protocol.ts', "import type { Readable } from 'node:stream';"],
+    ['rpc -> values of core', 'src/rpc.ts', "import { area } from './core/geometry';"],
+    ['dataset -> engine', 'src/dataset/a.ts', "import { Client } from '../engine/client';"],
+    ['dataset -> vscode', 'src/dataset/a.ts', "const v = require('vscode');"],
+    ['dataset -> sharp', 'src/dataset/a.ts', "const sharp = await import('sharp');"],
+    ['dataset -> rpc', 'src/dataset/a.ts', "import '../rpc';"],
+    ['formats -> dataset', 'src/formats/a.ts', "import { b } from '../dataset/b';"],
+    ['webview -> Node', 'webview/a.ts', "import path from 'node:path';"],
+    ['webview -> host', 'webview/a.ts', "import { b } from '../src/editor/b';"],
+    ['webview -> toolkit elsewhere', 'webview/a.ts', "import { button } from '@vscode/webview-ui-toolkit';"],
+    ['engine -> vscode', 'src/engine/a.ts', "import * as vscode from 'vscode';"],
+    ['engine -> dataset', 'src/engine/a.ts', "import type { Journal } from '../dataset/journal';"],
+    ['engine -> editor', 'src/engine/a.ts', "import { b } from '../editor/b';"],
+    ['onnxruntime outside sessions', 'src/engine/a.ts', "import { Tensor } from 'onnxruntime-node';"],
+    ['onnxruntime subpath', 'src/cli.ts', "import { Tensor } from 'onnxruntime-node/dist/backend';"],
+    ['sharp outside imageIo', 'src/engine/sessions.ts', "import sharp from 'sharp';"],
+    ['editor -> engine adapter', 'src/editor/a.ts', "import { b } from '../engine/segmenters';"],
+    ['views -> engine adapter', 'src/views/a.ts', "import { b } from '../engine/imageIo';"],
+    ['commands -> engine adapter', 'src/commands.ts', "import { b } from './engine/main';"],
+    ['several lines', 'src/core/a.ts', "import {\n  a,\n  b,\n} from 'vscode';"],
+    ['double quotes', 'src/core/a.ts', 'import { a } from "vscode";'],
+    ['after a comment with a quote', 'src/core/a.ts', "// don't\nimport { a } from 'vscode';"],
+  ])('reports %s', (_, file, source) => {
+    const offences = check({ [file]: source });
+    expect(offences.length).toBeGreaterThan(0);
+    for (const offence of offences) {
+      expect(offence).toContain(file);
+      expect(offence).toContain(/['"]([^'"\n]+)['"](?!.*['"])/.exec(source.replace(/^\/\/.*$/m, ''))?.[1]);
+    }
+  });
+
+  it.each([
+    ['core -> core', 'src/core/strategies/a.ts', "import { area } from '../geometry';"],
+    ['a comment', 'src/core/a.ts', "// import { a } from 'vscode';\n/* import b from 'sharp'; require('sharp') */"],
+    ['a string', 'src/core/a.ts', "const url = 'https://x'; const word = 'import';"],
+    ['protocol -> core types', 'src/protocol.ts', "import type { Size } from './core/geometry';"],
+    [
+      'rpc -> UserError and types',
+      'src/rpc.ts',
+      "import { UserError } from './core/userError';\nimport type { A } from './protocol';",
+    ],
+    [
+      'dataset',
+      'src/dataset/a.ts',
+      "import { z } from 'zod';\nimport { b } from '../formats/b';\nimport os from 'os';",
+    ],
+    ['formats', 'src/formats/a.ts', "import { encode } from 'fast-png';\nimport { readFile } from 'node:fs/promises';"],
+    [
+      'webview',
+      'webview/a.ts',
+      "import './style.css';\nimport { connect } from '../src/rpc';\nimport { x } from './x';",
+    ],
+    ['toolkit', 'webview/toolkit.ts', "import { button } from '@vscode/webview-ui-toolkit';"],
+    ['sessions', 'src/engine/sessions.ts', "import * as ort from 'onnxruntime-node';"],
+    ['imageIo', 'src/engine/imageIo.ts', "import sharp from 'sharp';"],
+    [
+      'editor -> client',
+      'src/editor/a.ts',
+      "import { Client } from '../engine/client';\nimport * as vscode from 'vscode';",
+    ],
+    ['composition root', 'src/cli.ts', "import { Pool } from './engine/pool';\nimport { run } from './dataset/batch';"],
+  ])('accepts %s', (_, file, source) => {
+    expect(check({ [file]: source })).toEqual([]);
+  });
+
+  it('reports names that say nothing', () => {
+    expect(check({ 'src/core/utils.ts': '', 'webview/Helpers.ts': '', 'src/engine/common.ts': '' })).toEqual([
+      "src/core/utils.ts: say what the file holds, not 'utils'",
+      "webview/Helpers.ts: say what the file holds, not 'Helpers'",
+      "src/engine/common.ts: say what the file holds, not 'common'",
+    ]);
+  });
+
+  it('reports one name in two rooms, but not entry points', () => {
+    expect(check({ 'src/core/mask.ts': '', 'src/formats/mask.ts': '' })).toEqual([
+      "src/core/mask.ts and src/formats/mask.ts: 'mask' in two rooms",
+    ]);
+    expect(check({ 'src/engine/main.ts': '', 'webview/main.ts': '' })).toEqual([]);
+  });
+
+  it('reports circles, of types too, and of one file with itself', () => {
+    expect(
+      check({
+        'src/core/a.ts': "import { b } from './b';",
+        'src/core/b.ts': "import type { c } from './c.js';",
+        'src/core/c.ts': "export * from './a';",
+      }),
+    ).toEqual(['src/core/a.ts -> src/core/b.ts -> src/core/c.ts -> src/core/a.ts: circular import']);
+    expect(check({ 'src/core/a.ts': "import { a } from './a';" })).toEqual([
+      'src/core/a.ts -> src/core/a.ts: circular import',
+    ]);
+    expect(check({ 'src/core/a.ts': "import { b } from './b';", 'src/core/b.ts': '' })).toEqual([]);
+  });
+});
