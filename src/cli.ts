@@ -1,1 +1,118 @@
-console.error('not yet');
+/** The command line: parse, construct, run, exit code. */
+import path from 'node:path';
+import { version } from '../package.json';
+import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cache';
+import {
+  type Command,
+  type CommandContext,
+  commandHelp,
+  type EngineSettings,
+  EXIT,
+  overview,
+  parseArguments,
+  UsageError,
+} from './cli/command';
+import { evaluate } from './cli/evaluate';
+import { modelsImport, modelsList, modelsVerify } from './cli/models';
+import { segment } from './cli/segment';
+import { UserError } from './core/userError';
+import { homeCacheDir, homeDir } from './engine/home';
+import { ModelStore } from './engine/modelStore';
+import { createPool, type EnginePool } from './engine/pool';
+
+const commands: readonly Command[] = [segment, evaluate, modelsList, modelsVerify, modelsImport, cacheInfo, cacheClear];
+
+const packageDir = path.resolve(__dirname, '..');
+const modelsDir = path.join(packageDir, 'models');
+
+/** A picture of this many pixels takes some gigabytes to decode; more is a mistake or an attack. */
+const PIXEL_LIMIT = 500_000_000;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [first, second] = argv;
+  if (first === '--version') {
+    console.log(`ap-medsam ${version}`);
+    return EXIT.done;
+  }
+  if (first === undefined || first === '--help' || first === 'help') {
+    console.log(overview(commands));
+    return first === undefined ? EXIT.usage : EXIT.done;
+  }
+  const command = commands.find(({ name }) => name === first || name === `${first} ${second}`);
+  if (command === undefined) {
+    const family = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+    const known = family.length > 0 ? family : commands.map(({ name }) => name);
+    throw new UsageError(
+      `there is no command "${argv.slice(0, family.length > 0 ? 2 : 1).join(' ')}"; known: ${known.join(', ')}`,
+    );
+  }
+  const rest = argv.slice(command.name.split(' ').length);
+  if (rest.includes('--help')) {
+    console.log(commandHelp(command));
+    return EXIT.done;
+  }
+  try {
+    return await runCommand(command, rest);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      throw new UsageError(`${error.message}. See "ap-medsam ${command.name} --help".`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function runCommand(command: Command, argv: readonly string[]): Promise<number> {
+  const home = homeDir();
+  const cancelled = new AbortController();
+  // The first Ctrl+C ends the work cleanly, the second one ends the process.
+  process.once('SIGINT', () => cancelled.abort(new Cancelled()));
+  process.once('SIGTERM', () => cancelled.abort(new Cancelled()));
+  const pools: EnginePool[] = [];
+  const context: CommandContext = {
+    out: (line) => console.log(line),
+    err: (line) => console.error(line),
+    columns: process.stderr.isTTY ? process.stderr.columns : undefined,
+    signal: cancelled.signal,
+    store: new ModelStore(modelsDir, home),
+    cacheDir: homeCacheDir(home),
+    startEngines: ({ engines, threads, encoder, segmenter }: EngineSettings) => {
+      const pool = createPool(engines, {
+        entry: path.join(__dirname, 'engine.js'),
+        config: {
+          modelsDir,
+          homeDir: home,
+          encoder,
+          segmenter,
+          threads,
+          cacheBytes: CACHE_BYTES,
+          pixelLimit: PIXEL_LIMIT,
+        },
+        log: (line) => console.error(`engine: ${line}`),
+      });
+      pools.push(pool);
+      return pool;
+    },
+  };
+  try {
+    return await command.run(parseArguments(command, argv), context);
+  } finally {
+    await Promise.all(pools.map((pool) => pool.dispose()));
+  }
+}
+
+class Cancelled extends Error {}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (error instanceof Cancelled) {
+      process.exitCode = EXIT.cancelled;
+      return;
+    }
+    const user = error instanceof UserError;
+    console.error(user ? `ap-medsam: ${error.message}` : error);
+    process.exitCode = EXIT.usage;
+  },
+);

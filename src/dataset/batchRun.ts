@@ -94,6 +94,7 @@ export class BatchRun {
   private async prepare(images: readonly string[], view: JournalView): Promise<Prepared> {
     const { engine, root, project, strategy, parameters, encoder, segmenter, overwrite } = this.job;
     const { class: classId, imageHash, maskHash } = this.job.reference;
+    this.signal.throwIfAborted();
     const loaded = await loadReference(root, this.job.reference);
     const info = await engine.inspectImage({ image: loaded.image });
     checkReferenceSize(loaded, info.size);
@@ -161,7 +162,7 @@ export class BatchRun {
     } catch (error) {
       if (error instanceof UserError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      throw new UserError(`${path} could not be segmented: ${reason}.`, { cause: error });
+      throw new UserError(`${path} could not be segmented: ${reason.replace(/\.$/, '')}.`, { cause: error });
     }
   }
 

@@ -57,7 +57,9 @@ export const isPersons = (status: JournalStatus): boolean => status === 'accepte
 
 /** Appends to the file of one writer; nobody else may have that file open for writing. */
 export class JournalWriter {
-  /** Appends under way, so that lines do not mix. */
+  /** Lines that came while others were being flushed; they share the next flush, which is what takes the time. */
+  private waiting: string[] = [];
+  private next: Promise<void> | undefined;
   private last: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -82,22 +84,27 @@ export class JournalWriter {
 
   /** Resolves when the line is on the disk. After a failure or a crash the next line starts afresh. */
   append(line: JournalLine): Promise<void> {
-    const appended = this.last.then(() => this.write(`${JSON.stringify(line)}\n`));
-    // The caller sees the failure; the line after it must be tried all the same.
-    this.last = appended.catch(() => undefined);
-    return appended;
+    this.waiting.push(`${JSON.stringify(line)}\n`);
+    if (this.next === undefined) {
+      // Those who waited for the flush before see its failure; the lines after it are tried all the same.
+      this.next = this.last.catch(() => undefined).then(() => this.flush());
+      this.last = this.next;
+    }
+    return this.next;
   }
 
   async close(): Promise<void> {
-    await this.last;
+    await this.last.catch(() => undefined);
     await this.file.close();
   }
 
-  private async write(text: string): Promise<void> {
-    const whole = this.torn ? `\n${text}` : text;
+  private async flush(): Promise<void> {
+    const text = (this.torn ? '\n' : '') + this.waiting.join('');
+    this.waiting = [];
+    this.next = undefined;
     this.torn = true;
     try {
-      await this.file.appendFile(whole);
+      await this.file.appendFile(text);
       await this.file.datasync();
     } catch (error) {
       throw explainWriteError(error, this.path);

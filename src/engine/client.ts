@@ -37,6 +37,9 @@ export class EngineCrashError extends Error {
 /** Enough for an uncaught exception with its stack. */
 const TAIL_LINES = 30;
 
+/** How long after its process an engine's last output may still arrive. */
+const LAST_WORDS_MS = 500;
+
 /** One engine process, as long as it lives. */
 interface Running {
   readonly child: ChildProcess;
@@ -201,8 +204,12 @@ export class EngineClient implements Remote<EngineApi> {
         end(`the error "${error.message}"`);
         child.kill('SIGKILL');
       });
-      // 'close' comes after the last line of stderr and the last message; 'exit' may come before them.
-      child.once('close', (code, signal) => end(signal ? `signal ${signal}` : `exit code ${code}`));
+      const endAs = (code: number | null, signal: string | null) =>
+        end(signal ? `signal ${signal}` : `exit code ${code}`);
+      // 'close' comes after the last line of stderr and the last message, but not at all where we closed the channel
+      // ourselves (node 20) or something else holds the pipes.
+      child.once('close', endAs);
+      child.once('exit', (...status) => void setTimeout(endAs, this.disposed ? 0 : LAST_WORDS_MS, ...status));
     });
     return { child, peer, ended };
   }

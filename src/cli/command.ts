@@ -1,0 +1,155 @@
+/** What a command of the command line is: its options as data, from which parsing and help are made. */
+import { parseArgs } from 'node:util';
+import { UserError } from '../core/userError';
+import type { ModelStore } from '../engine/modelStore';
+import type { EnginePool } from '../engine/pool';
+
+export interface Option {
+  /** How help names the value; a switch has none. */
+  readonly value?: string;
+  readonly help: string;
+  /** Shown in help and used where the option is not given. */
+  readonly default?: string;
+}
+
+export interface EngineSettings {
+  readonly encoder: string;
+  readonly segmenter: string;
+  /** Engine processes and threads of each. */
+  readonly engines: number;
+  readonly threads: number;
+}
+
+/** What the composition root lends to a command. */
+export interface CommandContext {
+  /** A line of results. */
+  readonly out: (line: string) => void;
+  /** A line of progress, warnings and errors. */
+  readonly err: (line: string) => void;
+  /** Columns of the terminal that progress can be drawn on; undefined where stderr is none. */
+  readonly columns: number | undefined;
+  /** Aborts on Ctrl+C. */
+  readonly signal: AbortSignal;
+  readonly store: ModelStore;
+  readonly cacheDir: string;
+  /** The pool is shut down when the command ends. */
+  startEngines(settings: EngineSettings): EnginePool;
+}
+
+export interface Arguments {
+  readonly positionals: readonly string[];
+  /** Value of an option, or its default. */
+  text(name: string): string | undefined;
+  flag(name: string): boolean;
+  /** A whole number of at least `least`; UsageError otherwise. */
+  count(name: string, least?: number): number | undefined;
+}
+
+export interface Command {
+  /** One or two words. */
+  readonly name: string;
+  /** One line for the overview. */
+  readonly summary: string;
+  /** What follows the name: `<folder>... [options]`. */
+  readonly usage: string;
+  /** Paragraphs under the usage line. */
+  readonly description: readonly string[];
+  readonly options: Readonly<Record<string, Option>>;
+  readonly examples: readonly string[];
+  /** Resolves to the exit code. */
+  run(args: Arguments, context: CommandContext): Promise<number>;
+}
+
+/** The command line itself makes no sense; the command's help is worth a look. */
+export class UsageError extends UserError {}
+
+/** Exit codes, the same for every command. */
+export const EXIT = { done: 0, someFailed: 1, usage: 2, cancelled: 130 } as const;
+
+export function parseArguments(command: Command, argv: readonly string[]): Arguments {
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: Object.fromEntries(
+        Object.entries(command.options).map(([name, { value }]) => [
+          name,
+          { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+        ]),
+      ),
+    });
+  } catch (error) {
+    // Node's own sentence names the option; what follows it is advice about positionals that start with a dash.
+    throw new UsageError((error as Error).message.split('. ')[0], { cause: error });
+  }
+  const { values, positionals } = parsed;
+  const text = (name: string) => (values[name] as string | undefined) ?? command.options[name]?.default;
+  return {
+    positionals,
+    text,
+    flag: (name) => values[name] === true,
+    count: (name, least = 1) => {
+      const given = text(name);
+      if (given === undefined) return undefined;
+      const number = Number(given);
+      if (Number.isInteger(number) && number >= least) return number;
+      throw new UsageError(`--${name} should be a whole number of at least ${least}, got "${given}"`);
+    },
+  };
+}
+
+const PROGRAM = 'ap-medsam';
+
+/** Help of one command, for a stranger to work from. */
+export function commandHelp(command: Command): string {
+  const options = Object.entries(command.options).map(([name, { value, help, default: preset }]): [string, string] => [
+    `--${name}${value === undefined ? '' : ` <${value}>`}`,
+    preset === undefined ? help : `${help} (default: ${preset})`,
+  ]);
+  return [
+    `Usage: ${PROGRAM} ${command.name} ${command.usage}`,
+    '',
+    ...command.description.flatMap((paragraph) => [...wrap(paragraph, 100), '']),
+    'Options:',
+    ...columns([...options, ['--help', 'show this help']]),
+    '',
+    'Examples:',
+    ...command.examples.map((example) => `  ${example}`),
+  ].join('\n');
+}
+
+/** The overview of all commands. */
+export function overview(commands: readonly Command[]): string {
+  return [
+    'AP-MedSAM: one labelled image labels a folder. Runs offline, on this machine alone.',
+    '',
+    `Usage: ${PROGRAM} <command> [options]`,
+    '',
+    'Commands:',
+    ...columns(commands.map(({ name, summary }) => [name, summary])),
+    '',
+    `Run "${PROGRAM} <command> --help" for the options and examples of a command, "${PROGRAM} --version" for versions.`,
+    '',
+    'Exit codes: 0 all done; 1 some images failed, each named with its reason; 2 the command line or its inputs do not',
+    'allow a start; 130 cancelled with Ctrl+C (run the same command again to go on).',
+  ].join('\n');
+}
+
+/** Two aligned columns, the second one wrapped. */
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows.flatMap(([left, right]) =>
+    wrap(right, 100 - width).map((line, i) => `  ${(i === 0 ? left : '').padEnd(width)}${line}`),
+  );
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -1,0 +1,65 @@
+/** Progress on stderr: a bar on a terminal, a plain line now and then otherwise. */
+import type { BatchProgress } from '../dataset/batchProgress';
+import type { CommandContext } from './command';
+
+/** Between two redraws of the bar, and between two plain lines, in milliseconds. */
+const REDRAW_MS = 100;
+const PLAIN_LINE_MS = 5_000;
+
+export class ProgressLine {
+  private last = Number.NEGATIVE_INFINITY;
+  private drawn = false;
+
+  constructor(
+    private readonly context: Pick<CommandContext, 'err' | 'columns'>,
+    private readonly write: (text: string) => void = (text) => process.stderr.write(text),
+  ) {}
+
+  update(progress: BatchProgress): void {
+    const { columns, err } = this.context;
+    const now = performance.now();
+    if (now - this.last < (columns === undefined ? PLAIN_LINE_MS : REDRAW_MS)) return;
+    this.last = now;
+    if (columns === undefined) {
+      err(describe(progress));
+    } else {
+      this.write(`\r\u001b[2K${bar(progress, columns)}`);
+      this.drawn = true;
+    }
+  }
+
+  /** Clears the bar so that other lines can be printed. */
+  clear(): void {
+    if (this.drawn) this.write('\r\u001b[2K');
+    this.drawn = false;
+  }
+}
+
+const finished = ({ done, skipped, kept, absent, failed }: BatchProgress): number =>
+  done + skipped + kept + absent + failed;
+
+/** "120/3000, 14.2 images/s, 3 min 23 s left, 2 failed". */
+export function describe(progress: BatchProgress): string {
+  const { total, imagesPerSecond, etaSeconds, failed } = progress;
+  return [
+    `${finished(progress)}/${total}`,
+    ...(imagesPerSecond === null ? [] : [`${imagesPerSecond.toFixed(1)} images/s`]),
+    ...(etaSeconds === null ? [] : [`${duration(etaSeconds)} left`]),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ].join(', ');
+}
+
+/** "1 h 02 min", "3 min 23 s" or "8 s". */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const two = (value: number) => String(value).padStart(2, '0');
+  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+  return whole >= 60 ? `${Math.floor(whole / 60)} min ${two(whole % 60)} s` : `${whole} s`;
+}
+
+function bar(progress: BatchProgress, columns: number): string {
+  const text = ` ${describe(progress)}`;
+  const width = Math.max(0, Math.min(40, columns - text.length - 3));
+  const full = progress.total === 0 ? width : Math.round((width * finished(progress)) / progress.total);
+  return `[${'█'.repeat(full)}${'░'.repeat(width - full)}]${text}`.slice(0, Math.max(0, columns - 1));
+}

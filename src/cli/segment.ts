@@ -1,0 +1,181 @@
+/** `ap-medsam segment`: one labelled image labels a folder. */
+import path from 'node:path';
+import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch';
+import type { OverwritePolicy } from '../dataset/batchPlan';
+import { findRoot } from '../dataset/folder';
+import type { Shard } from '../dataset/lock';
+import { chooseReference, openProject } from '../dataset/setUp';
+import type { EnginePool } from '../engine/pool';
+import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
+import { engineOptions, engineSettings, jsonOption, strategyOf, strategyOptions } from './options';
+import { duration, ProgressLine } from './progress';
+
+export const segment: Command = {
+  name: 'segment',
+  summary: 'label a folder of images from one labelled reference image',
+  usage: '<folder or image>... --reference <image> [--mask <png>] [options]',
+  description: [
+    'Writes one 8-bit palette PNG per image, pixel = class id, to the folder "masks" beside "images" (or beside the given folder\'s images), and keeps a journal in ".apmedsam". Images are never written to.',
+    'Run the same command again to go on after an interruption: what is done is skipped, and a mask that a person has made, edited or accepted is never overwritten. Without --reference the one stored in the project is used.',
+  ],
+  options: {
+    reference: { value: 'image', help: 'the labelled example; stored in the project for the next run' },
+    mask: {
+      value: 'png',
+      help: "its support mask, any value but 0 is the object; default: the reference's own mask in the mask folder",
+    },
+    out: { value: 'folder', help: 'where the masks go; stored in the project (default: masks)' },
+    class: { value: 'name', help: 'class of the reference; default: the only class of the project, or "object"' },
+    overwrite: {
+      value: 'policy',
+      help: 'replace-auto makes automatic masks of another reference or other parameters anew; skip leaves every mask that is there',
+      default: 'replace-auto',
+    },
+    shard: {
+      value: 'i/n',
+      help: 'label only the i-th of n parts of the folder, i from 1 to n: for Slurm arrays, Kubernetes jobs, GNU parallel',
+    },
+    'save-overlays': { value: 'folder', help: 'also write pictures with mask outline and prompts' },
+    ...strategyOptions,
+    ...engineOptions,
+    json: jsonOption,
+  },
+  examples: [
+    'ap-medsam segment images --reference images/a.png --mask a_mask.png',
+    'ap-medsam segment data/images --reference data/images/a.png --out data/labels --save-overlays data/overlays',
+    'ap-medsam segment images --shard $SLURM_ARRAY_TASK_ID/8 --json > labels.$SLURM_ARRAY_TASK_ID.jsonl',
+  ],
+  run,
+};
+
+async function run(args: Arguments, context: CommandContext): Promise<number> {
+  const targets = args.positionals.map((target) => path.resolve(target));
+  if (targets.length === 0) throw new UsageError('name the folder or the images to label');
+  const chosen = strategyOf(args);
+  const settings = engineSettings(args);
+  const overwrite = overwritePolicy(args);
+  const shard = shardOf(args.text('shard'));
+  const root = await findRoot(targets[0]);
+  const project = await openProject(root, {
+    ...chosen,
+    encoder: settings.encoder,
+    segmenter: settings.segmenter,
+    maskFolder: args.text('out'),
+  });
+  const withReference = await chooseReference(root, project, {
+    image: args.text('reference'),
+    mask: args.text('mask'),
+    className: args.text('class'),
+  });
+
+  const engine = context.startEngines(settings);
+  const { encoder, segmenter } = await engine.info();
+  const progress = new ProgressLine(context);
+  const overlays = overlayFolder(args.text('save-overlays'), targets);
+  const colour = withReference.project.classes.find(({ id }) => id === withReference.reference.class)!.colour;
+  const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
+  const summary = await runBatch(
+    {
+      engine,
+      root,
+      ...withReference,
+      ...chosen,
+      encoder,
+      segmenter,
+      overwrite,
+      targets,
+      ...(shard && { shard }),
+    },
+    {
+      signal: context.signal,
+      onNote: (note) => context.err(`Note: ${note}`),
+      onProgress: (now) => progress.update(now),
+      onImage: async (report) => {
+        if (report.outcome === 'failed') progress.clear();
+        await reporter.image(report);
+      },
+    },
+  );
+  progress.clear();
+  reporter.summary(summary);
+  if (summary.cancelled) return EXIT.cancelled;
+  return summary.failed > 0 ? EXIT.someFailed : EXIT.done;
+}
+
+/** Results as they come, and the last words. */
+class Reporter {
+  constructor(
+    private readonly context: CommandContext,
+    private readonly engine: EnginePool,
+    private readonly options: {
+      readonly root: string;
+      /** Absolute. */
+      readonly overlays: string | undefined;
+      /** Of the class, as #rrggbb. */
+      readonly colour: string;
+      readonly json: boolean;
+    },
+  ) {}
+
+  async image({ image, mask, outcome, message, result, window }: ImageReport): Promise<void> {
+    const { out, err, signal } = this.context;
+    const { root, overlays, colour, json } = this.options;
+    if (outcome === 'failed') err(`Failed: ${message}`);
+    if (overlays !== undefined && result !== undefined && !signal.aborted) {
+      await this.engine.saveOverlay({
+        image: path.join(root, image),
+        mask: result.mask,
+        prompts: result.prompts,
+        colour,
+        output: path.join(overlays, `${image}.overlay.png`),
+        ...(window && { window }),
+      });
+    }
+    if (!json) return;
+    const about = result && {
+      iouPrediction: Number.isFinite(result.iouPrediction) ? result.iouPrediction : null,
+      milliseconds: Math.round(result.times.total),
+      notes: result.notes,
+    };
+    const written = outcome === 'failed' || outcome === 'absent' ? null : mask;
+    out(JSON.stringify({ image, mask: written, outcome, ...(message && { message }), ...about }));
+  }
+
+  summary(summary: BatchSummary): void {
+    const { done, skipped, kept, absent, failed, total, seconds, cancelled, nested, brokenLines } = summary;
+    const say = this.options.json ? this.context.err : this.context.out;
+    const parts = [
+      `${done} labelled`,
+      ...(absent > 0 ? [`${absent} without the object`] : []),
+      ...(skipped > 0 ? [`${skipped} done before`] : []),
+      ...(kept > 0 ? [`${kept} kept as a person left them`] : []),
+      ...(failed > 0 ? [`${failed} failed`] : []),
+    ];
+    say(`${cancelled ? 'Cancelled: ' : ''}${parts.join(', ')} of ${total} images in ${duration(seconds)}.`);
+    if (cancelled) say('Run the same command again to go on.');
+    for (const folder of nested) say(`Left out: ${folder} is a project of its own.`);
+    if (brokenLines > 0) say(`${brokenLines} damaged lines of the journal were ignored.`);
+  }
+}
+
+/** Pictures among the images would be labelled by the next run. */
+function overlayFolder(given: string | undefined, targets: readonly string[]): string | undefined {
+  if (given === undefined) return undefined;
+  const folder = path.resolve(given);
+  const inside = targets.find((target) => !path.relative(target, folder).startsWith('..'));
+  if (inside === undefined) return folder;
+  throw new UsageError(`--save-overlays ${folder} lies in ${inside}, which is being labelled: choose another folder`);
+}
+
+function overwritePolicy(args: Arguments): OverwritePolicy {
+  const policy = args.text('overwrite');
+  if (policy === 'replace-auto' || policy === 'skip') return policy;
+  throw new UsageError(`--overwrite should be replace-auto or skip, got "${policy}"`);
+}
+
+function shardOf(text: string | undefined): Shard | undefined {
+  if (text === undefined) return undefined;
+  const [, index, count] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number);
+  if (index >= 1 && index <= count) return { index, count };
+  throw new UsageError(`--shard should be i/n with i from 1 to n, such as 2/8, got "${text}"`);
+}

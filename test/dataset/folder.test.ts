@@ -1,0 +1,125 @@
+import { mkdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { findRoot, scanFolder } from '../../src/dataset/folder';
+import { resolveMaskFolder } from '../../src/dataset/maskFolder';
+import { imageBytes, put, putImages, temporaryFolder } from './fixtures';
+
+const scan = (root: string, targets: string[] = []) =>
+  scanFolder(root, { maskFolder: join(root, 'masks'), targets: targets.map((target) => join(root, target)) });
+
+describe('findRoot', () => {
+  test('is the clicked folder, the folder of a clicked image, or the parent of `images`', async () => {
+    const top = await temporaryFolder();
+    await putImages(top, ['set/a.png', 'data/images/b.png', 'data/images/sub/c.png']);
+    expect(await findRoot(join(top, 'set'))).toBe(join(top, 'set'));
+    expect(await findRoot(join(top, 'set', 'a.png'))).toBe(join(top, 'set'));
+    expect(await findRoot(join(top, 'data', 'images'))).toBe(join(top, 'data'));
+    expect(await findRoot(join(top, 'data', 'images', 'b.png'))).toBe(join(top, 'data'));
+    expect(await findRoot(join(top, 'data', 'images', 'sub'))).toBe(join(top, 'data', 'images', 'sub'));
+  });
+
+  test('is the nearest ancestor with .apmedsam before anything else', async () => {
+    const top = await temporaryFolder();
+    await putImages(top, ['images/sub/c.png']);
+    await mkdir(join(top, '.apmedsam'));
+    expect(await findRoot(join(top, 'images', 'sub', 'c.png'))).toBe(top);
+    expect(await findRoot(join(top, 'images'))).toBe(top);
+    await mkdir(join(top, 'images', '.apmedsam'));
+    expect(await findRoot(join(top, 'images', 'sub'))).toBe(join(top, 'images'));
+  });
+
+  test('a path that does not exist is a sentence', async () => {
+    const missing = join(await temporaryFolder(), 'no');
+    await expect(findRoot(missing)).rejects.toThrow(`${missing} does not exist or cannot be read.`);
+  });
+});
+
+describe('scanFolder', () => {
+  test('finds images in code-unit order and skips masks, dot files and other files', async () => {
+    const root = await temporaryFolder();
+    await putImages(root, ['b.png', 'a.PNG', 'Z.jpg', 'images/sub/ä.tif', 'images/a.webp', 'IM0001']);
+    await putImages(root, ['masks/b.png', 'masks/sub/c.png', '.hidden.png', '.apmedsam-tmp-1-a', '.cache/x.png']);
+    await put(join(root, 'notes.txt'), 'text');
+    await put(join(root, 'README'), 'no image');
+    await put(join(root, 'a.json'), '{}');
+    expect(await scan(root)).toEqual({
+      images: ['IM0001', 'Z.jpg', 'a.PNG', 'b.png', 'images/a.webp', 'images/sub/ä.tif'],
+      failures: [],
+      nested: [],
+    });
+  });
+
+  test('an image suffix with foreign content is reported, with what is wrong', async () => {
+    const root = await temporaryFolder();
+    await putImages(root, ['good.png']);
+    await put(join(root, 'text.png'), 'not an image');
+    await put(join(root, 'empty.jpg'), '');
+    await put(join(root, 'old.bmp'), Buffer.from('BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0', 'latin1'));
+    await put(join(root, 'moving.gif'), 'GIF89a');
+    await symlink(join(root, 'nowhere'), join(root, 'broken.png'));
+    const { images, failures } = await scan(root);
+    expect(images).toEqual(['good.png']);
+    expect(failures).toEqual([
+      { image: 'broken.png', message: `${join(root, 'broken.png')} cannot be read (ENOENT).` },
+      { image: 'empty.jpg', message: `${join(root, 'empty.jpg')} is empty: expected a PNG, JPEG, WebP or TIFF image.` },
+      { image: 'moving.gif', message: `${join(root, 'moving.gif')}: GIF is not supported yet, convert it to PNG.` },
+      { image: 'old.bmp', message: `${join(root, 'old.bmp')}: BMP is not supported yet, convert it to PNG.` },
+      {
+        image: 'text.png',
+        message: `${join(root, 'text.png')} is not an image: expected the content of a PNG, JPEG, WebP or TIFF file.`,
+      },
+    ]);
+  });
+
+  test('takes folders and images named as targets, each file once', async () => {
+    const root = await temporaryFolder();
+    await putImages(root, ['x/a.png', 'x/b.png', 'y/c.png', 'd.dat', 'e.png']);
+    await putImages(root, ['masks/m.png']);
+    expect((await scan(root, ['x', 'x/a.png', 'd.dat'])).images).toEqual(['d.dat', 'x/a.png', 'x/b.png']);
+    await expect(scan(root, ['masks'])).rejects.toThrow(/holds no images/);
+    await expect(scan(root, ['masks/m.png'])).rejects.toThrow(/holds no images/);
+    await expect(scan(join(root, 'x'), ['../y'])).rejects.toThrow(/is not in .*x: choose folders and images of one/);
+  });
+
+  test('a folder without images is a sentence', async () => {
+    const root = await temporaryFolder();
+    await put(join(root, 'notes.txt'), 'text');
+    await expect(scan(root)).rejects.toThrow(`${root} holds no images: expected PNG, JPEG, WebP or TIFF files.`);
+  });
+
+  test('leaves projects of their own out, with their masks', async () => {
+    const root = await temporaryFolder();
+    await putImages(root, ['a.png', 'other/b.png', 'other/masks/b.png']);
+    await mkdir(join(root, '.apmedsam'));
+    await mkdir(join(root, 'other', '.apmedsam'));
+    expect(await scan(root)).toEqual({ images: ['a.png'], failures: [], nested: ['other'] });
+  });
+
+  test('follows links, but finds each file once and never goes round in a loop', async () => {
+    const top = await temporaryFolder();
+    const root = join(top, 'root');
+    await putImages(root, ['b/1.png']);
+    await put(join(top, 'elsewhere', '2.png'), imageBytes('2'));
+    await put(join(top, 'elsewhere', 'single.png'), imageBytes('s'));
+    await symlink(join(root, 'b'), join(root, 'a-link-to-b'));
+    await symlink(root, join(root, 'b', 'loop'));
+    await symlink(top, join(root, 'above'));
+    await symlink(join(top, 'elsewhere'), join(root, 'linked'));
+    await symlink(join(top, 'elsewhere'), join(root, 'linked-again'));
+    await symlink(join(top, 'elsewhere', 'single.png'), join(root, 'file.png'));
+    expect((await scan(root)).images).toEqual(['b/1.png', 'file.png', 'linked/2.png', 'linked/single.png']);
+  });
+});
+
+describe('resolveMaskFolder', () => {
+  test('is relative to the root or absolute', () => {
+    expect(resolveMaskFolder('/data/set', 'masks')).toBe('/data/set/masks');
+    expect(resolveMaskFolder('/data/set', '../out')).toBe('/data/out');
+    expect(resolveMaskFolder('/data/set', '/out')).toBe('/out');
+  });
+
+  test.each(['', '.', '..', '/', 'images', '/data'])('%j would mix masks with images', (setting) => {
+    expect(() => resolveMaskFolder('/data/set', setting)).toThrow(/would mix masks with images/);
+  });
+});

@@ -1,0 +1,151 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal';
+import { JournalView } from '../../src/dataset/journalView';
+import { lineWith, put, temporaryFolder } from './fixtures';
+
+const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
+
+async function write(root: string, writer: string, lines: readonly JournalLine[]): Promise<void> {
+  const journal = await JournalWriter.open(root, writer);
+  await Promise.all(lines.map((line) => journal.append(line)));
+  await journal.close();
+}
+
+const textOf = (lines: readonly JournalLine[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+
+async function viewOf(files: Record<string, string>): Promise<JournalView> {
+  const root = await temporaryFolder();
+  for (const [name, text] of Object.entries(files)) await put(join(journalFolder(root), name), text);
+  return JournalView.read(root);
+}
+
+describe('writing', () => {
+  test('lines appended at the same time stay whole and in order', async () => {
+    const root = await temporaryFolder();
+    const lines = Array.from({ length: 50 }, (_, i) => lineWith({ image: `${i}\u2028.png` }));
+    await write(root, 'batch-1-of-1', lines);
+    expect(await readFile(join(journalFolder(root), 'batch-1-of-1.jsonl'), 'utf8')).toBe(textOf(lines));
+    expect([...(await JournalView.read(root)).all()]).toHaveLength(50);
+  });
+
+  test('a line after a torn one starts afresh', async () => {
+    const root = await temporaryFolder();
+    const whole = lineWith({ image: 'whole.png' });
+    await put(join(journalFolder(root), 'user.jsonl'), `${textOf([whole])}{"kind":"done","ima`);
+    await write(root, 'user', [lineWith({ image: 'after.png' })]);
+    const view = await JournalView.read(root);
+    expect([...view.all()].map(({ image }) => image)).toEqual(['whole.png', 'after.png']);
+    expect(view.brokenLines).toBe(1);
+  });
+
+  test('a name that could leave the folder is refused', async () => {
+    await expect(JournalWriter.open(await temporaryFolder(), '../x')).rejects.toThrow(RangeError);
+  });
+});
+
+describe('reading', () => {
+  test('no journal is an empty one', async () => {
+    const view = await JournalView.read(await temporaryFolder());
+    expect([...view.all()]).toEqual([]);
+  });
+
+  test('a torn last line is ignored, broken lines in between are counted', async () => {
+    const line = JSON.stringify(lineWith());
+    const text = `${line}\nno json\n{"kind":"done"}\n\n${JSON.stringify(lineWith({ image: 'b.png' }))}\n${line.slice(0, 40)}`;
+    const view = await viewOf({ 'user.jsonl': text });
+    expect([...view.all()].map(({ image }) => image)).toEqual(['a.png', 'b.png']);
+    expect(view.brokenLines).toBe(2);
+  });
+
+  test('a last line that lacks only its newline counts', async () => {
+    const view = await viewOf({ 'user.jsonl': JSON.stringify(lineWith()) });
+    expect(view.entry('a.png', 1)?.status).toBe('auto');
+  });
+
+  test('the newest line wins, of whichever writer and wherever it stands', async () => {
+    const view = await viewOf({
+      'batch-1-of-2.jsonl': textOf([lineWith({ time: at(9), run: 'new' }), lineWith({ time: at(3), run: 'older' })]),
+      'batch-2-of-2.jsonl': textOf([lineWith({ time: at(5), run: 'old', status: 'failed', error: 'x' })]),
+    });
+    expect(view.entry('a.png', 1)).toMatchObject({ run: 'new', status: 'auto' });
+  });
+
+  test('a person beats every run, and of two judgements the newer wins', async () => {
+    const view = await viewOf({
+      'batch-1-of-1.jsonl': textOf([lineWith({ time: at(50) }), lineWith({ time: at(51), status: 'absent' })]),
+      'user.jsonl': textOf([
+        lineWith({ time: at(1), status: 'edited' }),
+        lineWith({ time: at(2), status: 'accepted' }),
+      ]),
+    });
+    expect(view.entry('a.png', 1)?.status).toBe('accepted');
+    expect(view.entry('a.png', 2)).toBeUndefined();
+  });
+
+  test('every mask that was ever written or about to be is known, per image', async () => {
+    const view = await viewOf({
+      'user.jsonl': textOf([
+        lineWith({ mask: 'one', class: 1 }),
+        lineWith({ mask: 'two', class: 2 }),
+        lineWith({ mask: 'three', kind: 'intent' }),
+      ]),
+    });
+    expect(['one', 'two', 'three', 'four'].map((mask) => view.knowsMask('a.png', mask))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(view.knowsMask('b.png', 'one')).toBe(false);
+  });
+
+  test('an intent is unfinished until a later done of the class, or a person’s judgement', async () => {
+    const intent = (image: string, second: number) =>
+      lineWith({ kind: 'intent', image, time: at(second), mask: image });
+    const view = await viewOf({
+      'batch-1-of-1.jsonl': textOf([
+        intent('open', 5),
+        lineWith({ image: 'finished', time: at(6) }),
+        intent('finished', 5),
+        lineWith({ image: 'again', time: at(3) }),
+        intent('again', 5),
+        intent('judged', 5),
+        lineWith({ image: 'judged', time: at(1), status: 'accepted' }),
+        intent('closed', 5),
+        lineWith({ image: 'closed', time: at(5), status: 'failed' }),
+      ]),
+    });
+    expect([...view.unfinished()].map(({ image }) => image)).toEqual(['open', 'again']);
+  });
+
+  test('refresh merges what others appended since, torn ends included once they are whole', async () => {
+    const root = await temporaryFolder();
+    const path = join(journalFolder(root), 'user.jsonl');
+    const text = textOf([lineWith(), lineWith({ status: 'edited', time: at(5) })]);
+    const cut = text.length - 30;
+    await put(path, text.slice(0, cut));
+    const view = await JournalView.read(root);
+    expect(view.entry('a.png', 1)?.status).toBe('auto');
+    await put(path, text);
+    await write(root, 'batch-1-of-1', [lineWith({ image: 'b.png' })]);
+    await view.refresh('persons');
+    expect(view.entry('a.png', 1)?.status).toBe('edited');
+    expect(view.entry('b.png', 1)).toBeUndefined();
+    await view.refresh();
+    expect(view.entry('b.png', 1)?.status).toBe('auto');
+    expect(view.brokenLines).toBe(0);
+  });
+
+  test('5,000 lines full of prompts leave only their entries in memory', async () => {
+    const root = await temporaryFolder();
+    const prompts = Array.from({ length: 200 }, (_, i) => ({ x: i + 0.5, y: i / 3, label: 1 as const, instance: 0 }));
+    const lines = Array.from({ length: 5000 }, (_, i) => lineWith({ image: `images/${i}.png`, prompts }));
+    await put(join(journalFolder(root), 'batch-1-of-1.jsonl'), textOf(lines));
+    const view = await JournalView.read(root);
+    expect([...view.all()]).toHaveLength(5000);
+    expect(view.entry('images/4999.png', 1)).not.toHaveProperty('prompts');
+    expect(await readdir(journalFolder(root))).toEqual(['batch-1-of-1.jsonl']);
+  });
+});
