@@ -1,4 +1,5 @@
 /** The command line: parse, construct, run, exit code. */
+import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import { version } from '../package.json';
 import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cache';
@@ -64,6 +65,8 @@ async function main(argv: readonly string[]): Promise<number> {
 async function runCommand(command: Command, argv: readonly string[]): Promise<number> {
   const home = homeDir();
   const cancelled = new AbortController();
+  // Every call under way listens; Node would take that many for a leak.
+  setMaxListeners(0, cancelled.signal);
   // The first Ctrl+C ends the work cleanly, the second one ends the process.
   process.once('SIGINT', () => cancelled.abort(new Cancelled()));
   process.once('SIGTERM', () => cancelled.abort(new Cancelled()));

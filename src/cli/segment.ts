@@ -1,5 +1,6 @@
 /** `ap-medsam segment`: one labelled image labels a folder. */
 import path from 'node:path';
+import { UserError } from '../core/userError';
 import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch';
 import type { OverwritePolicy } from '../dataset/batchPlan';
 import { findRoot } from '../dataset/folder';
@@ -122,14 +123,15 @@ class Reporter {
     const { root, overlays, colour, json } = this.options;
     if (outcome === 'failed') err(`Failed: ${message}`);
     if (overlays !== undefined && result !== undefined && !signal.aborted) {
-      await this.engine.saveOverlay({
-        image: path.join(root, image),
-        mask: result.mask,
-        prompts: result.prompts,
-        colour,
-        output: path.join(overlays, `${image}.overlay.png`),
-        ...(window && { window }),
-      });
+      const output = path.join(overlays, `${image}.overlay.png`);
+      const about = { mask: result.mask, prompts: result.prompts, colour, ...(window && { window }) };
+      try {
+        await this.engine.saveOverlay({ image: path.join(root, image), output, ...about });
+      } catch (error) {
+        // The mask is safe; a picture of it is no reason to stop.
+        if (!(error instanceof UserError)) throw error;
+        err(`Warning: ${error.message}`);
+      }
     }
     if (!json) return;
     const about = result && {

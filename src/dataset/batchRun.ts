@@ -1,10 +1,11 @@
 /** One run of a batch under its lock: prepare, then as many lanes as the engines have use for. */
+import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
 import { toRuns } from '../core/mask';
 import { UserError } from '../core/userError';
 import type { IntensityWindow, ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol';
 import { removeStaleTemporaries } from './atomicFile';
-import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batch';
+import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batchJob';
 import { inShard, needOf, type PlanContext } from './batchPlan';
 import { type BatchOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
@@ -49,6 +50,8 @@ export class BatchRun {
     private readonly stop: AbortController,
   ) {
     this.signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+    // Every call under way listens; Node would take that many for a leak.
+    setMaxListeners(0, this.signal);
     this.masks = new MaskLocator(job.root, maskFolder);
   }
 
@@ -120,7 +123,8 @@ export class BatchRun {
         try {
           await process(images[next++]);
         } catch (error) {
-          this.stop.abort(error);
+          // A callback that was cancelled with the run is no failure of the run.
+          if (error !== this.options.signal?.reason) this.stop.abort(error);
         }
       }
     };
@@ -146,7 +150,8 @@ export class BatchRun {
       await this.fail(prepared, meter, image, error.message);
       return;
     }
-    this.report(meter, { image, mask, outcome, ...(result && { result }) });
+    const { window } = prepared.request;
+    await this.report(meter, { image, mask, outcome, ...(result && { result }), ...(window && { window }) });
   }
 
   /** Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words. */
@@ -169,12 +174,12 @@ export class BatchRun {
   private async fail({ committer }: Prepared, meter: ProgressMeter, image: string, message: string): Promise<void> {
     await committer.recordFailure(image, message);
     this.failures.push({ image, message });
-    this.report(meter, { image, mask: await this.masks.locate(image), outcome: 'failed', message });
+    await this.report(meter, { image, mask: await this.masks.locate(image), outcome: 'failed', message });
   }
 
-  private report(meter: ProgressMeter, report: ImageReport): void {
+  private async report(meter: ProgressMeter, report: ImageReport): Promise<void> {
     const progress = meter.add(report.image, report.outcome, report.result !== undefined);
-    this.options.onImage?.(report);
+    await this.options.onImage?.(report);
     this.options.onProgress?.(progress);
   }
 }

@@ -1,5 +1,4 @@
 /** Puts the result for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
-
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
 import type { SegmentResult } from '../protocol';
 import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from './atomicFile';

@@ -51,8 +51,8 @@ export function leaves(path: string): boolean {
 
 /** Finds masks. It remembers folder listings, so make a new one for each operation. */
 export class MaskLocator {
-  /** Lower-case image names by folder relative to the root. */
-  private readonly listings = new Map<string, Promise<readonly string[]>>();
+  /** For each folder, relative to the root: lower-case image names by their stem. */
+  private readonly listings = new Map<string, Promise<ReadonlyMap<string, readonly string[]>>>();
 
   /** @param maskFolder absolute, see `resolveMaskFolder` */
   constructor(
@@ -68,24 +68,34 @@ export class MaskLocator {
     const inner = withoutImagesFolder(image);
     // The folder whose masks go to the same place: with `images/` in front, or without.
     const twin = inner === image ? posix.join(IMAGES_FOLDER, image) : inner;
-    const twins = await this.list(posix.dirname(twin));
-    const sharing = [...(await this.list(posix.dirname(image))), ...twins].filter((name) => sameStem(name, image));
-    if (sharing.length <= 1) return join(this.maskFolder, dirname(inner), `${stem(inner)}.png`);
+    const twins = await this.sharing(twin);
+    const sharing = (await this.sharing(image)).length + twins.length;
+    if (sharing <= 1) return join(this.maskFolder, dirname(inner), `${stem(inner)}.png`);
     // Both b.jpg and images/b.jpg: only the whole path tells them apart.
     const path = twins.includes(posix.basename(image).toLowerCase()) ? image : inner;
     return join(this.maskFolder, `${path}.png`);
   }
 
-  private list(folder: string): Promise<readonly string[]> {
+  /** Lower-case names of the images in the folder of `path` that have its stem. */
+  private async sharing(path: string): Promise<readonly string[]> {
+    const folder = posix.dirname(path);
     let listing = this.listings.get(folder);
     if (listing === undefined) {
-      listing = entriesIn(join(this.root, folder)).then((entries) =>
-        entries.filter((entry) => !entry.isDirectory() && mayBeImage(entry.name)).map(({ name }) => name.toLowerCase()),
-      );
+      listing = namesByStem(join(this.root, folder));
       this.listings.set(folder, listing);
     }
-    return listing;
+    return (await listing).get(stem(path).toLowerCase()) ?? [];
   }
+}
+
+async function namesByStem(folder: string): Promise<Map<string, string[]>> {
+  const byStem = new Map<string, string[]>();
+  for (const entry of await entriesIn(folder)) {
+    if (entry.isDirectory() || !mayBeImage(entry.name)) continue;
+    const name = entry.name.toLowerCase();
+    byStem.set(stem(name), [...(byStem.get(stem(name)) ?? []), name]);
+  }
+  return byStem;
 }
 
 function withoutImagesFolder(image: string): string {
@@ -93,5 +103,3 @@ function withoutImagesFolder(image: string): string {
 }
 
 const stem = (path: string): string => posix.basename(path, posix.extname(path));
-
-const sameStem = (a: string, b: string): boolean => stem(a).toLowerCase() === stem(b).toLowerCase();

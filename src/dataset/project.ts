@@ -1,5 +1,6 @@
 /** `.apmedsam/project.json`: all that changes results or paths. */
 import { isAbsolute, join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { UserError } from '../core/userError';
 import { createAtomic, readIfPresent, replaceAtomic, writeAtomic } from './atomicFile';
@@ -12,6 +13,9 @@ const VERSION = 1;
 
 /** Other writers of the file that an update puts up with before it gives up. */
 const UPDATE_ATTEMPTS = 10;
+
+/** Longest pause before the next try; its length is left to chance, so that two writers do not meet again. */
+const RETRY_MS = 50;
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256');
 
@@ -97,8 +101,11 @@ export async function updateProject(
     const bytes = await readIfPresent(path);
     const project = change(bytes === null ? initial : parseProject(bytes.toString('utf8'), path));
     const text = projectText(project);
+    // All shards of a job store the same at the same time: only the first has to write.
+    if (bytes?.toString('utf8') === text) return project;
     const written = bytes === null ? await createAtomic(path, text) : await replaceAtomic(path, text, sha256(bytes));
     if (written) return project;
+    await sleep(Math.random() * RETRY_MS);
   }
   throw new UserError(`${path} is being changed by another process all the time; try again.`);
 }

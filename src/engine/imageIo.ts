@@ -32,9 +32,6 @@ const DEEP_SPACES = ['grey16', 'rgb16', 'b-w', 'srgb', 'scrgb'] as const;
 
 const FORMATS = 'PNG, JPEG, TIFF, WebP, GIF or AVIF';
 
-/** Of sharp and of the libvips in it. */
-export const versions = { sharp: sharp.versions.sharp, libvips: sharp.versions.vips } as const;
-
 /** Sets libvips up for an engine process: no cache of files that are read once, no threads besides libuv's. */
 export function initImageIo(): void {
   sharp.cache(false);

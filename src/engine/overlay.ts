@@ -1,6 +1,7 @@
 /** The overlay picture: the image with the class area tinted and outlined, and the prompts that led to it. */
 import { randomBytes } from 'node:crypto';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { describeSize, longSide, moveToFrame, type Size, sameSize } from '../core/geometry';
 import { fromRuns } from '../core/mask';
 import type { PromptCandidate } from '../core/prompts';
@@ -26,6 +27,7 @@ export async function saveOverlay(request: OverlayRequest, pixelLimit: number): 
   const png = await drawOverlay(await openImage(request.image, pixelLimit), request);
   const temporary = `${request.output}.${randomBytes(6).toString('hex')}.tmp`;
   try {
+    await mkdir(dirname(request.output), { recursive: true });
     await writeFile(temporary, png);
     await rename(temporary, request.output);
   } catch (cause) {

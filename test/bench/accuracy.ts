@@ -8,6 +8,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { textTable } from '../../src/cli/textTable';
 import { strategies, strategyIds } from '../../src/core/strategies';
 import {
   DEFAULT_PARAMETERS,
@@ -23,7 +24,7 @@ import {
   summarise,
 } from '../../src/dataset/evaluate';
 import { seededRandom } from '../seeded';
-import { environment, startEngines, table } from './bench';
+import { environment, startEngines } from './bench';
 
 /** Sets that the embedded decoder was trained on (models/README.md): numbers there compare methods, nothing else. */
 const SEEN_IN_TRAINING = [
@@ -155,7 +156,7 @@ function printTables(sets: readonly string[], results: Map<string, Map<string, I
       ];
     });
     console.log(
-      table(['set', 'targets', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent'], rows),
+      textTable(['set', 'targets', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent'], rows),
     );
   }
   console.log('\n### Mean Dice over sets\n');
@@ -172,7 +173,7 @@ function printTables(sets: readonly string[], results: Map<string, Map<string, I
     }),
     summarise([...bySet.values()].flat().map(({ result }) => result.times.total)).median.toFixed(0),
   ]);
-  console.log(table(['strategy', ...groups.map(([title]) => title), 'ms per image'], rows));
+  console.log(textTable(['strategy', ...groups.map(([title]) => title), 'ms per image'], rows));
 }
 
 function printJson(results: Map<string, Map<string, ImageScore[]>>): void {

@@ -32,12 +32,3 @@ export function environment({ node, onnxruntime, sharp, libvips }: EngineInfo): 
     `Node ${node}, onnxruntime-node ${onnxruntime}, sharp ${sharp} (libvips ${libvips})`
   );
 }
-
-/** A Markdown table with aligned columns; the first column is text, the others are right-aligned. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((title, i) => Math.max(title.length, 3, ...rows.map((row) => row[i].length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
-  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
-  return [line(header), rule, ...rows.map(line)].join('\n');
-}

@@ -33,7 +33,8 @@ export async function put(path: string, content: string | Uint8Array): Promise<s
 export const imageBytes = (name: string): Uint8Array => Buffer.from(`\x89PNG\r\n\x1a\n${name}`, 'latin1');
 
 export async function putImages(root: string, names: readonly string[]): Promise<void> {
-  await Promise.all(names.map((name) => put(join(root, name), imageBytes(name))));
+  for (const folder of new Set(names.map(dirname))) await mkdir(join(root, folder), { recursive: true });
+  await Promise.all(names.map((name) => writeFile(join(root, name), imageBytes(name))));
 }
 
 export const labels = (values: readonly number[], size: Size = SIZE): LabelMap => ({

@@ -114,6 +114,13 @@ describe('the file', () => {
     expect(calls).toBe(2);
   });
 
+  test('the same update by many at the same time', async () => {
+    const root = await temporaryFolder();
+    const change = (project: Project) => ({ ...project, encoder: 'theirs' });
+    await Promise.all(Array.from({ length: 20 }, () => updateProject(root, projectOf(), change)));
+    expect(await loadProject(root)).toEqual(projectOf({ encoder: 'theirs' }));
+  });
+
   test('an update of a project that does not exist yet starts from the initial one', async () => {
     const root = await temporaryFolder();
     await updateProject(root, projectOf({ encoder: 'mine' }), (project) => ({

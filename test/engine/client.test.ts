@@ -172,12 +172,12 @@ describe('EngineClient', () => {
     const client = start({ cancelGraceMs: 5000 });
     const { pid } = await client.info();
     const abort = new AbortController();
-    const result = client.segment(request('slow'), { signal: abort.signal });
+    const result = client.segment(request('stall'), { signal: abort.signal });
     await delay(20);
     abort.abort(new Error('stopped'));
     const cancelled = performance.now();
     await expect(result).rejects.toThrow('stopped');
-    expect(performance.now() - cancelled).toBeLessThan(100);
+    expect(performance.now() - cancelled).toBeLessThan(800);
     expect(notesOf(await client.segment(request('a'))).pid).toBe(pid);
   });
 
