@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import { version } from '../package.json';
-import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cache';
+import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cacheCommands';
 import {
   type Command,
   type CommandContext,
@@ -13,9 +13,9 @@ import {
   parseArguments,
   UsageError,
 } from './cli/command';
-import { evaluate } from './cli/evaluate';
-import { modelsImport, modelsList, modelsVerify } from './cli/models';
-import { segment } from './cli/segment';
+import { evaluate } from './cli/evaluateCommand';
+import { modelsImport, modelsList, modelsVerify } from './cli/modelCommands';
+import { segment } from './cli/segmentCommand';
 import { UserError } from './core/userError';
 import { homeCacheDir, homeDir } from './engine/home';
 import { ModelStore } from './engine/modelStore';

@@ -67,7 +67,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   protocol: ['core'],
   rpc: [],
-  dataset: ['core', 'protocol', 'formats', 'node', 'zod'],
+  disk: ['core', 'node'],
+  dataset: ['core', 'protocol', 'formats', 'disk', 'node', 'zod'],
   formats: ['core', 'node', 'fast-png', 'zod'],
   webview: ['protocol', 'rpc', 'core', '@vscode/webview-ui-toolkit'],
 };

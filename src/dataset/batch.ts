@@ -1,7 +1,7 @@
 /** A folder through the engine: skip what is done, commit each result, report progress, survive anything. */
 import { resolve } from 'node:path';
 import { UserError } from '../core/userError';
-import { makeFolder } from './atomicFile';
+import { makeFolder } from '../disk/atomicFile';
 import type { BatchJob, BatchOptions, BatchSummary } from './batchJob';
 import { BatchRun } from './batchRun';
 import { BATCH_WRITER_PREFIX, JournalWriter } from './journal';

@@ -1,7 +1,7 @@
 /** Which images a batch has to segment. */
 import { stat } from 'node:fs/promises';
-import { EMPTY_HASH, hashIfPresent } from './atomicFile';
-import { sha256, sha256File } from './hashing';
+import { EMPTY_HASH, hashIfPresent } from '../disk/atomicFile';
+import { sha256, sha256File } from '../disk/hashing';
 import type { JournalEntry, JournalView } from './journalView';
 import type { Shard } from './lock';
 import { isKept } from './maskCommit';

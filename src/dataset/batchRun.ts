@@ -3,8 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
 import { toRuns } from '../core/mask';
 import { UserError } from '../core/userError';
+import { removeStaleTemporaries } from '../disk/atomicFile';
+import { isDiskFailure } from '../disk/storageError';
 import type { IntensityWindow, ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol';
-import { removeStaleTemporaries } from './atomicFile';
 import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batchJob';
 import { inShard, needOf, type PlanContext } from './batchPlan';
 import { type BatchOutcome, ProgressMeter } from './batchProgress';
@@ -18,7 +19,6 @@ import { MaskCommitter } from './maskCommit';
 import { MaskLocator } from './maskFolder';
 import { checkReferenceSize, loadReference } from './reference';
 import { runKeyOf } from './runKey';
-import { isDiskFailure } from './storageError';
 
 /** Images that a person is likely to open next: only their embeddings are worth the space. */
 const CACHED_IMAGES = 32;

@@ -9,11 +9,11 @@ import { fromRuns, type Mask, type RunMask, toRuns } from '../core/mask';
 import { boundaryF, dice, iou } from '../core/maskMetrics';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
+import { explainReadError, isAbsence } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import type { SegmentRequest, SegmentResult } from '../protocol';
 import { absolutePath, scanFolder } from './folder';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
-import { explainReadError, isAbsence } from './storageError';
 
 /** An image whose mask is known. Both paths are absolute. */
 export interface LabelledImage {

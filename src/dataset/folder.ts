@@ -2,10 +2,10 @@
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { UserError } from '../core/userError';
+import { byCodeUnits, entriesIn } from '../disk/listing';
+import { errorCode } from '../disk/storageError';
 import { FORMAT_BYTES, imageFormatOf, SUPPORTED_FORMATS } from '../formats/imageFormat';
-import { byCodeUnits, entriesIn } from './listing';
 import { hasImageSuffix, IMAGES_FOLDER, leaves, mayBeImage } from './maskFolder';
-import { errorCode } from './storageError';
 
 /** Folder in the root that holds the project file, the journal, instances and locks. */
 export const PROJECT_FOLDER = '.apmedsam';

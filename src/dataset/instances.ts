@@ -3,9 +3,9 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { cocoCounts, fromRuns, type RunMask } from '../core/mask';
-import { readIfPresent, writeAtomic } from './atomicFile';
+import { readIfPresent, writeAtomic } from '../disk/atomicFile';
+import { explainWriteError, isAbsence } from '../disk/storageError';
 import { absolutePath, PROJECT_FOLDER } from './folder';
-import { explainWriteError, isAbsence } from './storageError';
 
 const classInstances = z.object({
   /** Id of the class. */

@@ -2,9 +2,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { makeFolder } from './atomicFile';
+import { makeFolder } from '../disk/atomicFile';
+import { explainWriteError } from '../disk/storageError';
 import { PROJECT_FOLDER } from './folder';
-import { explainWriteError } from './storageError';
 
 const fileStamp = z.object({ sha256: z.string(), bytes: z.number(), mtimeMs: z.number() });
 

@@ -1,9 +1,9 @@
 /** All journal files of a project merged: what is known of each image and class. */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { entriesIn } from '../disk/listing';
+import { explainReadError } from '../disk/storageError';
 import { BATCH_WRITER_PREFIX, isPersons, type JournalLine, journalFolder, journalLineSchema } from './journal';
-import { entriesIn } from './listing';
-import { explainReadError } from './storageError';
 
 /** The state of one class in one image: the line that counts, without its prompts, which would fill the memory. */
 export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'class'>;

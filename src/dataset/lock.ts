@@ -5,10 +5,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../core/userError';
-import { createAtomic } from './atomicFile';
+import { createAtomic } from '../disk/atomicFile';
+import { entriesIn } from '../disk/listing';
+import { errorCode } from '../disk/storageError';
 import { PROJECT_FOLDER } from './folder';
-import { entriesIn } from './listing';
-import { errorCode } from './storageError';
 
 /** Part `index` (from 1) of `count` of a folder. */
 export interface Shard {

@@ -1,8 +1,9 @@
 /** Puts the result for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
+
+import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from '../disk/atomicFile';
+import { sha256 } from '../disk/hashing';
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
 import type { SegmentResult } from '../protocol';
-import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from './atomicFile';
-import { sha256 } from './hashing';
 import { saveInstances } from './instances';
 import { isPersons, type JournalLine, type JournalWriter } from './journal';
 import type { JournalView } from './journalView';

@@ -1,7 +1,7 @@
 /** Where the mask of an image lies: `[images/]sub/b.jpg` -> `<mask folder>/sub/b.png`. */
 import { dirname, extname, join, posix, relative, resolve, sep } from 'node:path';
 import { UserError } from '../core/userError';
-import { entriesIn } from './listing';
+import { entriesIn } from '../disk/listing';
 
 /** Leading folder that does not appear in a mask's path. */
 export const IMAGES_FOLDER = 'images';

@@ -3,9 +3,9 @@ import { isAbsolute, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { UserError } from '../core/userError';
-import { createAtomic, readIfPresent, replaceAtomic, writeAtomic } from './atomicFile';
+import { createAtomic, readIfPresent, replaceAtomic, writeAtomic } from '../disk/atomicFile';
+import { sha256, sortKeys } from '../disk/hashing';
 import { absolutePath, PROJECT_FOLDER, relativePath } from './folder';
-import { sha256, sortKeys } from './hashing';
 import { leaves } from './maskFolder';
 
 /** Raised when an older program would misread the file. */

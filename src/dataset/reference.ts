@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { describeSize, sameSize } from '../core/geometry';
 import { isEmpty, isFull, type Mask } from '../core/mask';
 import { UserError } from '../core/userError';
+import { sha256, sha256File } from '../disk/hashing';
+import { explainReadError } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
-import { sha256, sha256File } from './hashing';
 import { type ProjectReference, resolveStored, storedPath } from './project';
-import { explainReadError } from './storageError';
 
 /** A reference whose mask has been read. */
 export interface LoadedReference {

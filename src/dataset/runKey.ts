@@ -1,7 +1,7 @@
 /** What decides a run's results, as one hash: images done under the same key are done. */
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import { sha256, sortKeys } from '../disk/hashing';
 import type { IntensityWindow, ModelInfo } from '../protocol';
-import { sha256, sortKeys } from './hashing';
 
 export interface RunKeyParts {
   readonly classId: number;

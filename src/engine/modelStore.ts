@@ -1,10 +1,11 @@
 /** From a model's id to files on disk that are known to be the right ones. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, normalize } from 'node:path';
+import { open, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../core/userError';
+import { copyAtomic, writeAtomic } from '../disk/atomicFile';
 import { homeModelsDir } from './home';
 
 export type ModelKind = 'encoder' | 'segmenter';
@@ -175,19 +176,14 @@ export class ModelStore {
     if (!draft.success) throw new UserError(`The model "${id}" cannot be imported: ${explain(draft.error)}.`);
     const entry = draft.data;
     try {
-      await mkdir(join(this.userDir, folder), { recursive: true });
       for (const [i, file] of entry.files.entries()) {
         const target = join(this.userDir, file.file);
-        await replace(target, async (temporary) => {
-          await copyFile(paths[i]!, temporary);
-          // The copy inherits the original's mode, and a read-only file cannot be made durable.
-          await chmod(temporary, 0o644);
-        });
+        await copyAtomic(paths[i], target);
         await this.check(target, file);
       }
       const manifest = await readManifest(this.userDir);
       const text = JSON.stringify({ version: 1, models: [...manifest, entry] }, null, 2);
-      await replace(join(this.userDir, MANIFEST), (temporary) => writeFile(temporary, `${text}\n`));
+      await writeAtomic(join(this.userDir, MANIFEST), `${text}\n`);
     } catch (cause) {
       if (cause instanceof UserError) throw cause;
       throw new UserError(`The model "${id}" cannot be copied to ${this.userDir}: ${(cause as Error).message}.`, {
@@ -278,18 +274,4 @@ async function assertOnnx(path: string): Promise<void> {
     throw new UserError(`The model file ${path} cannot be read: ${(cause as Error).message}.`, { cause });
   }
   if (first[0] !== 0x08) throw new UserError(`${path} is not an ONNX model.`);
-}
-
-/** Writes a file beside `path`, makes it durable and moves it there, so that a reader sees the old file or the new one. */
-async function replace(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(normalize(path))}.${randomBytes(6).toString('hex')}.tmp`);
-  try {
-    await write(temporary);
-    const handle = await open(temporary, 'r+');
-    await handle.sync().finally(() => handle.close());
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }

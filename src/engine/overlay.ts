@@ -1,11 +1,9 @@
 /** The overlay picture: the image with the class area tinted and outlined, and the prompts that led to it. */
-import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { describeSize, longSide, moveToFrame, type Size, sameSize } from '../core/geometry';
 import { fromRuns } from '../core/mask';
 import type { PromptCandidate } from '../core/prompts';
 import { UserError } from '../core/userError';
+import { writeAtomic } from '../disk/atomicFile';
 import type { OverlayRequest } from '../protocol';
 import { encodePng, type ImageFile, openImage, readRgb, resizeGrey } from './imageIo';
 
@@ -25,15 +23,7 @@ const NEGATIVE = '#e5372c';
 /** Writes the overlay as a PNG at `request.output`. Throws UserError when the image cannot be read or the PNG written. */
 export async function saveOverlay(request: OverlayRequest, pixelLimit: number): Promise<void> {
   const png = await drawOverlay(await openImage(request.image, pixelLimit), request);
-  const temporary = `${request.output}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    await mkdir(dirname(request.output), { recursive: true });
-    await writeFile(temporary, png);
-    await rename(temporary, request.output);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new UserError(`The overlay ${request.output} cannot be written: ${(cause as Error).message}.`, { cause });
-  }
+  await writeAtomic(request.output, png);
 }
 
 /**

@@ -6,11 +6,11 @@ import { UserError } from '../../src/core/userError';
 import { type BatchJob, type BatchOptions, type BatchSummary, runBatch } from '../../src/dataset/batch';
 import { inShard } from '../../src/dataset/batchPlan';
 import type { BatchProgress } from '../../src/dataset/batchProgress';
-import { sha256 } from '../../src/dataset/hashing';
 import { readInstances } from '../../src/dataset/instances';
 import { type JournalLine, journalFolder } from '../../src/dataset/journal';
 import { JournalView } from '../../src/dataset/journalView';
 import { loadProject } from '../../src/dataset/project';
+import { sha256 } from '../../src/disk/hashing';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import {
   CLASSES,

@@ -7,10 +7,10 @@ import { area, type Size } from '../../src/core/geometry';
 import { toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import type { BatchEngine, BatchJob } from '../../src/dataset/batch';
-import { sha256 } from '../../src/dataset/hashing';
 import type { JournalLine } from '../../src/dataset/journal';
 import type { Project } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
+import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng, type LabelMap } from '../../src/formats/maskPng';
 import type { ImageInfo, SegmentRequest, SegmentResult } from '../../src/protocol';
 

@@ -234,7 +234,7 @@ describe('importModel', () => {
     await mkdir(join(home, 'models'), { recursive: true });
     await writeFile(join(home, 'models', 'encoder-mine'), 'a file');
     expect(await messageOf(new ModelStore(modelsDir, home).importModel(request))).toMatch(
-      /^The model "mine" cannot be copied/,
+      /^Cannot write .*encoder-mine: a file stands where a folder should be\.$/,
     );
   });
 

@@ -66,7 +66,7 @@ describe('saveOverlay', () => {
     expect(at(0.25 + 4.3 / 512, 0.25).every((value) => value > 200)).toBe(true);
   });
 
-  it('refuses a mask of another size, a bad colour and a folder that is not there', async () => {
+  it('refuses a mask of another size, a bad colour and a place that cannot be', async () => {
     const image = join(dir, 'a.png');
     await writeFile(
       image,
@@ -78,8 +78,8 @@ describe('saveOverlay', () => {
     const request = { image, output: join(dir, 'x.png'), mask: mask(4), colour: '#00ff00', prompts: [] };
     await expect(saveOverlay({ ...request, mask: mask(5) }, 1e9)).rejects.toThrow('is 4 x 4, but its mask is 5 x 5');
     await expect(saveOverlay({ ...request, colour: 'red' }, 1e9)).rejects.toThrow(RangeError);
-    const lost = saveOverlay({ ...request, output: join(dir, 'none', 'x.png') }, 1e9);
+    const lost = saveOverlay({ ...request, output: join(image, 'x.png') }, 1e9);
     await expect(lost).rejects.toThrow(UserError);
-    expect((await readdir(dir)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    expect(await readdir(dir)).not.toContainEqual(expect.stringContaining('tmp'));
   });
 });

@@ -2,10 +2,10 @@ import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { UserError } from '../../src/core/userError';
-import { createAtomic, removeStaleTemporaries, replaceAtomic, writeAtomic } from '../../src/dataset/atomicFile';
-import { sha256 } from '../../src/dataset/hashing';
-import { explainWriteError, isDiskFailure } from '../../src/dataset/storageError';
-import { exists, put, temporaryFolder } from './fixtures';
+import { createAtomic, removeStaleTemporaries, replaceAtomic, writeAtomic } from '../../src/disk/atomicFile';
+import { sha256 } from '../../src/disk/hashing';
+import { explainWriteError, isDiskFailure } from '../../src/disk/storageError';
+import { exists, put, temporaryFolder } from '../dataset/fixtures';
 
 test('writes, makes folders and leaves nothing else behind', async () => {
   const folder = join(await temporaryFolder(), 'new', 'deep');

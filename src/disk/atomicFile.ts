@@ -3,7 +3,7 @@
  * and then renamed or linked into place. Failures that a person can act on are UserErrors (storageError.ts).
  */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sha256, sha256File } from './hashing';
 import { entriesIn } from './listing';
@@ -43,13 +43,23 @@ export async function readIfPresent(path: string): Promise<Buffer | null> {
 
 /** Puts `content` at `path`, replacing what is there. Missing folders are made. */
 export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
-  await viaTemporary(path, content, (temporary) => rename(temporary, path));
+  await viaTemporary(path, writing(content), (temporary) => rename(temporary, path));
+}
+
+/** Puts a copy of the file `source` at `path`, replacing what is there, without holding it in memory. */
+export async function copyAtomic(source: string, path: string): Promise<void> {
+  const copy = async (temporary: string) => {
+    await copyFile(source, temporary);
+    // The copy inherits the original's mode, and a read-only file could not be flushed.
+    await chmod(temporary, 0o644);
+  };
+  await viaTemporary(path, copy, (temporary) => rename(temporary, path));
 }
 
 /** Puts `content` at `path` unless something is there, which wins even if it comes at the last moment; says whether. */
 export async function createAtomic(path: string, content: Uint8Array | string): Promise<boolean> {
   let created = false;
-  await viaTemporary(path, content, async (temporary) => {
+  await viaTemporary(path, writing(content), async (temporary) => {
     created = await linkNew(temporary, path);
   });
   return created;
@@ -65,7 +75,7 @@ export async function replaceAtomic(
   expectedHash: string,
 ): Promise<boolean> {
   let replaced = false;
-  await viaTemporary(path, content, async (temporary) => {
+  await viaTemporary(path, writing(content), async (temporary) => {
     if ((await hashIfPresent(path)) !== expectedHash) return;
     await rename(temporary, path);
     replaced = true;
@@ -97,17 +107,18 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** The temporary file is removed if `place` has not renamed it. */
+/** `fill` makes the temporary file, which is flushed for `place` to rename, and removed if it has not. */
 async function viaTemporary(
   path: string,
-  content: Uint8Array | string,
+  fill: (temporary: string) => Promise<void>,
   place: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
   await makeFolder(folder);
   const temporary = join(folder, `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`);
   try {
-    await writeFlushed(temporary, content);
+    await fill(temporary);
+    await flush(temporary);
     await place(temporary);
     await flushFolder(folder);
   } catch (error) {
@@ -118,10 +129,11 @@ async function viaTemporary(
   }
 }
 
-async function writeFlushed(path: string, content: Uint8Array | string): Promise<void> {
-  const file = await open(path, 'wx');
+const writing = (content: Uint8Array | string) => (temporary: string) => writeFile(temporary, content, { flag: 'wx' });
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
   try {
-    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
