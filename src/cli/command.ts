@@ -81,7 +81,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     });
   } catch (error) {
     // Node's own sentence names the option; what follows it is advice about positionals that start with a dash.
-    throw new UsageError((error as Error).message.split('. ')[0], { cause: error });
+    throw new UsageError((error as Error).message.split(/\.\s/)[0], { cause: error });
   }
   const { values, positionals } = parsed;
   const text = (name: string) => (values[name] as string | undefined) ?? command.options[name]?.default;
@@ -108,7 +108,7 @@ export function commandHelp(command: Command): string {
     preset === undefined ? help : `${help} (default: ${preset})`,
   ]);
   return [
-    `Usage: ${PROGRAM} ${command.name} ${command.usage}`,
+    `Usage: ${PROGRAM} ${command.name} ${command.usage}`.trimEnd(),
     '',
     ...command.description.flatMap((paragraph) => [...wrap(paragraph, 100), '']),
     'Options:',
@@ -140,7 +140,7 @@ export function overview(commands: readonly Command[]): string {
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
   return rows.flatMap(([left, right]) =>
-    wrap(right, 100 - width).map((line, i) => `  ${(i === 0 ? left : '').padEnd(width)}${line}`),
+    wrap(right, 98 - width).map((line, i) => `  ${(i === 0 ? left : '').padEnd(width)}${line}`),
   );
 }
 

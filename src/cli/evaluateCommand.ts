@@ -6,9 +6,9 @@ import {
   type FailedImage,
   type ImageScore,
   labelledImages,
-  spread,
   summarise,
 } from '../dataset/evaluate';
+import { spread } from '../dataset/spread';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { engineOptions, engineSettings, jsonOption, strategyOf, strategyOptions } from './options';
 import { textTable } from './textTable';
@@ -44,6 +44,8 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const folder = args.text('data');
   if (folder === undefined || args.positionals.length > 0) throw new UsageError('name the folder with --data');
   const settings = engineSettings(args);
+  const chosen = strategyOf(args);
+  const classId = args.count('class')!;
   const targets = args.count('targets');
   const json = args.flag('json');
   const set = await labelledImages(folder, args.text('masks'));
@@ -51,8 +53,8 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const engine = context.startEngines(settings);
   const overlays = args.text('save-overlays');
   const options: EvaluationOptions = {
-    ...strategyOf(args),
-    classId: args.count('class')!,
+    ...chosen,
+    classId,
     signal: context.signal,
     ...(targets === undefined ? {} : { targets }),
     onScore: async (score) => {

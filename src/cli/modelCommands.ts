@@ -82,7 +82,7 @@ async function importModel(args: Arguments, { store, out }: CommandContext): Pro
     throw new UsageError(`--kind should be encoder or segmenter, got "${kind}"`);
   }
   if (!familyNames[kind].includes(family)) {
-    throw new UsageError(`--family for a ${kind} should be ${familyNames[kind].join(' or ')}, got "${family}"`);
+    throw new UsageError(`--family for --kind ${kind} should be ${familyNames[kind].join(' or ')}, got "${family}"`);
   }
   if (args.positionals.length === 0) throw new UsageError('name the ONNX file to import');
   const title = args.text('title');

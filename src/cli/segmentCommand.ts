@@ -56,6 +56,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const settings = engineSettings(args);
   const overwrite = overwritePolicy(args);
   const shard = shardOf(args.text('shard'));
+  const overlays = overlayFolder(args.text('save-overlays'), targets);
   const root = await findRoot(targets[0]);
   const project = await openProject(root, {
     ...chosen,
@@ -72,7 +73,6 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const engine = context.startEngines(settings);
   const { encoder, segmenter } = await engine.info();
   const progress = new ProgressLine(context);
-  const overlays = overlayFolder(args.text('save-overlays'), targets);
   const colour = withReference.project.classes.find(({ id }) => id === withReference.reference.class)!.colour;
   const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
   const summary = await runBatch(

@@ -1,11 +1,11 @@
 /** One run of a batch under its lock: prepare, then as many lanes as the engines have use for. */
 import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
-import { toRuns } from '../core/mask';
+import { type RunMask, toRuns } from '../core/mask';
 import { UserError } from '../core/userError';
 import { removeStaleTemporaries } from '../disk/atomicFile';
 import { isDiskFailure } from '../disk/storageError';
-import type { IntensityWindow, ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol';
+import type { ImageInfo, IntensityWindow, ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol';
 import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batchJob';
 import { inShard, needOf, type PlanContext } from './batchPlan';
 import { type BatchOutcome, ProgressMeter } from './batchProgress';
@@ -28,6 +28,8 @@ interface Prepared {
   readonly request: Omit<SegmentRequest, 'image' | 'cacheBelow'>;
   readonly committer: MaskCommitter;
   readonly plan: PlanContext;
+  /** The reference image's own result: what a person drew needs no guess. */
+  readonly reference: SegmentResult;
 }
 
 export class BatchRun {
@@ -112,7 +114,8 @@ export class BatchRun {
     const { journal, masks } = this;
     const { onStep } = this.options;
     const committer = new MaskCommitter({ root, classId, classes: project.classes, run, journal, view, masks, onStep });
-    return { request, committer, plan: { view, classId, run, overwrite } };
+    const plan = { view, classId, run, overwrite };
+    return { request, committer, plan, reference: referenceResult(info, reference.mask) };
   }
 
   /** Processes all images, at most `lanes` at a time; what is thrown ends all lanes and becomes the run's error. */
@@ -155,8 +158,9 @@ export class BatchRun {
   }
 
   /** Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words. */
-  private async segment({ request }: Prepared, image: string): Promise<SegmentResult> {
+  private async segment({ request, reference }: Prepared, image: string): Promise<SegmentResult> {
     const path = absolutePath(this.job.root, image);
+    if (path === request.reference.image) return reference;
     try {
       const result = await this.job.engine.segment(
         { ...request, image: path, cacheBelow: this.lowest.bound },
@@ -182,6 +186,21 @@ export class BatchRun {
     await this.options.onImage?.(report);
     this.options.onProgress?.(progress);
   }
+}
+
+function referenceResult({ size, file }: ImageInfo, mask: RunMask): SegmentResult {
+  const notes = ['the reference itself: its support mask is its mask'];
+  return {
+    size,
+    file,
+    outcome: 'mask',
+    mask,
+    instances: [],
+    prompts: [],
+    iouPrediction: Number.NaN,
+    notes,
+    times: { total: 0 },
+  };
 }
 
 /** Without what else project.json may say about the window. */

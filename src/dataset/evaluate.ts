@@ -2,7 +2,7 @@
  * How good the masks are, where masks are known: each of some references labels the other images of a set, and the
  * results are compared with the set's own masks. Nothing is written.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describeSize, sameSize } from '../core/geometry';
 import { fromRuns, type Mask, type RunMask, toRuns } from '../core/mask';
@@ -14,6 +14,7 @@ import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import type { SegmentRequest, SegmentResult } from '../protocol';
 import { absolutePath, scanFolder } from './folder';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
+import { spread } from './spread';
 
 /** An image whose mask is known. Both paths are absolute. */
 export interface LabelledImage {
@@ -61,6 +62,9 @@ export interface EvaluationEngine {
 /** The images of `folder` (with or without an `images` folder) that have a mask in its mask folder, by name. */
 export async function labelledImages(folder: string, maskFolder = 'masks'): Promise<LabelledImage[]> {
   const root = path.resolve(folder);
+  await stat(root).catch((cause: unknown) => {
+    throw new UserError(`${root} does not exist or cannot be read.`, { cause });
+  });
   const masks = resolveMaskFolder(root, maskFolder);
   const { images } = await scanFolder(root, { maskFolder: masks });
   const locator = new MaskLocator(root, masks);
@@ -143,12 +147,6 @@ async function scoreTarget(
     boundaryF: boundaryF(drawn, truth),
     result,
   };
-}
-
-/** `count` items spread evenly over the list, in order; all of them where there are not more. */
-export function spread<T>(items: readonly T[], count: number): T[] {
-  if (count >= items.length) return [...items];
-  return Array.from({ length: count }, (_, k) => items[Math.floor(((k + 0.5) * items.length) / count)]);
 }
 
 export interface Summary {

@@ -2,6 +2,7 @@
 import type { ImageInfo, IntensityWindow } from '../protocol';
 import { absolutePath } from './folder';
 import { type Project, updateProject } from './project';
+import { spread } from './spread';
 
 /** What finding a window needs of the engine. */
 export interface WindowEngine {
@@ -28,7 +29,7 @@ export async function folderWindow(
 ): Promise<IntensityWindow | null> {
   if (project.window !== undefined) return project.window;
   const deep = reference.info.depth > 8 ? [reference.image] : [];
-  for (const image of spread(images)) {
+  for (const image of spread(images, SAMPLES)) {
     const path = absolutePath(root, image);
     // An unreadable image is reported when its turn comes.
     const info = await engine.inspectImage({ image: path }).catch(() => null);
@@ -54,10 +55,4 @@ async function sampleReadable(engine: WindowEngine, images: readonly string[]): 
     if (readable.length === 0 || readable.length === images.length) throw error;
     return engine.sampleWindow({ images: readable });
   }
-}
-
-/** At most SAMPLES of the items, evenly spread, first and last among them. */
-function spread<T>(items: readonly T[]): T[] {
-  if (items.length <= SAMPLES) return [...items];
-  return Array.from({ length: SAMPLES }, (_, i) => items[Math.round((i * (items.length - 1)) / (SAMPLES - 1))]);
 }

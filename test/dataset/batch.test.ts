@@ -10,6 +10,7 @@ import { readInstances } from '../../src/dataset/instances';
 import { type JournalLine, journalFolder } from '../../src/dataset/journal';
 import { JournalView } from '../../src/dataset/journalView';
 import { loadProject } from '../../src/dataset/project';
+import { makeReference } from '../../src/dataset/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import {
@@ -84,6 +85,18 @@ describe('a first run', () => {
       milliseconds: 5,
     });
     expect(await readdir(join(job.root, '.apmedsam', 'locks'))).toEqual([]);
+  });
+
+  test('gives a reference that lies in the folder its own support mask, not a guess', async () => {
+    const engine = new FakeEngine();
+    const job = await jobWith(['images/a.png', 'images/b.png'], engine);
+    const drawn = [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0];
+    const mask = await put(join(job.root, '..', 'own.png'), encodeMaskPng(labels(drawn), CLASSES));
+    const reference = await makeReference(job.root, 1, join(job.root, 'images', 'a.png'), mask);
+    expect(await run({ ...job, reference })).toEqual({ ...NONE, done: 2, total: 2 });
+    expect(engine.requests.map(({ image }) => basename(image))).toEqual(['b.png']);
+    expect(await labelsIn(job, 'a.png')).toEqual(drawn);
+    expect(await labelsIn(job, 'b.png')).toEqual(DRAWN);
   });
 
   test('asks for the reference as it was set', async () => {

@@ -1,0 +1,283 @@
+/** What a stranger meets first: help, versions, exit codes, refusals in one sentence, and results that programs can read. */
+import { appendFile, copyFile, readFile, rm, truncate } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { complaint, filesIn, fingerprint, jsonLines, models, ONE_ENGINE, referenceArgs, Workshop } from './runCli';
+
+const workshop = new Workshop();
+
+const ENGINE = ['encoder', 'segmenter', 'engines', 'threads'];
+const STRATEGY = ['strategy', 'without'];
+
+/** Every command and its options. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  segment: [
+    ...['reference', 'mask', 'out', 'class', 'overwrite', 'shard', 'save-overlays', 'json'],
+    ...STRATEGY,
+    ...ENGINE,
+  ],
+  evaluate: [
+    ...['data', 'masks', 'class', 'references', 'reference', 'targets', 'save-overlays', 'json'],
+    ...STRATEGY,
+    ...ENGINE,
+  ],
+  'models list': ['json'],
+  'models verify': ['json'],
+  'models import': ['id', 'kind', 'family', 'title', 'licence', 'side', 'json'],
+  'cache info': ['json'],
+  'cache clear': [],
+};
+
+describe('help', () => {
+  it('lists the commands', async () => {
+    for (const args of [['--help'], ['help']]) {
+      const { code, stdout, stderr } = await workshop.run(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      for (const command of Object.keys(COMMANDS)) expect(stdout).toMatch(new RegExp(`^  ${command} {2,}\\S`, 'm'));
+      expect(stdout).toContain('Exit codes: 0 all done; 1 some images failed');
+    }
+  });
+
+  it('is shown where no command is given, which is no success', async () => {
+    const { code, stdout, stderr } = await workshop.run([]);
+    expect(code).toBe(2);
+    expect(stdout + stderr).toContain('Usage: ap-medsam <command> [options]');
+  });
+
+  it.each(Object.entries(COMMANDS))('of %s names its options and gives an example', async (command, options) => {
+    const { code, stdout, stderr } = await workshop.run([...command.split(' '), '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: ap-medsam ${command}`);
+    const named = [...stdout.matchAll(/^ {2}--([\w-]+)(?: <[^>]+>)? {2,}\S/gm)].map(([, name]) => name);
+    expect(named.sort()).toEqual([...options, 'help'].sort());
+    expect(stdout).toMatch(new RegExp(`^Examples:\n {2}ap-medsam ${command}\\b`, 'm'));
+    expect(
+      Math.max(
+        ...stdout
+          .split('\nOptions:')[1]
+          .split('\nExamples:')[0]
+          .split('\n')
+          .map((line) => line.length),
+      ),
+    ).toBeLessThanOrEqual(100);
+  });
+
+  it('of segment and evaluate says what is used where an option is not given', async () => {
+    const { stdout } = await workshop.run(['segment', '--help']);
+    for (const preset of ['ap-medsam', 'embedded', 'replace-auto', 'masks']) {
+      expect(stdout.replace(/\s+/g, ' ')).toContain(`(default: ${preset})`);
+    }
+  });
+
+  it('gives the version of the package', async () => {
+    const { version } = JSON.parse(await readFile(path.join(models, '..', 'package.json'), 'utf8')) as {
+      version: string;
+    };
+    expect(await workshop.run(['--version'])).toMatchObject({ code: 0, stdout: `ap-medsam ${version}\n`, stderr: '' });
+  });
+});
+
+describe('a command line that makes no sense gets exit code 2 and one sentence', () => {
+  const KNOWN = Object.keys(COMMANDS).join(', ');
+  const cases: readonly (readonly [args: string, message: string | RegExp])[] = [
+    ['label images', `there is no command "label"; known: ${KNOWN}`],
+    ['models', 'there is no command "models"; known: models list, models verify, models import'],
+    ['models remove', 'there is no command "models remove"; known: models list, models verify, models import'],
+    ['segment', 'name the folder or the images to label. See "ap-medsam segment --help".'],
+    ['segment . --colour red', `Unknown option '--colour'. See "ap-medsam segment --help".`],
+    ['segment . --reference', /^Option '--reference <value>' argument missing\. See/],
+    ['segment . --reference --json', /^Option '--reference' argument is ambiguous\. See/],
+    ['segment . --json=yes', /^Option '--json' does not take an argument\. See/],
+    ['segment . --strategy best', /^there is no strategy "best"; known: ap-medsam, gbmseg\. See/],
+    ['segment . --without colour', /^--without knows the stages backward, .*, not "colour"\. See/],
+    ['segment . --engines 0', /^--engines should be a whole number of at least 1, got "0"\. See/],
+    ['segment . --threads many', /^--threads should be a whole number of at least 1, got "many"\. See/],
+    ['segment . --overwrite all', /^--overwrite should be replace-auto or skip, got "all"\. See/],
+    ...['2', '0/2', '3/2', '1/0', '-1/2', '1/2/3', 'a/b', ''].map(
+      (shard) =>
+        [
+          `segment . --shard=${shard}`,
+          `--shard should be i/n with i from 1 to n, such as 2/8, got "${shard}". See "ap-medsam segment --help".`,
+        ] as const,
+    ),
+    [
+      'segment . --save-overlays out',
+      /^--save-overlays \S+out lies in \S+, which is being labelled: choose another folder\. See/,
+    ],
+    ['evaluate', 'name the folder with --data. See "ap-medsam evaluate --help".'],
+    ['evaluate data', /^name the folder with --data\. See/],
+    ['evaluate --data . --class x', /^--class should be a whole number of at least 1, got "x"\. See/],
+    ['models import a.onnx --kind encoder', /^--id is missing\. See "ap-medsam models import --help"\.$/],
+    [
+      'models import a.onnx --id a --kind eye --family embedded',
+      /^--kind should be encoder or segmenter, got "eye"\. See/,
+    ],
+    [
+      'models import a.onnx --id a --kind encoder --family sam',
+      /^--family for --kind encoder should be embedded, got "sam"\. See/,
+    ],
+    ['models import --id a --kind encoder --family embedded', /^name the ONNX file to import\. See/],
+    ['cache clear --json', /^Unknown option '--json'\. See "ap-medsam cache clear --help"\.$/],
+  ];
+  it.each(cases)('%s', async (args, message) => {
+    const cwd = await workshop.newFolder();
+    const said = complaint(await workshop.run(args.split(' '), { cwd }));
+    if (typeof message === 'string') expect(said).toBe(message);
+    else expect(said).toMatch(message);
+    expect(await filesIn(cwd)).toEqual([]);
+  });
+});
+
+describe('models', () => {
+  it('are imported, listed and verified, and an altered file is found', async () => {
+    const home = path.join(await workshop.newFolder(), 'home');
+    const graph = path.join(models, 'embedded-encoder.onnx');
+    const importing = ['models', 'import', graph, '--id', 'mine', '--kind', 'encoder', '--family', 'embedded'];
+    const imported = await workshop.run([...importing, '--title', 'My own'], { home });
+    expect(imported).toMatchObject({ code: 0, stderr: '' });
+    expect(imported.stdout).toMatch(
+      /^Imported the encoder "mine" \(embedded-encoder\.onnx, 1\.9 MB, SHA-256 [0-9a-f]{64}\)\.\n$/,
+    );
+    expect(complaint(await workshop.run(importing, { home }))).toBe(
+      'There already is a user encoder called "mine"; choose another name.',
+    );
+
+    const table = await workshop.run(['models', 'list'], { home });
+    expect(table.code).toBe(0);
+    expect(table.stdout).toMatch(/^\| id +\| +kind \|/);
+    expect(table.stdout).toMatch(/^\| mine +\| +encoder \| +embedded \| +1\.9 MB \| +user \| +user \| +My own \|$/m);
+    const rows = jsonLines((await workshop.run(['models', 'list', '--json'], { home })).stdout);
+    expect(rows).toMatchObject([
+      {
+        id: 'mine',
+        kind: 'encoder',
+        family: 'embedded',
+        title: 'My own',
+        source: 'user',
+        files: [{ bytes: 1_858_554 }],
+      },
+      { id: 'embedded', kind: 'encoder', source: 'shipped' },
+      { id: 'embedded', kind: 'segmenter', source: 'shipped' },
+    ]);
+
+    const well = await workshop.run(['models', 'verify'], { home });
+    expect(well).toMatchObject({ code: 0, stdout: 'encoder mine: ok\nencoder embedded: ok\nsegmenter embedded: ok\n' });
+
+    const copy = path.join(home, 'models', 'encoder-mine', 'embedded-encoder.onnx');
+    const verify = async () => {
+      const { code, stdout } = await workshop.run(['models', 'verify', '--json'], { home });
+      expect(code).toBe(1);
+      const [first, ...others] = jsonLines(stdout);
+      expect(others).toEqual([
+        { kind: 'encoder', id: 'embedded', ok: true },
+        { kind: 'segmenter', id: 'embedded', ok: true },
+      ]);
+      expect(first).toMatchObject({ kind: 'encoder', id: 'mine', ok: false });
+      return (first as { problem: string }).problem;
+    };
+    await truncate(copy, 1_858_553);
+    expect(await verify()).toBe(`The model file ${copy} is truncated: expected 1858554 bytes, found 1858553.`);
+    await appendFile(copy, 'x');
+    expect(await verify()).toMatch(/ has the wrong content: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}\.$/);
+    await rm(copy);
+    expect(await verify()).toBe(`The model file ${copy} is missing.`);
+    await copyFile(graph, copy);
+    expect(await workshop.run(['models', 'verify'], { home })).toMatchObject({ code: 0 });
+  });
+});
+
+describe('results for programs, progress for people', () => {
+  it('segment, cache: JSON on stdout, words on stderr', async () => {
+    const home = path.join(await workshop.newFolder(), 'home');
+    const root = await workshop.sampleFolder([2, 3]);
+    const labelled = await workshop.run(['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE, '--json'], {
+      cwd: root,
+      home,
+    });
+    expect(labelled.code).toBe(0);
+    const rows = jsonLines(labelled.stdout) as { image: string }[];
+    expect(rows.sort((a, b) => (a.image < b.image ? -1 : 1))).toEqual(
+      [2, 3].map((n) => ({
+        image: `images/nuclei_0${n}.png`,
+        mask: path.join(root, 'masks', `nuclei_0${n}.png`),
+        outcome: 'done',
+        iouPrediction: expect.closeTo(0.8, 0),
+        milliseconds: expect.any(Number),
+        notes: [],
+      })),
+    );
+    expect(labelled.stderr).toMatch(
+      /^1\/2, \d+\.\d images\/s, \d+ s left\n(?:.*\n)*2 labelled of 2 images in \d+ s\.\n$/,
+    );
+
+    const before = jsonLines((await workshop.run(['cache', 'info', '--json'], { home })).stdout);
+    expect(before).toEqual([
+      { dir: path.join(home, 'cache'), entries: expect.any(Number), bytes: expect.any(Number), capBytes: 2 ** 31 },
+    ]);
+    const { entries } = before[0] as { entries: number };
+    expect(entries).toBeGreaterThan(0);
+    expect(await filesIn(path.join(home, 'cache'))).toHaveLength(entries);
+    const cleared = await workshop.run(['cache', 'clear'], { home });
+    expect(cleared).toMatchObject({ code: 0, stderr: '' });
+    expect(cleared.stdout).toMatch(new RegExp(`^Removed ${entries} entries, [\\d.]+ MB\\.\n$`));
+    expect(await filesIn(path.join(home, 'cache'))).toEqual([]);
+    expect((await workshop.run(['cache', 'info'], { home })).stdout).toMatch(
+      /^0 entries, 0\.0 MB of at most 2147 MB in /,
+    );
+  });
+
+  it('evaluate prints a Markdown table, or a row per image, and writes nothing but overlays', async () => {
+    const data = path.join(models, 'samples', 'nuclei');
+    const before = await fingerprint(data);
+    const overlays = await workshop.newFolder();
+    const args = ['evaluate', '--data', data, ...ONE_ENGINE, '--targets', '1'];
+    const table = await workshop.run([...args, '--references', '2', '--save-overlays', overlays]);
+    expect(table.code).toBe(0);
+    const lines = table.stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(
+      /^\| reference +\| images \| Dice mean \| median \| +std \| IoU mean \| median \| boundary F \| absent \|$/,
+    );
+    expect(lines[1]).toMatch(/^\| -+ \|(?: -+: \|){8}$/);
+    expect(lines.slice(2).map((line) => line.split('|')[1].trim())).toEqual([
+      'images/nuclei_03.png',
+      'images/nuclei_08.png',
+      'all',
+    ]);
+    expect(new Set(lines.map((line) => line.length)).size).toBe(1);
+    const dice = Number(lines.at(-1)!.split('|')[3]);
+    expect(dice).toBeGreaterThan(0.75);
+    expect(dice).toBeLessThanOrEqual(1);
+    expect(await filesIn(overlays)).toEqual([
+      'images_nuclei_03-to-images_nuclei_06.overlay.png',
+      'images_nuclei_08-to-images_nuclei_06.overlay.png',
+    ]);
+    for (const name of await filesIn(overlays)) {
+      expect((await readFile(path.join(overlays, name))).subarray(1, 4).toString()).toBe('PNG');
+    }
+
+    const json = await workshop.run([...args, '--reference', 'nuclei_03.png', '--json']);
+    expect(json).toMatchObject({ code: 0, stderr: '' });
+    const [row, ...more] = jsonLines(json.stdout);
+    expect(more).toEqual([]);
+    expect(row).toMatchObject({ reference: 'images/nuclei_03.png', image: 'images/nuclei_06.png', outcome: 'mask' });
+    for (const measure of ['dice', 'iou', 'boundaryF', 'iouPrediction'] as const) {
+      expect((row as Record<string, number>)[measure]).toBeGreaterThan(0.5);
+    }
+    expect(await fingerprint(data)).toEqual(before);
+  });
+
+  it('evaluate says what it needs', async () => {
+    const root = await workshop.sampleFolder([1, 2]);
+    expect(complaint(await workshop.run(['evaluate', '--data', root]))).toBe(
+      `${root} holds 0 images with masks in ${path.join(root, 'masks')}; expected at least two: a reference and a target.`,
+    );
+    const missing = path.join(root, 'nowhere');
+    expect(complaint(await workshop.run(['evaluate', '--data', missing]))).toBe(
+      `${missing} does not exist or cannot be read.`,
+    );
+    const data = path.join(models, 'samples', 'nuclei');
+    expect(complaint(await workshop.run(['evaluate', '--data', data, '--reference', 'c.png']))).toBe(
+      '--reference: c.png is not among the images that have a mask. See "ap-medsam evaluate --help".',
+    );
+  });
+});
