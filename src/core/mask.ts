@@ -1,5 +1,5 @@
 /** Binary masks: representation, run lengths and the questions every stage asks of them. */
-import { area, type Box, describeSize, type Size, sameSize } from './geometry';
+import { area, type Box, describeSize, type Point, type Size, sameSize } from './geometry';
 
 /** A binary mask: uint8 [height, width], row-major, 0 background, 1 foreground. */
 export interface Mask {
@@ -163,4 +163,41 @@ function transpose(data: Uint8Array, width: number, height: number): Uint8Array 
     }
   }
   return result;
+}
+
+/** Left and right exchanged. */
+export function mirrorMask({ size, data }: Mask): Mask {
+  const mirrored = new Uint8Array(data.length);
+  for (let start = 0; start < data.length; start += size.width) {
+    mirrored.set(
+      data
+        .subarray(start, start + size.width)
+        .slice()
+        .reverse(),
+      start,
+    );
+  }
+  return { size, data: mirrored };
+}
+
+/** The pixels inside a box with whole-number sides that lies in the mask. */
+export function cropMask({ size, data }: Mask, { left, top, right, bottom }: Box): Mask {
+  const cropped = createMask({ width: right - left, height: bottom - top });
+  for (let y = top; y < bottom; y++) {
+    cropped.data.set(data.subarray(y * size.width + left, y * size.width + right), (y - top) * cropped.size.width);
+  }
+  return cropped;
+}
+
+/** Mean position of the foreground pixels' centres; undefined for an empty mask. */
+export function centroid({ size, data }: Mask): Point | undefined {
+  let x = 0;
+  let y = 0;
+  let count = 0;
+  for (let at = data.indexOf(1); at >= 0; at = data.indexOf(1, at + 1)) {
+    x += (at % size.width) + 0.5;
+    y += Math.floor(at / size.width) + 0.5;
+    count++;
+  }
+  return count === 0 ? undefined : { x: x / count, y: y / count };
 }

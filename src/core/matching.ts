@@ -15,27 +15,22 @@ export interface PatchSets {
 }
 
 /**
- * Nearest neighbours between all n reference and all m target patches. Distances are Euclidean, float32. Ties go to
- * the lowest index, both ways.
+ * Nearest neighbours between the n reference and the m target patches, as far as anything asks for them. Distances are
+ * Euclidean, float32. Ties go to the lowest index, both ways.
  */
 export interface MatchTable {
   readonly referenceGrid: Size;
   readonly targetGrid: Size;
-  /** int32 [n]: argmin over target patches; -1 for mixed patches, which propose nothing. */
+  /** int32 [n]: argmin over target patches; -1 for reference patches that propose nothing. */
   readonly nearestTarget: Int32Array;
   readonly nearestTargetDistance: Float32Array;
-  /** int32 [n]: argmax over target patches; -1 outside the foreground, which alone is asked. */
+  /** int32 [n]: argmax over target patches; -1 for reference patches that propose nothing. */
   readonly farthestTarget: Int32Array;
   readonly farthestTargetDistance: Float32Array;
-  /** int32 [m]: argmin over all reference patches, mixed ones included. */
+  /** int32 [m]: argmin over *all* reference patches; -1 for target patches that nothing proposed. */
   readonly nearestReference: Int32Array;
   readonly nearestReferenceDistance: Float32Array;
-  /** float32 [m]: mean of the three largest cosines with foreground patches, minus the same for background patches. */
-  readonly similarity: Float32Array;
 }
-
-/** How many of the largest similarities are averaged into the similarity map; the embedded decoder was trained with 3. */
-export const SIMILARITY_TOP = 3;
 
 /** One proposed match: a target patch and the reference patch that proposed it. */
 export interface Match {
@@ -55,69 +50,49 @@ export interface SplitMatches {
 /**
  * Plain loops over every pair: O(n m d). What the engine's matching graph computes is tested against this, and it is
  * the specification of the table.
+ *
+ * @param proposers the reference patches that propose matches; both sets together.
  */
-export function matchTokens(reference: PatchTokens, target: PatchTokens, sets: PatchSets): MatchTable {
+export function matchTokens(reference: PatchTokens, target: PatchTokens, proposers: PatchSets): MatchTable {
   if (reference.dim !== target.dim) {
     throw new RangeError(`reference tokens have ${reference.dim} channels, target tokens ${target.dim}`);
   }
   const table = emptyTable(reference.grid, target.grid);
   const n = area(reference.grid);
   const m = area(target.grid);
-  const squared = new Float64Array(n * m);
-  const cosines = new Float64Array(n * m);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < m; j++) {
-      let sum = 0;
-      let dot = 0;
-      let rr = 0;
-      let tt = 0;
-      for (let k = 0; k < reference.dim; k++) {
-        const r = reference.data[i * reference.dim + k];
-        const t = target.data[j * target.dim + k];
-        sum += (r - t) * (r - t);
-        dot += r * t;
-        rr += r * r;
-        tt += t * t;
-      }
-      squared[i * m + j] = sum;
-      cosines[i * m + j] = dot / (Math.sqrt(rr * tt) || 1);
-    }
+  const { dim } = reference;
+  const squared = (i: number, j: number): number => {
+    let sum = 0;
+    for (let k = 0; k < dim; k++) sum += (reference.data[i * dim + k] - target.data[j * dim + k]) ** 2;
+    return sum;
+  };
+  for (const i of [...proposers.foreground, ...proposers.background]) {
+    const all = Array.from({ length: m }, (_, j) => squared(i, j));
+    const near = all.indexOf(Math.min(...all));
+    const far = all.indexOf(Math.max(...all));
+    table.nearestTarget[i] = near;
+    table.nearestTargetDistance[i] = Math.sqrt(all[near]);
+    table.farthestTarget[i] = far;
+    table.farthestTargetDistance[i] = Math.sqrt(all[far]);
   }
-  const foreground = new Set(sets.foreground);
-  const proposing = new Set([...sets.foreground, ...sets.background]);
-  for (let i = 0; i < n; i++) {
-    let near = 0;
-    let far = 0;
-    for (let j = 1; j < m; j++) {
-      if (squared[i * m + j] < squared[i * m + near]) near = j;
-      if (squared[i * m + j] > squared[i * m + far]) far = j;
-    }
-    if (proposing.has(i)) {
-      table.nearestTarget[i] = near;
-      table.nearestTargetDistance[i] = Math.sqrt(squared[i * m + near]);
-    }
-    if (foreground.has(i)) {
-      table.farthestTarget[i] = far;
-      table.farthestTargetDistance[i] = Math.sqrt(squared[i * m + far]);
-    }
-  }
-  for (let j = 0; j < m; j++) {
-    let near = 0;
-    for (let i = 1; i < n; i++) if (squared[i * m + j] < squared[near * m + j]) near = i;
+  for (const j of proposedTargets(table, proposers)) {
+    const all = Array.from({ length: n }, (_, i) => squared(i, j));
+    const near = all.indexOf(Math.min(...all));
     table.nearestReference[j] = near;
-    table.nearestReferenceDistance[j] = Math.sqrt(squared[near * m + j]);
-    const cosineWith = (i: number) => cosines[i * m + j];
-    table.similarity[j] =
-      topMean(Array.from(sets.foreground, cosineWith), SIMILARITY_TOP) -
-      topMean(Array.from(sets.background, cosineWith), SIMILARITY_TOP);
+    table.nearestReferenceDistance[j] = Math.sqrt(all[near]);
   }
   return table;
 }
 
-/** Mean of the `count` largest values; of all where there are fewer; 0 of none. */
-function topMean(values: number[], count: number): number {
-  const top = values.sort((a, b) => b - a).slice(0, count);
-  return top.length === 0 ? 0 : top.reduce((sum, value) => sum + value, 0) / top.length;
+/** int32, ascending: the target patches that some proposer is nearest to, or that a foreground proposer is farthest from. */
+export function proposedTargets(
+  { nearestTarget, farthestTarget }: Pick<MatchTable, 'nearestTarget' | 'farthestTarget'>,
+  { foreground, background }: PatchSets,
+): Int32Array {
+  const proposed = new Set<number>();
+  for (const i of foreground) proposed.add(nearestTarget[i]).add(farthestTarget[i]);
+  for (const i of background) proposed.add(nearestTarget[i]);
+  return Int32Array.from(proposed).sort();
 }
 
 /** A table of the right shapes, with -1 for "proposes nothing". */
@@ -133,7 +108,6 @@ export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
     farthestTargetDistance: new Float32Array(n).fill(Number.NaN),
     nearestReference: new Int32Array(m).fill(-1),
     nearestReferenceDistance: new Float32Array(m).fill(Number.NaN),
-    similarity: new Float32Array(m),
   };
 }
 
@@ -175,6 +149,22 @@ function distinctMatches(
       forwardDistance: distances[referencePatch],
       backwardDistance: table.nearestReferenceDistance[targetPatch],
     }));
+}
+
+/**
+ * Share of the proposers in `patches` whose nearest target patch is itself nearest to a patch of `allowed`: how
+ * consistent forward and backward matching are, in [0, 1]. 0 for no patches.
+ */
+export function consistency(table: MatchTable, patches: Int32Array, allowed: Int32Array): number {
+  const inside = new Set(allowed);
+  const returned = patches.filter((i) => inside.has(table.nearestReference[table.nearestTarget[i]]));
+  return patches.length === 0 ? 0 : returned.length / patches.length;
+}
+
+/** At most `count` patches, spread evenly over the list; which of equals propose a match matters little, how many costs. */
+export function samplePatches(patches: Int32Array, count: number): Int32Array {
+  if (patches.length <= count) return patches;
+  return Int32Array.from({ length: count }, (_, k) => patches[Math.floor((k * patches.length) / count)]);
 }
 
 /** Stage A.4: keeps the matches whose target patch is nearest to a patch of `allowed`; a mixed winner rejects. */

@@ -9,8 +9,17 @@ import { distance, longSide, type Point, type Size, squaredDistance } from './ge
 import type { Match } from './matching';
 import { patchCentre } from './patchGrid';
 
-/** Why a candidate point became a prompt, or why it did not. */
-export type PromptReason = 'kept' | 'failed backward' | 'outlier' | 'too close to a positive' | 'thinned';
+/**
+ * Why a candidate point became a prompt (`kept`), or why it did not. `inconsistent`: too few of the target's matches came
+ * back, so that none of its points is used.
+ */
+export type PromptReason =
+  | 'kept'
+  | 'failed backward'
+  | 'outlier'
+  | 'too close to a positive'
+  | 'thinned'
+  | 'inconsistent';
 
 /** Which stage proposed the candidate: forward matching, hard sampling, or another instance's positives. */
 export type PromptSource = 'forward' | 'hard' | 'instance';

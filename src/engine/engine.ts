@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describeSize, sameSize } from '../core/geometry';
 import { fromRuns, toRuns } from '../core/mask';
 import { strategies } from '../core/strategies';
-import type { EncodedImage, PreparedReference, StageRunner } from '../core/strategies/strategy';
+import type { EncodedImage, PreparationRunner, PreparedReference, StageRunner } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import type {
   EngineApi,
@@ -26,6 +26,7 @@ import { type LoadedModels, loadModels } from './models';
 import { saveOverlay } from './overlay';
 import type { ImageEmbedding } from './segmenters';
 import { runtimeVersion } from './sessions';
+import { readVariant } from './variants';
 
 type ReferenceRequest = Pick<SegmentRequest, 'reference' | 'strategy' | 'parameters' | 'window'>;
 
@@ -145,12 +146,25 @@ export class Engine implements Handlers<EngineApi> {
       );
     }
     const matchers: Matcher[] = [];
-    const runner: StageRunner = {
+    const { segmenterModel } = await this.loaded();
+    const maskHash = createHash('sha256').update(reference.mask.runs).digest('hex');
+    const runner: PreparationRunner = {
       ...stageRunner(new AbortController().signal, {}),
-      openMatcher: async (tokens, sets) => {
-        const matcher = await Matcher.create(tokens, sets, this.config.threads);
+      openMatcher: async (tokens, proposers) => {
+        const matcher = await Matcher.create(tokens, proposers, this.config.threads);
         matchers.push(matcher);
         return matcher;
+      },
+      remember: async (revision, compute) => {
+        const key = [...source.key, segmenterModel.sha256, maskHash, revision];
+        const known = await this.cache.get(key);
+        if (known) return mapValues(known, ({ data }) => data);
+        const values = await compute();
+        await this.cache.put(
+          key,
+          mapValues(values, (data) => ({ dims: [data.length], data })),
+        );
+        return values;
       },
     };
     const { image, encoding, cached } = await this.encode(source, runner);
@@ -186,11 +200,11 @@ export class Engine implements Handlers<EngineApi> {
     ];
     const cached = await this.cache.get(key);
     const pixels = cached ? undefined : await readRgb(file, modelSize, window);
-    return { file, modelSize, key, cached, pixels };
+    return { file, window, modelSize, key, cached, pixels };
   }
 
   private async encode(
-    { file, modelSize, cached, pixels }: Awaited<ReturnType<Engine['read']>>,
+    { file, window, modelSize, cached, pixels }: Awaited<ReturnType<Engine['read']>>,
     { stage }: StageRunner,
   ): Promise<{ image: EncodedImage; encoding: Encoding; cached: boolean }> {
     const { encoder, segmenter } = await this.loaded();
@@ -203,6 +217,9 @@ export class Engine implements Handlers<EngineApi> {
       image: {
         size,
         tokens: encoding.tokens,
+        capabilities: segmenter.capabilities,
+        variant: async (change) =>
+          (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens,
         promptable: async () => {
           embedding ??= segmenter.embed(encoding);
           const bound = await embedding;
@@ -231,9 +248,8 @@ export class Engine implements Handlers<EngineApi> {
   }
 }
 
-function stageRunner(signal: AbortSignal, times: Record<string, number>): Pick<StageRunner, 'stage'> & StageRunner {
+function stageRunner(signal: AbortSignal, times: Record<string, number>): StageRunner {
   return {
-    openMatcher: () => Promise.reject(new TypeError('matchers are opened while a reference is prepared')),
     stage: async (name, work) => {
       // Inference blocks the message loop; only here can a cancellation come through.
       await setImmediate();
@@ -253,6 +269,10 @@ function referenceKey({ reference, strategy, parameters, window }: ReferenceRequ
   );
   hash.update(reference.mask.runs);
   return hash.digest('hex');
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
 }
 
 const TOKENS = 'patch_tokens';

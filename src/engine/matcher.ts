@@ -1,90 +1,66 @@
 /**
- * Matching as an ONNX graph (stages A.3, A.4 and A.6, and the similarity map): one matrix product per block of reference
- * patches, reduced both ways. The reference tokens are constants of the graph, so the runtime lays them out once and
- * every target costs one run. The specification is the plain loop in core/matching.ts.
+ * Matching as ONNX graphs (stages A.3, A.4 and A.6): matrix products reduced over the target or the reference patches.
+ * The reference tokens are constants of the graphs, so the runtime lays them out once and every target costs two runs.
+ * The specification is the plain loops in core/matching.ts.
  */
 import { area } from '../core/geometry';
-import { emptyTable, type MatchTable, type PatchSets, SIMILARITY_TOP } from '../core/matching';
+import { emptyTable, type MatchTable, type PatchSets, proposedTargets } from '../core/matching';
 import { checkTokens, type PatchTokens } from '../core/patchGrid';
+import type { MatcherPort } from '../core/strategies/strategy';
 import { encodeModel, type Initializer, type Node, type ValueInfo } from './onnxGraph';
 import { type Contract, Session, Tensor, toTensor } from './sessions';
 
-/** A block of reference patches that is reduced on its own. */
-interface Block {
-  readonly name: 'foreground' | 'background' | 'mixed';
-  readonly patches: Int32Array;
-}
-
-export class Matcher {
+export class Matcher implements MatcherPort {
   private constructor(
     private readonly reference: PatchTokens,
-    private readonly blocks: readonly Block[],
-    private readonly table: Session,
+    private readonly proposers: PatchSets,
+    private readonly forward: Session,
+    private readonly backward: Session,
     private readonly spread: Session,
   ) {}
 
-  /** Builds the graphs for one reference. Tokens are float32 [n, dim] in grid order. */
-  static async create(reference: PatchTokens, sets: PatchSets, threads: number): Promise<Matcher> {
+  /** Builds the graphs for one reference, whose tokens are float32 [n, dim] in grid order. */
+  static async create(reference: PatchTokens, proposers: PatchSets, threads: number): Promise<Matcher> {
     checkTokens(reference);
-    const blocks = splitBlocks(area(reference.grid), sets);
-    const table = matchingGraph(reference, blocks);
-    const spread = spreadGraph(reference.dim);
+    const open = ({ model, contract }: BuiltGraph, name: string) => Session.open(name, model, contract, { threads });
     return new Matcher(
       reference,
-      blocks,
-      await Session.open('matching graph', table.model, table.contract, { threads }),
-      await Session.open('self-matching graph', spread.model, spread.contract, { threads }),
+      proposers,
+      await open(forwardGraph(reference, rowsOf(proposers)), 'forward matching graph'),
+      await open(backwardGraph(reference), 'backward matching graph'),
+      await open(spreadGraph(reference.dim), 'self-matching graph'),
     );
   }
 
-  /** All nearest neighbours between the reference and a target whose tokens have the same `dim`. */
+  /** Nearest neighbours between the reference and a target whose tokens have the same `dim`. */
   async match(target: PatchTokens): Promise<MatchTable> {
     checkTokens(target);
     if (target.dim !== this.reference.dim) {
       throw new RangeError(`reference tokens have ${this.reference.dim} channels, target tokens ${target.dim}`);
     }
-    const m = area(target.grid);
-    const out = await this.table.run({ tokens: toTensor({ dims: [m, target.dim], data: target.data }) });
-    const floats = (name: string) => out[name].data as Float32Array;
-    const indices = (name: string) => out[name].data as BigInt64Array;
     const table = emptyTable(this.reference.grid, target.grid);
-    const best = new Float32Array(m).fill(Number.NEGATIVE_INFINITY);
-    for (const { name, patches } of this.blocks) {
-      const columns = topOf(patches);
-      const nearest = indices(`${name}_nearest`);
-      const closeness = floats(`${name}_closeness`);
-      for (let j = 0; j < m; j++) {
-        const value = closeness[j * columns];
-        const patch = patches[Number(nearest[j * columns])];
-        // Blocks interleave in patch order, so a tie between blocks is settled here: the lowest patch wins.
-        if (value > best[j] || (value === best[j] && patch < table.nearestReference[j])) {
-          best[j] = value;
-          table.nearestReference[j] = patch;
-        }
-      }
-      if (name === 'mixed') continue;
-      const sign = name === 'foreground' ? 1 : -1;
-      const similarities = floats(`${name}_similarity`);
-      for (let j = 0; j < m; j++) {
-        let sum = 0;
-        for (let k = 0; k < columns; k++) sum += similarities[j * columns + k];
-        table.similarity[j] += (sign * sum) / columns;
-      }
-      const forward = indices(`${name}_forward`);
-      const forwardCloseness = floats(`${name}_forward_closeness`);
-      patches.forEach((patch, row) => {
-        table.nearestTarget[patch] = Number(forward[row]);
-        table.nearestTargetDistance[patch] = toDistance(forwardCloseness[row]);
-      });
-      if (name === 'background') continue;
-      const farthest = indices('foreground_farthest');
-      const farthestCloseness = floats('foreground_farthest_closeness');
-      patches.forEach((patch, row) => {
-        table.farthestTarget[patch] = Number(farthest[row]);
-        table.farthestTargetDistance[patch] = toDistance(farthestCloseness[row]);
-      });
-    }
-    for (let j = 0; j < m; j++) table.nearestReferenceDistance[j] = toDistance(best[j]);
+    const tokens = toTensor({ dims: [area(target.grid), target.dim], data: target.data });
+
+    const proposed = await this.forward.run({ tokens });
+    const nearest = proposed.nearest.data as BigInt64Array;
+    const farthest = proposed.farthest.data as BigInt64Array;
+    const nearestCloseness = proposed.nearest_closeness.data as Float32Array;
+    const farthestCloseness = proposed.farthest_closeness.data as Float32Array;
+    rowsOf(this.proposers).forEach((patch, row) => {
+      table.nearestTarget[patch] = Number(nearest[row]);
+      table.nearestTargetDistance[patch] = toDistance(nearestCloseness[row]);
+      table.farthestTarget[patch] = Number(farthest[row]);
+      table.farthestTargetDistance[patch] = toDistance(farthestCloseness[row]);
+    });
+
+    const asked = proposedTargets(table, this.proposers);
+    const answered = await this.backward.run({ tokens, patches: patchTensor(asked) });
+    const back = answered.nearest.data as BigInt64Array;
+    const backCloseness = answered.nearest_closeness.data as Float32Array;
+    asked.forEach((patch, row) => {
+      table.nearestReference[patch] = Number(back[row]);
+      table.nearestReferenceDistance[patch] = toDistance(backCloseness[row]);
+    });
     return table;
   }
 
@@ -93,30 +69,21 @@ export class Matcher {
     if (patches.length < 2) return new Float32Array(patches.length);
     const { mean } = await this.spread.run({
       tokens: toTensor({ dims: [area(target.grid), target.dim], data: target.data }),
-      patches: new Tensor('int64', BigInt64Array.from(patches, BigInt), [patches.length]),
+      patches: patchTensor(patches),
     });
     // The graph averages over all patches, each one's own distance of zero included.
-    return (mean!.data as Float32Array).map((value) => (value * patches.length) / (patches.length - 1));
+    return (mean.data as Float32Array).map((value) => (value * patches.length) / (patches.length - 1));
   }
 
   async dispose(): Promise<void> {
-    await this.table.dispose();
-    await this.spread.dispose();
+    for (const session of [this.forward, this.backward, this.spread]) await session.dispose();
   }
 }
 
-function splitBlocks(patchCount: number, sets: PatchSets): Block[] {
-  const claimed = new Set([...sets.foreground, ...sets.background]);
-  const mixed = Int32Array.from({ length: patchCount }, (_, i) => i).filter((i) => !claimed.has(i));
-  return [
-    { name: 'foreground' as const, patches: sets.foreground },
-    { name: 'background' as const, patches: sets.background },
-    { name: 'mixed' as const, patches: mixed },
-  ].filter(({ patches }) => patches.length > 0);
-}
+const rowsOf = ({ foreground, background }: PatchSets): number[] => [...foreground, ...background];
 
-/** Columns of a block's top-k outputs; mixed patches only ever supply the nearest one. */
-const topOf = (patches: Int32Array): number => Math.min(SIMILARITY_TOP, patches.length);
+const patchTensor = (patches: ArrayLike<number>): Tensor =>
+  new Tensor('int64', BigInt64Array.from(Array.from(patches, BigInt)), [patches.length]);
 
 /** Closeness is -|a - b|^2 / 2; rounding may leave it slightly positive. */
 const toDistance = (closeness: number): number => Math.sqrt(Math.max(0, -2 * closeness));
@@ -126,89 +93,42 @@ interface BuiltGraph {
   readonly contract: Contract;
 }
 
-/**
- * Closeness C[j, i] = T_j . R_i - |T_j|^2 / 2 - |R_i|^2 / 2, so that the nearest patch has the largest value in its row
- * and in its column. For normalised tokens the two norms are the constant 1, and C + 1 is the cosine similarity.
- */
-function matchingGraph(reference: PatchTokens, blocks: readonly Block[]): BuiltGraph {
-  const { dim, normalised } = reference;
+/** Closeness of all target patches (rows) to the proposers (columns), reduced over the target patches. */
+function forwardGraph(reference: PatchTokens, rows: readonly number[]): BuiltGraph {
   const nodes: Node[] = [];
-  const initializers: Initializer[] = [scalar('one', 1)];
+  const initializers = closeness(reference, rows, 'tokens', nodes);
   const outputs: ValueInfo[] = [];
-  const output = (name: string, type: 'float32' | 'int64', dims: (number | string)[]) => {
-    outputs.push({ name, type, dims });
-    return name;
+  const reduce = (op: string, name: string, type: ValueInfo['type']) => {
+    const axis = op.startsWith('Arg') ? { axis: 0 } : { axes: [0] };
+    nodes.push({ op, inputs: ['closeness'], outputs: [name], attributes: { ...axis, keepdims: 0 } });
+    outputs.push({ name, type, dims: [rows.length] });
   };
-  if (!normalised) {
-    initializers.push(scalar('minus_half', -0.5));
-    nodes.push(
-      { op: 'ReduceSumSquare', inputs: ['tokens'], outputs: ['squares'], attributes: { axes: [1], keepdims: 1 } },
-      { op: 'Mul', inputs: ['squares', 'minus_half'], outputs: ['target_term'] },
-      { op: 'LpNormalization', inputs: ['tokens'], outputs: ['unit_tokens'], attributes: { axis: 1, p: 2 } },
-    );
-  }
-  for (const { name, patches } of blocks) {
-    const rows = gather(reference, patches);
-    const columns = topOf(patches);
-    // Of unit tokens both norm terms are the constant -1/2.
-    const halfNorms = normalised ? new Float32Array(patches.length).fill(-1) : halfSquares(rows, dim);
-    initializers.push(
-      { name: `${name}_tokens`, type: 'float32', dims: [patches.length, dim], data: rows },
-      { name: `${name}_term`, type: 'float32', dims: [patches.length], data: halfNorms },
-      { name: `${name}_top`, type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(columns)) },
-    );
-    nodes.push({
-      op: 'Gemm',
-      inputs: ['tokens', `${name}_tokens`, `${name}_term`],
-      outputs: [normalised ? `${name}_shifted` : `${name}_product`],
-      attributes: { transB: 1 },
-    });
-    if (!normalised) {
-      nodes.push({ op: 'Add', inputs: [`${name}_product`, 'target_term'], outputs: [`${name}_shifted`] });
-    }
-    const closeness = `${name}_shifted`;
-    nodes.push({
-      op: 'TopK',
-      inputs: [closeness, `${name}_top`],
-      outputs: [
-        output(`${name}_closeness`, 'float32', ['m', columns]),
-        output(`${name}_nearest`, 'int64', ['m', columns]),
-      ],
-      attributes: { axis: 1 },
-    });
-    if (name === 'mixed') continue;
-    reduce(nodes, closeness, 'ArgMax', output(`${name}_forward`, 'int64', [patches.length]));
-    reduce(nodes, closeness, 'ReduceMax', output(`${name}_forward_closeness`, 'float32', [patches.length]));
-    if (normalised) {
-      nodes.push({ op: 'Add', inputs: [`${name}_closeness`, 'one'], outputs: [`${name}_similarity`] });
-    } else {
-      initializers.push({
-        name: `${name}_unit_tokens`,
-        type: 'float32',
-        dims: [patches.length, dim],
-        data: unitRows(rows, dim),
-      });
-      nodes.push(
-        {
-          op: 'Gemm',
-          inputs: ['unit_tokens', `${name}_unit_tokens`],
-          outputs: [`${name}_cosine`],
-          attributes: { transB: 1 },
-        },
-        {
-          op: 'TopK',
-          inputs: [`${name}_cosine`, `${name}_top`],
-          outputs: [`${name}_similarity`, `${name}_similar`],
-          attributes: { axis: 1 },
-        },
-      );
-    }
-    output(`${name}_similarity`, 'float32', ['m', columns]);
-    if (name === 'background') continue;
-    reduce(nodes, closeness, 'ArgMin', output('foreground_farthest', 'int64', [patches.length]));
-    reduce(nodes, closeness, 'ReduceMin', output('foreground_farthest_closeness', 'float32', [patches.length]));
-  }
-  return build('matching', nodes, initializers, [{ name: 'tokens', type: 'float32', dims: ['m', dim] }], outputs);
+  reduce('ArgMax', 'nearest', 'int64');
+  reduce('ReduceMax', 'nearest_closeness', 'float32');
+  reduce('ArgMin', 'farthest', 'int64');
+  reduce('ReduceMin', 'farthest_closeness', 'float32');
+  return build('forward', nodes, initializers, [tokensInput(reference.dim)], outputs);
+}
+
+/** Closeness of the named target patches (rows) to all reference patches (columns), reduced over the latter. */
+function backwardGraph(reference: PatchTokens): BuiltGraph {
+  const nodes: Node[] = [{ op: 'Gather', inputs: ['tokens', 'patches'], outputs: ['picked'], attributes: { axis: 0 } }];
+  const all = Array.from({ length: area(reference.grid) }, (_, i) => i);
+  const initializers = closeness(reference, all, 'picked', nodes);
+  nodes.push(
+    { op: 'ArgMax', inputs: ['closeness'], outputs: ['nearest'], attributes: { axis: 1, keepdims: 0 } },
+    { op: 'ReduceMax', inputs: ['closeness'], outputs: ['nearest_closeness'], attributes: { axes: [1], keepdims: 0 } },
+  );
+  return build(
+    'backward',
+    nodes,
+    initializers,
+    [tokensInput(reference.dim), patchesInput],
+    [
+      { name: 'nearest', type: 'int64', dims: ['p'] },
+      { name: 'nearest_closeness', type: 'float32', dims: ['p'] },
+    ],
+  );
 }
 
 /** Mean Euclidean distance of each of the named patches' tokens to all of them. */
@@ -228,17 +148,49 @@ function spreadGraph(dim: number): BuiltGraph {
     { op: 'Sqrt', inputs: ['nonnegative'], outputs: ['distances'] },
     { op: 'ReduceMean', inputs: ['distances'], outputs: ['mean'], attributes: { axes: [1], keepdims: 0 } },
   ];
-  return build(
-    'self-matching',
-    nodes,
-    [],
-    [
-      { name: 'tokens', type: 'float32', dims: ['m', dim] },
-      { name: 'patches', type: 'int64', dims: ['p'] },
-    ],
-    [{ name: 'mean', type: 'float32', dims: ['p'] }],
-  );
+  const outputs: ValueInfo[] = [{ name: 'mean', type: 'float32', dims: ['p'] }];
+  return build('self-matching', nodes, [], [tokensInput(dim), patchesInput], outputs);
 }
+
+/**
+ * Adds the nodes that compute `closeness` C[j, i] = T_j . R_i - |T_j|^2 / 2 - |R_i|^2 / 2 = -|T_j - R_i|^2 / 2 of the
+ * tokens in `input` to the reference tokens in `rows`, and returns their constants. The nearest patch has the largest
+ * value of its row and of its column. For normalised tokens both norms are the constant 1.
+ */
+function closeness(
+  { data, dim, normalised }: PatchTokens,
+  rows: readonly number[],
+  input: string,
+  nodes: Node[],
+): Initializer[] {
+  const tokens = new Float32Array(rows.length * dim);
+  const term = new Float32Array(rows.length).fill(normalised ? -1 : 0);
+  rows.forEach((patch, row) => {
+    const token = data.subarray(patch * dim, (patch + 1) * dim);
+    tokens.set(token, row * dim);
+    if (!normalised) for (const value of token) term[row] -= (value * value) / 2;
+  });
+  const initializers: Initializer[] = [
+    { name: 'reference', type: 'float32', dims: [rows.length, dim], data: tokens },
+    { name: 'reference_term', type: 'float32', dims: [rows.length], data: term },
+  ];
+  const product = { op: 'Gemm', inputs: [input, 'reference', 'reference_term'], attributes: { transB: 1 } };
+  if (normalised) {
+    nodes.push({ ...product, outputs: ['closeness'] });
+    return initializers;
+  }
+  nodes.push(
+    { ...product, outputs: ['product'] },
+    { op: 'ReduceSumSquare', inputs: [input], outputs: ['squares'], attributes: { axes: [1], keepdims: 1 } },
+    { op: 'Mul', inputs: ['squares', 'minus_half'], outputs: ['target_term'] },
+    { op: 'Add', inputs: ['product', 'target_term'], outputs: ['closeness'] },
+  );
+  return [...initializers, { name: 'minus_half', type: 'float32', dims: [], data: Float32Array.of(-0.5) }];
+}
+
+const tokensInput = (dim: number): ValueInfo => ({ name: 'tokens', type: 'float32', dims: ['m', dim] });
+
+const patchesInput: ValueInfo = { name: 'patches', type: 'int64', dims: ['p'] };
 
 function build(
   name: string,
@@ -253,46 +205,4 @@ function build(
     model: encodeModel({ name, nodes, initializers, inputs, outputs }),
     contract: { inputs: specs(inputs), outputs: specs(outputs) },
   };
-}
-
-/** Reduces over the target patches: one value per reference patch of the block. */
-function reduce(nodes: Node[], input: string, op: string, output: string): void {
-  const axis = op.startsWith('Arg') ? { axis: 0 } : { axes: [0] };
-  nodes.push({ op, inputs: [input], outputs: [output], attributes: { ...axis, keepdims: 0 } });
-}
-
-const scalar = (name: string, value: number): Initializer => ({
-  name,
-  type: 'float32',
-  dims: [],
-  data: Float32Array.of(value),
-});
-
-function gather({ data, dim }: PatchTokens, patches: Int32Array): Float32Array {
-  const rows = new Float32Array(patches.length * dim);
-  patches.forEach((patch, row) => {
-    rows.set(data.subarray(patch * dim, (patch + 1) * dim), row * dim);
-  });
-  return rows;
-}
-
-/** -|R_i|^2 / 2 per row. */
-function halfSquares(rows: Float32Array, dim: number): Float32Array {
-  const terms = new Float32Array(rows.length / dim);
-  for (let i = 0; i < terms.length; i++) {
-    let sum = 0;
-    for (let k = 0; k < dim; k++) sum += rows[i * dim + k] ** 2;
-    terms[i] = -sum / 2;
-  }
-  return terms;
-}
-
-function unitRows(rows: Float32Array, dim: number): Float32Array {
-  const unit = new Float32Array(rows.length);
-  const terms = halfSquares(rows, dim);
-  terms.forEach((term, i) => {
-    const length = Math.sqrt(-2 * term) || 1;
-    for (let k = 0; k < dim; k++) unit[i * dim + k] = rows[i * dim + k] / length;
-  });
-  return unit;
 }

@@ -46,7 +46,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '0' },
     strategies: { type: 'string', default: strategyIds.join(',') },
     sets: { type: 'string' },
-    ablation: { type: 'boolean', default: false },
+    ablation: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -63,7 +63,7 @@ async function main(): Promise<void> {
     console.error(
       'usage: npm run bench:accuracy -- <data dir> [--references 3] [--targets 20] [--seed 0] [--sets a,b]',
     );
-    console.error('       [--strategies ap-medsam,gbmseg] [--ablation] [--json]');
+    console.error('       [--strategies ap-medsam,gbmseg] [--ablation all|refine,prior] [--json]');
     process.exit(2);
   }
   const wanted = values.sets?.split(',');
@@ -112,8 +112,9 @@ function chosenVariants(): Variant[] {
     if (!(name in strategies)) throw new RangeError(`there is no strategy ${name}; known: ${strategyIds.join(', ')}`);
     return { name, strategy: name as StrategyId, parameters: DEFAULT_PARAMETERS };
   });
-  if (!values.ablation) return chosen;
-  const switches = Object.keys(NO_ABLATION) as (keyof typeof NO_ABLATION)[];
+  if (values.ablation === undefined) return chosen;
+  const all = Object.keys(NO_ABLATION) as (keyof typeof NO_ABLATION)[];
+  const switches = values.ablation === 'all' ? all : all.filter((stage) => values.ablation?.split(',').includes(stage));
   return [
     ...chosen,
     ...chosen.flatMap(({ strategy }) =>

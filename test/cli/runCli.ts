@@ -6,6 +6,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promise
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encode } from 'fast-png';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { JournalLine } from '../../src/dataset/journal';
 import { decodeMaskPng, type LabelMap } from '../../src/formats/maskPng';
@@ -23,6 +25,9 @@ export const sampleMask = (n: number): string => path.join(samples, 'masks', sam
 
 /** Samples are square. */
 export const SAMPLE_SIDE = 360;
+
+/** Side of the copies in a crowd. */
+export const CROWD_SIDE = 160;
 
 /** One engine of one thread: the quickest way through a few images, and fair to tests that run beside. */
 export const ONE_ENGINE = ['--engines', '1', '--threads', '1'] as const;
@@ -46,6 +51,13 @@ export interface ImageRow {
   readonly outcome: 'done' | 'skipped' | 'kept' | 'absent' | 'failed';
   readonly message?: string;
   readonly iouPrediction?: number;
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly home?: string;
+  /** In a process group of its own, as a shell starts programs. */
+  readonly group?: boolean;
 }
 
 /** A run under way. */
@@ -82,6 +94,11 @@ export class Running {
 
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  /** As a terminal's Ctrl+C does: to the run and to its engines. Needs a group of its own. */
+  killGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal);
   }
 
   /** Resolves when `count` lines of results are printed, or the run is over. */
@@ -132,22 +149,41 @@ export class Workshop {
     return root;
   }
 
-  start(args: readonly string[], { cwd = this.folder, home = this.home, before = [] as readonly string[] } = {}) {
-    const [program, ...rest] = [...before, process.execPath, path.join(repository, 'dist', 'cli.js'), ...args];
+  /**
+   * A new folder with `images/` holding `count` small copies of samples in subfolders, as quick to label as can be.
+   * Their names, as the journal has them, in code-unit order.
+   */
+  async crowd(count: number): Promise<{ readonly root: string; readonly images: readonly string[] }> {
+    const root = await this.newFolder();
+    const copies = Array.from({ length: count }, (_, i) => ({
+      name: `images/plate-${i % 5}/well-${String(i).padStart(2, '0')}.png`,
+      sample: 1 + (i % 10),
+    }));
+    for (let plate = 0; plate < 5; plate++)
+      await mkdir(path.join(root, 'images', `plate-${plate}`), { recursive: true });
+    for (const { name, sample } of copies) {
+      await sharp(sampleImage(sample)).resize(CROWD_SIDE).png({ compressionLevel: 1 }).toFile(path.join(root, name));
+    }
+    return { root, images: copies.map(({ name }) => name).sort() };
+  }
+
+  start(args: readonly string[], { cwd = this.folder, home = this.home, group = false }: RunOptions = {}): Running {
+    const env = { ...process.env, AP_MEDSAM_HOME: home };
+    const program = path.join(repository, 'dist', 'cli.js');
     return new Running(
-      spawn(program, rest, { cwd, env: { ...process.env, AP_MEDSAM_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] }),
+      spawn(process.execPath, [program, ...args], { cwd, env, detached: group, stdio: ['ignore', 'pipe', 'pipe'] }),
     );
   }
 
   /** Runs to the end. No run ever shows a stack trace. */
-  async run(args: readonly string[], options: Parameters<Workshop['start']>[1] = {}): Promise<Ended> {
+  async run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     const ended = await this.start(args, options).ended;
     expect(ended.stderr).not.toMatch(/^\s+at |node:internal/m);
     return ended;
   }
 
   /** `segment --json` with one engine, to the end; rows by image. */
-  async label(args: readonly string[], options: Parameters<Workshop['start']>[1] = {}) {
+  async label(args: readonly string[], options: RunOptions = {}) {
     const ended = await this.run(['segment', ...args, ...ONE_ENGINE, '--json'], options);
     return { ...ended, rows: rowsOf(ended) };
   }
@@ -266,4 +302,11 @@ function processes(): { pid: number; parent: number; state: string }[] {
       const [pid, parent, state] = line.trim().split(/\s+/);
       return { pid: Number(pid), parent: Number(parent), state };
     });
+}
+
+/** A mask as another program would write it: grey, 0 and 255. Two `variant`s differ. */
+export function handPainted(variant = 0, side = SAMPLE_SIDE): Buffer {
+  const data = new Uint8Array(side * side);
+  for (let y = 10 + variant; y < 60; y++) data.fill(255, y * side + 20, y * side + 90);
+  return Buffer.from(encode({ width: side, height: side, data, depth: 8, channels: 1 }));
 }

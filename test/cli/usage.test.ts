@@ -44,23 +44,26 @@ describe('help', () => {
     expect(stdout + stderr).toContain('Usage: ap-medsam <command> [options]');
   });
 
-  it.each(Object.entries(COMMANDS))('of %s names its options and gives an example', async (command, options) => {
-    const { code, stdout, stderr } = await workshop.run([...command.split(' '), '--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain(`Usage: ap-medsam ${command}`);
-    const named = [...stdout.matchAll(/^ {2}--([\w-]+)(?: <[^>]+>)? {2,}\S/gm)].map(([, name]) => name);
-    expect(named.sort()).toEqual([...options, 'help'].sort());
-    expect(stdout).toMatch(new RegExp(`^Examples:\n {2}ap-medsam ${command}\\b`, 'm'));
-    expect(
-      Math.max(
-        ...stdout
-          .split('\nOptions:')[1]
-          .split('\nExamples:')[0]
-          .split('\n')
-          .map((line) => line.length),
-      ),
-    ).toBeLessThanOrEqual(100);
-  });
+  it.concurrent.each(Object.entries(COMMANDS))(
+    'of %s names its options and gives an example',
+    async (command, options) => {
+      const { code, stdout, stderr } = await workshop.run([...command.split(' '), '--help']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`Usage: ap-medsam ${command}`);
+      const named = [...stdout.matchAll(/^ {2}--([\w-]+)(?: <[^>]+>)? {2,}\S/gm)].map(([, name]) => name);
+      expect(named.sort()).toEqual([...options, 'help'].sort());
+      expect(stdout).toMatch(new RegExp(`^Examples:\n {2}ap-medsam ${command}\\b`, 'm'));
+      expect(
+        Math.max(
+          ...stdout
+            .split('\nOptions:')[1]
+            .split('\nExamples:')[0]
+            .split('\n')
+            .map((line) => line.length),
+        ),
+      ).toBeLessThanOrEqual(100);
+    },
+  );
 
   it('of segment and evaluate says what is used where an option is not given', async () => {
     const { stdout } = await workshop.run(['segment', '--help']);
@@ -119,7 +122,7 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
     ['models import --id a --kind encoder --family embedded', /^name the ONNX file to import\. See/],
     ['cache clear --json', /^Unknown option '--json'\. See "ap-medsam cache clear --help"\.$/],
   ];
-  it.each(cases)('%s', async (args, message) => {
+  it.concurrent.each(cases)('%s', async (args, message) => {
     const cwd = await workshop.newFolder();
     const said = complaint(await workshop.run(args.split(' '), { cwd }));
     if (typeof message === 'string') expect(said).toBe(message);
@@ -238,19 +241,16 @@ describe('results for programs, progress for people', () => {
       /^\| reference +\| images \| Dice mean \| median \| +std \| IoU mean \| median \| boundary F \| absent \|$/,
     );
     expect(lines[1]).toMatch(/^\| -+ \|(?: -+: \|){8}$/);
-    expect(lines.slice(2).map((line) => line.split('|')[1].trim())).toEqual([
-      'images/nuclei_03.png',
-      'images/nuclei_08.png',
-      'all',
-    ]);
+    const references = lines.slice(2).map((line) => line.split('|')[1].trim());
+    expect(references).toEqual([expect.stringMatching(/^images\/nuclei_\d\d\.png$/), expect.any(String), 'all']);
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
     const dice = Number(lines.at(-1)!.split('|')[3]);
     expect(dice).toBeGreaterThan(0.75);
     expect(dice).toBeLessThanOrEqual(1);
-    expect(await filesIn(overlays)).toEqual([
-      'images_nuclei_03-to-images_nuclei_06.overlay.png',
-      'images_nuclei_08-to-images_nuclei_06.overlay.png',
-    ]);
+    const stems = references.slice(0, 2).map((name) => path.posix.basename(name, '.png'));
+    expect(await filesIn(overlays)).toEqual(
+      stems.sort().map((stem) => expect.stringMatching(`^images_${stem}-to-images_nuclei_\\d\\d\\.overlay\\.png$`)),
+    );
     for (const name of await filesIn(overlays)) {
       expect((await readFile(path.join(overlays, name))).subarray(1, 4).toString()).toBe('PNG');
     }
@@ -259,7 +259,7 @@ describe('results for programs, progress for people', () => {
     expect(json).toMatchObject({ code: 0, stderr: '' });
     const [row, ...more] = jsonLines(json.stdout);
     expect(more).toEqual([]);
-    expect(row).toMatchObject({ reference: 'images/nuclei_03.png', image: 'images/nuclei_06.png', outcome: 'mask' });
+    expect(row).toMatchObject({ reference: 'images/nuclei_03.png', outcome: 'mask' });
     for (const measure of ['dice', 'iou', 'boundaryF', 'iouPrediction'] as const) {
       expect((row as Record<string, number>)[measure]).toBeGreaterThan(0.5);
     }

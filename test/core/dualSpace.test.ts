@@ -5,10 +5,11 @@ import type { PromptCandidate } from '../../src/core/prompts';
 import { scaledRadii } from '../../src/core/prompts';
 import { dualSpacePrompts } from '../../src/core/strategies/dualSpace';
 import { gbmsegPrompts } from '../../src/core/strategies/gbmsegPrompts';
+import { NO_ABLATION } from '../../src/core/strategies/strategy';
 import { expectedObjectSize } from '../../src/core/supportMask';
 import { type GoldenCandidate, golden, maskOf, promptCases, setsOf, tokensOf } from '../goldenCases';
 
-const everything = { backward: true, self: true, hard: true, sparse: true, exclusive: true };
+const everything = NO_ABLATION;
 
 function prepare(name: string) {
   const data = golden(name);
@@ -19,6 +20,7 @@ function prepare(name: string) {
     input: {
       table: matchTokens(tokensOf(data.reference, data.dim), target, sets),
       sets,
+      proposers: sets,
       target: data.target.size,
       expectedSize: expectedObjectSize(maskOf(data.mask), data.target.size),
       meanTokenDistances: async (patches: readonly number[]) => meanTokenDistances(target, patches),

@@ -2,12 +2,16 @@
 import { describe, expect, it } from 'vitest';
 import {
   backwardMatches,
+  consistency,
+  emptyTable,
   farthestMatches,
   forwardMatches,
   hardNegatives,
   type Match,
   matchTokens,
   meanTokenDistances,
+  proposedTargets,
+  samplePatches,
   selfMatches,
 } from '../../src/core/matching';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
@@ -31,10 +35,10 @@ describe.each(promptCases)('matching, golden case %s', (name) => {
       expect(table.farthestTarget[i]).toBe(expected.farthestTarget[i]);
       expect(table.farthestTargetDistance[i]).toBeCloseTo(expected.farthestTargetDistance[i], 4);
     }
-    expect([...table.nearestReference]).toEqual(expected.nearestReference);
-    table.nearestReferenceDistance.forEach((distance, j) => {
-      expect(distance).toBeCloseTo(expected.nearestReferenceDistance[j], 4);
-    });
+    for (const j of proposedTargets(table, sets)) {
+      expect(table.nearestReference[j]).toBe(expected.nearestReference[j]);
+      expect(table.nearestReferenceDistance[j]).toBeCloseTo(expected.nearestReferenceDistance[j], 4);
+    }
   });
 
   it('lets only foreground and background patches propose', () => {
@@ -66,22 +70,25 @@ describe.each(promptCases)('matching, golden case %s', (name) => {
   });
 });
 
-describe('similarity', () => {
-  it('is the mean of the top three cosines with the foreground minus the same for the background', () => {
-    const unit = (angle: number) => [Math.cos(angle), Math.sin(angle)];
-    const tokens = (angles: number[], length: number) => ({
-      grid: { width: angles.length, height: 1 },
-      dim: 2,
-      data: Float32Array.from(angles.flatMap(unit), (v) => v * length),
-      normalised: false,
-    });
-    const table = matchTokens(tokens([0, 0.1, 0.2, 0.3, 2], 3), tokens([0], 7), {
-      foreground: Int32Array.of(0, 1, 2, 3),
-      background: Int32Array.of(4),
-    });
-    const expected = (Math.cos(0) + Math.cos(0.1) + Math.cos(0.2)) / 3 - Math.cos(2);
-    expect(table.similarity).toHaveLength(1);
-    expect(table.similarity[0]).toBeCloseTo(expected, 6);
+describe('consistency', () => {
+  const table = {
+    ...emptyTable({ width: 4, height: 1 }, { width: 2, height: 1 }),
+    nearestTarget: Int32Array.of(0, 1, 1, -1),
+    nearestReference: Int32Array.of(0, 3),
+  };
+
+  it('is the share of proposers whose match comes back', () => {
+    const foreground = Int32Array.of(0, 1, 2);
+    expect(consistency(table, foreground, foreground)).toBeCloseTo(1 / 3, 9);
+    expect(consistency(table, Int32Array.of(0), foreground)).toBe(1);
+    expect(consistency(table, new Int32Array(), foreground)).toBe(0);
+  });
+});
+
+describe('sampling patches', () => {
+  it('takes all where there are few, else evenly', () => {
+    expect([...samplePatches(Int32Array.of(5, 6), 3)]).toEqual([5, 6]);
+    expect([...samplePatches(Int32Array.of(0, 1, 2, 3, 4, 5, 6), 3)]).toEqual([0, 2, 4]);
   });
 });
 

@@ -7,12 +7,7 @@ import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
 import { seededRandom } from '../seeded';
 
 const indexFields = ['nearestTarget', 'farthestTarget', 'nearestReference'] as const;
-const floatFields = [
-  'nearestTargetDistance',
-  'farthestTargetDistance',
-  'nearestReferenceDistance',
-  'similarity',
-] as const;
+const floatFields = ['nearestTargetDistance', 'farthestTargetDistance', 'nearestReferenceDistance'] as const;
 
 function expectSameTable(actual: MatchTable, expected: MatchTable): void {
   for (const field of indexFields) expect([...actual[field]], field).toEqual([...expected[field]]);

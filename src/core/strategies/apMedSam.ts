@@ -1,72 +1,178 @@
 /**
- * Strategy `ap-medsam` (stages A, C and D): dual-space prompts, the similarity map as mask prompt, one question per
- * class or per instance, refinement.
+ * Strategy `ap-medsam`: dual-space prompts (stage A), a foreground prior as mask prompt, one question per class or per
+ * instance (C), refinement (D).
+ *
+ * Where we differ from the method as published: all points of a target are dropped when too few of its matches come back
+ * (points from poor matches make a mask worse than none); and with a segmenter that takes mask prompts, a target in which
+ * no positive point survives is not absent yet, but decoded from the prior alone.
  */
-import { createMask, type Mask } from '../mask';
+import { foregroundScores } from '../foregroundPrior';
+import { clusterPositives, instancePrompts, withoutDuplicates } from '../instances';
+import { createMask, isEmpty, type Mask, union } from '../mask';
+import { consistency, samplePatches } from '../matching';
+import type { PromptCandidate } from '../prompts';
 import { type FloatMap, thresholdToMask } from '../raster';
-import { expectedObjectSize, supportPatches } from '../supportMask';
+import { refine } from '../refinement';
+import type { PromptSet } from '../segmenter';
+import { expectedObjectSize, type SupportRule, supportPatches } from '../supportMask';
 import { dualSpacePrompts } from './dualSpace';
-import type { EncodedImage, PreparedReference, StageRunner, Strategy, StrategyParameters } from './strategy';
+import { describeSelfTest, gentlePrompt, learnReference, strongPrompt } from './referenceModel';
+import type {
+  EncodedImage,
+  PreparationRunner,
+  PreparedReference,
+  Segmentation,
+  StageRunner,
+  Strategy,
+  StrategyParameters,
+} from './strategy';
+
+/** Patches of the foreground and of the background that propose matches; more find the same points at a higher cost. */
+const MOST_PROPOSERS = 128;
+
+/** Share of matches that must come back before a target's points, or a strong prior, are believed. */
+const LEAST_CONSISTENCY = 0.5;
 
 export const apMedSam: Strategy = {
   async prepare(
     reference: EncodedImage,
     mask: Mask,
     { ablation }: StrategyParameters,
-    runner: StageRunner,
+    runner: PreparationRunner,
   ): Promise<PreparedReference> {
     const sets = supportPatches(mask, reference.tokens.grid);
-    const matcher = await runner.openMatcher(reference.tokens, sets);
+    const proposers = {
+      foreground: samplePatches(sets.foreground, MOST_PROPOSERS),
+      background: samplePatches(sets.background, MOST_PROPOSERS),
+    };
+    const matcher = await runner.openMatcher(reference.tokens, proposers);
+    const { wholeClass, maskPrompt } = reference.capabilities;
+    const usesPrior = wholeClass && maskPrompt && ablation.prior;
+    const model = usesPrior ? await learnReference(reference, mask, runner) : undefined;
+    const trusted = model !== undefined && ablation.selfTest && model.strongDice >= model.gentleDice;
+
     return {
       foregroundPatches: sets.foreground.length,
       backgroundPatches: sets.background.length,
-      notes: [],
-      async segment(target, { stage }) {
+      notes: [...ruleNotes[sets.rule], ...(model ? [describeSelfTest(model)] : [])],
+      async segment(target, runStages) {
+        const { stage } = runStages;
+        const scores = model && (await stage('prior', () => foregroundScores(model.classifier, target.tokens)));
         const table = await stage('match', () => matcher.match(target.tokens));
-        const prompts = await stage('prompts', () =>
+        const candidates = await stage('prompts', () =>
           dualSpacePrompts({
             table,
             sets,
+            proposers,
             target: target.size,
             expectedSize: expectedObjectSize(mask, target.size),
             ablation,
             meanTokenDistances: (patches) => matcher.meanTokenDistances(target.tokens, patches),
           }),
         );
-        const points = prompts.filter(({ reason }) => reason === 'kept');
-        if (!points.some(({ label }) => label === 1)) {
-          return {
-            outcome: 'absent',
-            mask: createMask(target.size),
-            instances: [],
-            prompts,
-            iouPrediction: Number.NaN,
-            notes: [],
-          };
+        const returned = consistency(table, proposers.foreground, sets.foreground);
+        const consistent = returned >= LEAST_CONSISTENCY;
+        if (wholeClass) {
+          const prior = scores && (trusted && consistent ? strongPrompt : gentlePrompt)(scores);
+          return segmentClass(target, runStages, candidates, consistent, prior, ablation.refine);
         }
-        const maskPrompt: FloatMap = { size: table.targetGrid, data: standardised(table.similarity) };
-        const image = await target.promptable();
-        const [decoded] = await stage('decode', () => image.decode([{ points, maskPrompt }]));
-        const drawn = await stage('mask', () => thresholdToMask(decoded.logits, target.size, 0));
-        return {
-          outcome: 'mask',
-          mask: drawn,
-          instances: [],
-          prompts,
-          iouPrediction: decoded.iouPrediction,
-          notes: [],
-        };
+        const link = Math.max(
+          expectedObjectSize(mask, target.size) / 2,
+          (1.5 * target.size.width) / target.tokens.grid.width,
+        );
+        return segmentInstances(target, runStages, candidates, link, ablation.refine);
       },
     };
   },
 };
 
-function standardised(values: Float32Array): Float32Array {
-  let mean = 0;
-  for (const value of values) mean += value;
-  mean /= values.length;
-  let variance = 0;
-  for (const value of values) variance += (value - mean) ** 2;
-  const std = Math.sqrt(variance / values.length) || 1;
-  return values.map((value) => (2 * value) / std);
+const ruleNotes: Readonly<Record<SupportRule, string[]>> = {
+  whole: [],
+  half: ['no patch of the reference lies wholly inside the object; those at least half inside stand for it'],
+  best: ['no patch of the reference lies even half inside the object; the best-covered one stands for it'],
+};
+
+/** One question for everything of the class. */
+async function segmentClass(
+  target: EncodedImage,
+  { stage }: StageRunner,
+  candidates: readonly PromptCandidate[],
+  consistent: boolean,
+  prior: FloatMap | undefined,
+  refined: boolean,
+): Promise<Segmentation> {
+  const usable = (consistent || prior === undefined) && candidates.some(isPositivePrompt);
+  const prompts = usable ? candidates : candidates.map(dropped);
+  const promising = usable || prior?.data.some((value) => value > 0) === true;
+  if (!promising) return absent(target, prompts, 'no match came back, and no patch looks like the object');
+
+  const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...(prior && { maskPrompt: prior }) };
+  const image = await target.promptable();
+  const [first] = await stage('decode', () => image.decode([question]));
+  const decoded = refined ? await stage('refine', () => refine(image, question, first, target.size)) : first;
+  const mask = await stage('mask', () => thresholdToMask(decoded.logits, target.size, 0));
+  if (isEmpty(mask)) return absent(target, prompts, 'the segmenter drew nothing');
+  const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
+  return { outcome: 'mask', mask, instances: [], prompts, iouPrediction: decoded.iouPrediction, notes };
+}
+
+/** One question per spatial cluster of positives. */
+async function segmentInstances(
+  target: EncodedImage,
+  { stage }: StageRunner,
+  candidates: readonly PromptCandidate[],
+  link: number,
+  refined: boolean,
+): Promise<Segmentation> {
+  // What thinning dropped for the image as a whole may be what an instance needs.
+  const positives = candidates.filter(isPositive).map((candidate) => ({ ...candidate, reason: 'kept' as const }));
+  if (positives.length === 0) return absent(target, candidates, 'no match came back');
+  const negatives = candidates.filter(({ label, reason }) => label === 0 && reason === 'kept');
+  const lists = instancePrompts(clusterPositives(positives, link), negatives);
+  const questions = lists.map((list): PromptSet => ({ points: list.filter(isKept) }));
+  const image = await target.promptable();
+  const answers = await stage('decode', () => image.decode(questions));
+  const decoded = refined
+    ? await stage('refine', async () => {
+        const better = [];
+        for (const [i, answer] of answers.entries())
+          better.push(await refine(image, questions[i], answer, target.size));
+        return better;
+      })
+    : answers;
+  const masks = await stage('mask', () => decoded.map(({ logits }) => thresholdToMask(logits, target.size, 0)));
+  const predictions = decoded.map(({ iouPrediction }) => iouPrediction);
+  const kept = withoutDuplicates(masks, predictions).filter((index) => !isEmpty(masks[index]));
+  if (kept.length === 0) return absent(target, candidates, 'the segmenter drew nothing');
+  const instances = kept.map((index) => masks[index]);
+  return {
+    outcome: 'mask',
+    mask: union(target.size, instances),
+    instances: instances.length > 1 ? instances : [],
+    prompts: [...lists.flat(), ...candidates.filter(({ reason }) => reason !== 'kept' && reason !== 'thinned')],
+    iouPrediction: kept.reduce((sum, index) => sum + predictions[index], 0) / kept.length,
+    notes: [],
+  };
+}
+
+const isKept = ({ reason }: PromptCandidate): boolean => reason === 'kept';
+
+const isPositivePrompt = ({ label, reason }: PromptCandidate): boolean => label === 1 && reason === 'kept';
+
+/** Survived feature space; thinning is about how many points, not about which are right. */
+const isPositive = ({ label, reason }: PromptCandidate): boolean =>
+  label === 1 && (reason === 'kept' || reason === 'thinned');
+
+const dropped = (candidate: PromptCandidate): PromptCandidate =>
+  candidate.reason === 'kept' ? { ...candidate, reason: 'inconsistent' } : candidate;
+
+function absent({ size }: EncodedImage, prompts: readonly PromptCandidate[], why: string): Segmentation {
+  return {
+    outcome: 'absent',
+    mask: createMask(size),
+    instances: [],
+    prompts: prompts.map(dropped),
+    iouPrediction: Number.NaN,
+    notes: [why],
+  };
 }

@@ -28,7 +28,10 @@ import type { Ablation } from './strategy';
 
 export interface DualSpaceInput {
   readonly table: MatchTable;
+  /** All foreground and background patches: what backward matching checks against. */
   readonly sets: PatchSets;
+  /** Those of them that propose matches. */
+  readonly proposers: PatchSets;
   /** Size of the target image in targetPx. */
   readonly target: Size;
   /** Diameter of the object to be expected, in targetPx. */
@@ -43,13 +46,13 @@ export interface DualSpaceInput {
  * When no positive survives, the object is absent and the positives alone are returned, none of them `kept`.
  */
 export async function dualSpacePrompts(input: DualSpaceInput): Promise<PromptCandidate[]> {
-  const { table, sets, target, ablation } = input;
+  const { table, sets, proposers, target, ablation } = input;
   const check = (matches: readonly Match[], allowed: Int32Array) =>
     ablation.backward ? backwardMatches(matches, allowed) : { kept: matches, rejected: [] };
   const place = (matches: readonly Match[], label: 0 | 1, source: PromptSource, reason: PromptReason) =>
     matches.map((match) => toCandidate(match, table.targetGrid, target, { label, source, reason }));
 
-  const returned = check(forwardMatches(table, sets.foreground), sets.foreground);
+  const returned = check(forwardMatches(table, proposers.foreground), sets.foreground);
   const consistent = await consistentMatches(returned.kept, input);
   const positives = place(consistent.kept, 1, 'forward', 'kept');
   const rejectedPositives = [
@@ -59,11 +62,13 @@ export async function dualSpacePrompts(input: DualSpaceInput): Promise<PromptCan
   if (positives.length === 0) return rejectedPositives.sort(byPatch);
 
   const claimed = new Set(returned.kept.map((match) => match.targetPatch));
-  const proposedNegatives = forwardMatches(table, sets.background).filter((match) => !claimed.has(match.targetPatch));
+  const proposedNegatives = forwardMatches(table, proposers.background).filter(
+    (match) => !claimed.has(match.targetPatch),
+  );
   const negatives = check(proposedNegatives, sets.background);
   for (const match of negatives.kept) claimed.add(match.targetPatch);
   const hard = ablation.hard
-    ? hardNegatives(farthestMatches(table, sets.foreground), sets.foreground).filter(
+    ? hardNegatives(farthestMatches(table, proposers.foreground), sets.foreground).filter(
         (match) => !claimed.has(match.targetPatch),
       )
     : [];

@@ -4,14 +4,14 @@ import { thresholdToMask } from '../raster';
 import { supportPatches } from '../supportMask';
 import { UserError } from '../userError';
 import { gbmsegPrompts } from './gbmsegPrompts';
-import type { EncodedImage, PreparedReference, StageRunner, Strategy, StrategyParameters } from './strategy';
+import type { EncodedImage, PreparationRunner, PreparedReference, Strategy, StrategyParameters } from './strategy';
 
 export const gbmseg: Strategy = {
   async prepare(
     reference: EncodedImage,
     mask: Mask,
     { ablation }: StrategyParameters,
-    runner: StageRunner,
+    runner: PreparationRunner,
   ): Promise<PreparedReference> {
     const sets = supportPatches(mask, reference.tokens.grid, { skipLastRowAndColumn: true, fallback: false });
     if (sets.foreground.length === 0) {

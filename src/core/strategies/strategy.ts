@@ -1,23 +1,41 @@
 /** What every strategy takes and gives: pure stages over typed arrays; models appear only behind the ports. */
-import type { Size } from '../geometry';
+import type { Box, Size } from '../geometry';
 import type { Mask } from '../mask';
 import type { MatchTable, PatchSets } from '../matching';
 import type { PatchTokens } from '../patchGrid';
 import type { PromptCandidate } from '../prompts';
-import type { PromptableImage } from '../segmenter';
+import type { PromptableImage, SegmenterCapabilities } from '../segmenter';
 
 export type StrategyId = 'ap-medsam' | 'gbmseg';
 
-/** The five switches of the ablation table; all on by default. */
+/**
+ * Switches of the ablation table, all on by default: the five stages of prompt engineering, then what `ap-medsam` adds
+ * to them and `gbmseg` does not have.
+ */
 export interface Ablation {
   readonly backward: boolean;
   readonly self: boolean;
   readonly hard: boolean;
   readonly sparse: boolean;
   readonly exclusive: boolean;
+  /** The foreground prior as mask prompt. */
+  readonly prior: boolean;
+  /** Trusting the prior over the decoder where the reference's self-test says so. */
+  readonly selfTest: boolean;
+  /** Feeding the decoded mask back. */
+  readonly refine: boolean;
 }
 
-export const NO_ABLATION: Ablation = { backward: true, self: true, hard: true, sparse: true, exclusive: true };
+export const NO_ABLATION: Ablation = {
+  backward: true,
+  self: true,
+  hard: true,
+  sparse: true,
+  exclusive: true,
+  prior: true,
+  selfTest: true,
+  refine: true,
+};
 
 /** Everything that changes a strategy's result; part of a run key. */
 export interface StrategyParameters {
@@ -30,8 +48,21 @@ export const DEFAULT_PARAMETERS: StrategyParameters = { ablation: NO_ABLATION };
 export interface EncodedImage {
   readonly size: Size;
   readonly tokens: PatchTokens;
+  /** What the segmenter can do, known before there is an image embedding. */
+  readonly capabilities: SegmenterCapabilities;
   promptable(): Promise<PromptableImage>;
+  /** Patch tokens of a changed copy of the image, on the same grid. */
+  variant(change: ImageVariant): Promise<PatchTokens>;
 }
+
+/**
+ * A change that leaves the object what it is. `mirror`: left and right exchanged. `gamma`: v -> 255 (v / 255)^gamma.
+ * `zoom`: the part of the image that `box` (in its own pixels) holds, stretched to the model's input.
+ */
+export type ImageVariant =
+  | { readonly kind: 'mirror' }
+  | { readonly kind: 'gamma'; readonly gamma: number }
+  | { readonly kind: 'zoom'; readonly box: Box };
 
 /** Matching against one reference; the engine runs it as a graph, tests as plain loops. */
 export interface MatcherPort {
@@ -40,12 +71,22 @@ export interface MatcherPort {
   meanTokenDistances(target: PatchTokens, patches: readonly number[]): Promise<Float32Array>;
 }
 
-/** What the stages run on: opens matchers, times stages, and stops between stages when the caller has cancelled. */
+/** Runs one named stage; throws the abort reason when the work was cancelled meanwhile. */
 export interface StageRunner {
-  openMatcher(reference: PatchTokens, sets: PatchSets): Promise<MatcherPort>;
-  /** Runs one named stage; throws the abort reason when the work was cancelled meanwhile. */
   stage<T>(name: string, work: () => T | Promise<T>): Promise<T>;
 }
+
+/** What preparing a reference runs on. */
+export interface PreparationRunner extends StageRunner {
+  openMatcher(reference: PatchTokens, proposers: PatchSets): Promise<MatcherPort>;
+  /**
+   * Values that depend on reference, mask, models and parameters alone: computed once, then found on disk by later
+   * processes. `revision` changes with the computation.
+   */
+  remember(revision: string, compute: () => Promise<RememberedValues>): Promise<RememberedValues>;
+}
+
+export type RememberedValues = Readonly<Record<string, Float32Array>>;
 
 export interface Segmentation {
   /** `absent`: no positive prompt survived, so no mask was drawn. */
@@ -74,6 +115,6 @@ export interface Strategy {
     reference: EncodedImage,
     mask: Mask,
     parameters: StrategyParameters,
-    runner: StageRunner,
+    runner: PreparationRunner,
   ): Promise<PreparedReference>;
 }

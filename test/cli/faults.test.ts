@@ -1,0 +1,224 @@
+/** What dies, is interrupted or runs twice: after the last run every mask is whole, made once, and a person's is kept. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../seeded';
+import {
+  CROWD_SIDE,
+  childrenOf,
+  complaint,
+  doneCounts,
+  type Ended,
+  filesIn,
+  fingerprint,
+  handPainted,
+  isRunning,
+  ONE_ENGINE,
+  outcomes,
+  readLabels,
+  referenceArgs,
+  rowsOf,
+  Workshop,
+} from './runCli';
+
+const workshop = new Workshop();
+
+const LABEL = ['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE, '--json'];
+const TEMPORARY = '.apmedsam-tmp-';
+
+const maskOf = (root: string, image: string) => path.join(root, image.replace(/^images/, 'masks'));
+const isTemporary = (file: string) => path.posix.basename(file).startsWith(TEMPORARY);
+
+/** Processes that are still there after a few seconds in which they should have gone. */
+async function stillRunning(pids: readonly number[]): Promise<number[]> {
+  for (let waited = 0; waited < 5000 && pids.some(isRunning); waited += 100) await sleep(100);
+  return pids.filter(isRunning);
+}
+
+/** Every image has a whole mask of its size, and a line that says so, once per run key. */
+async function expectAllDone(root: string, images: readonly string[], painted: readonly string[] = []): Promise<void> {
+  expect(await filesIn(path.join(root, 'masks'))).toEqual(images.map((image) => image.replace(/^images\//, '')).sort());
+  for (const image of images) {
+    if (painted.includes(image)) continue;
+    const { size, data } = await readLabels(maskOf(root, image));
+    expect(size).toEqual({ width: CROWD_SIDE, height: CROWD_SIDE });
+    expect(data.some((value) => value === 1)).toBe(true);
+    expect(data.every((value) => value <= 1)).toBe(true);
+  }
+  const counts = await doneCounts(root);
+  const labelled = new Set([...counts.keys()].map((key) => key.split(' ')[0]));
+  for (const image of images) if (!painted.includes(image)) expect(labelled).toContain(image);
+  expect([...counts].filter(([, count]) => count > 1)).toEqual([]);
+}
+
+describe.skipIf(process.platform === 'win32')('kill -9', () => {
+  /** Where a run is killed: while it starts, after some images, or after its engine was killed first. */
+  const MOMENTS = [...Array(5).fill('start'), ...Array(10).fill('images'), ...Array(5).fill('engine')] as const;
+
+  it('at twenty moments of a folder of fifty loses nothing and does nothing twice', { timeout: 180_000 }, async () => {
+    const { root, images } = await workshop.crowd(50);
+    const before = await fingerprint(path.join(root, 'images'));
+    const random = seededRandom(50);
+    const moments = [...MOMENTS].sort(() => random() - 0.5);
+    const engines: number[] = [];
+    const painted: string[] = [];
+    const paint = async (image: string) => {
+      painted.push(image);
+      await mkdir(path.dirname(maskOf(root, image)), { recursive: true });
+      await writeFile(maskOf(root, image), handPainted(painted.length, CROWD_SIDE));
+    };
+    for (const [i, moment] of moments.entries()) {
+      const run = workshop.start(LABEL, { cwd: root });
+      if (moment === 'start') {
+        await sleep(random() * 900);
+      } else {
+        await run.lines(1 + Math.floor(random() * 2));
+        const children = childrenOf(run.pid);
+        engines.push(...children);
+        if (moment === 'engine' && children.length > 0) {
+          await sleep(random() * 200);
+          kill(children[0]);
+          await run.lines(3);
+        }
+        await sleep(random() * 200);
+      }
+      run.kill('SIGKILL');
+      // Nothing but the kill ends a run: the lock of its dead forerunner is no obstacle.
+      const { signal, stderr } = await run.ended;
+      expect(signal, stderr).toBe('SIGKILL');
+
+      if (i === 8) {
+        const open = images.filter((image) => !existsSync(maskOf(root, image)));
+        await paint(open[0]);
+        await paint(open.at(-1)!);
+      }
+      if (i === 13) await paint(images.find((image) => existsSync(maskOf(root, image)) && !painted.includes(image))!);
+    }
+
+    // Temporary files are removed when they are old enough to be nobody's: an hour, which is made to have passed.
+    for (const file of (await filesIn(root)).filter(isTemporary)) await utimes(path.join(root, file), 0, 0);
+    const last = await workshop.run(LABEL, { cwd: root });
+    expect(last.code, last.stderr).toBe(0);
+    const counts = outcomes(rowsOf(last));
+    expect(counts.done).toBeGreaterThan(0);
+    expect(counts).toEqual({ done: counts.done, kept: 3, skipped: 47 - counts.done });
+
+    await expectAllDone(root, images, painted);
+    for (const [i, image] of painted.entries()) {
+      expect(await readFile(maskOf(root, image))).toEqual(handPainted(i + 1, CROWD_SIDE));
+    }
+    expect(await fingerprint(path.join(root, 'images'))).toEqual(before);
+    expect((await filesIn(path.join(root, '.apmedsam'))).sort()).toEqual([
+      'journal/batch-1-of-1.jsonl',
+      'project.json',
+    ]);
+    expect(engines.length).toBeGreaterThan(10);
+    expect(await stillRunning(engines)).toEqual([]);
+  });
+
+  it('of the engine in the middle of a run costs nothing but time', async () => {
+    const { root, images } = await workshop.crowd(6);
+    const run = workshop.start(LABEL, { cwd: root });
+    await run.lines(1);
+    const [engine] = childrenOf(run.pid);
+    kill(engine);
+    const { code, stdout, stderr } = await run.ended;
+    expect(code, stderr).toBe(0);
+    expect(outcomes(rowsOf({ code, stdout, stderr, signal: null }))).toEqual({ done: 6 });
+    await expectAllDone(root, images);
+    expect(stderr.split('\n').filter((line) => line.startsWith('engine: '))).toEqual([
+      expect.stringMatching(
+        /^engine: the engine process ended with signal SIGKILL; repeating segment\(\) in a new process$/,
+      ),
+    ]);
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('Ctrl+C', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    '(%s) ends a run in order, says how to go on, and it goes on',
+    async (signal) => {
+      const { root, images } = await workshop.crowd(8);
+      const run = workshop.start(['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE], { cwd: root, group: true });
+      const journal = path.join(root, '.apmedsam', 'journal', 'batch-1-of-1.jsonl');
+      await run.until(async () => existsSync(journal) && (await readFile(journal, 'utf8')).includes('"kind":"done"'));
+      const engines = childrenOf(run.pid);
+      run.killGroup(signal);
+      const { code, stdout, stderr } = await run.ended;
+      expect(code, stderr).toBe(130);
+      expect(stdout).toMatch(
+        /^Cancelled: [1-7] labelled of 8 images in \d+ s\.\nRun the same command again to go on\.\n$/,
+      );
+      expect(stderr).not.toMatch(/Error|^\s+at /m);
+      expect(await stillRunning(engines)).toEqual([]);
+      expect((await filesIn(root)).filter((file) => isTemporary(file) || file.endsWith('.lock'))).toEqual([]);
+
+      const labelled = Number(/Cancelled: (\d)/.exec(stdout)![1]);
+      const again = await workshop.run(LABEL, { cwd: root });
+      expect(again.code).toBe(0);
+      expect(outcomes(rowsOf(again))).toEqual({ skipped: labelled, done: 8 - labelled });
+      await expectAllDone(root, images);
+    },
+  );
+});
+
+describe('shards', () => {
+  const shard = (text: string) => [...LABEL, '--shard', text];
+
+  it('of a folder run at once and together label everything once', async () => {
+    const { root, images } = await workshop.crowd(12);
+    const runs = await Promise.all(['1/2', '2/2'].map((text) => workshop.run(shard(text), { cwd: root })));
+    const labelled = runs.map((run) => {
+      expect(run.code, run.stderr).toBe(0);
+      return [...rowsOf(run).keys()];
+    });
+    expect(labelled.every((part) => part.length > 0)).toBe(true);
+    expect(labelled.flat().sort()).toEqual(images);
+    await expectAllDone(root, images);
+    expect((await readdir(path.join(root, '.apmedsam', 'journal'))).sort()).toEqual([
+      'batch-1-of-2.jsonl',
+      'batch-2-of-2.jsonl',
+    ]);
+    // The whole folder without shards finds nothing left to do.
+    const whole = await workshop.run(LABEL, { cwd: root });
+    expect(outcomes(rowsOf(whole))).toEqual({ skipped: 12 });
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'are refused twice, and another split beside them, naming who is there',
+    async () => {
+      const { root, images } = await workshop.crowd(6);
+      const lock = path.join(root, '.apmedsam', 'locks', 'shard-1-of-2.lock');
+      const holder = workshop.start(shard('1/2'), { cwd: root });
+      await holder.until(() => existsSync(lock));
+      // Stopped, so that it is still there when the others come, however busy the machine is.
+      holder.kill('SIGSTOP');
+      const [same, whole, other] = await Promise.all(
+        [shard('1/2'), LABEL, shard('2/2')].map((args) => workshop.run(args, { cwd: root })),
+      );
+      const who = String.raw`process ${holder.pid} on \S+ since \d{4}-\d\d-\d\dT[\d:.]+Z`;
+      expect(complaint(same)).toMatch(new RegExp(`^Shard 1/2 of ${root} is already being processed by ${who}\\.$`));
+      expect(complaint(whole)).toMatch(
+        new RegExp(`^${root} is being processed in 2 shards by ${who}: wait for it, or split it the same way\\.$`),
+      );
+      expect(other.code, other.stderr).toBe(0);
+      holder.kill('SIGCONT');
+      const held: Ended = await holder.ended;
+      expect(held.code, held.stderr).toBe(0);
+      expect([...rowsOf(held).keys(), ...rowsOf(other).keys()].sort()).toEqual(images);
+      await expectAllDone(root, images);
+      expect(await readdir(path.dirname(lock))).toEqual([]);
+    },
+  );
+});
+
+/** A process that has just ended by itself needs no kill. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
