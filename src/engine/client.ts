@@ -56,6 +56,8 @@ export class EngineClient implements Remote<EngineApi> {
   private readonly inFlight = new Set<Promise<unknown>>();
   /** Settles when every repeated call so far is over; calls made meanwhile wait for it. */
   private repeats: Promise<unknown> = Promise.resolve();
+  /** The ending that was logged last: the calls that met it share its error, and one line tells of them all. */
+  private told: EngineCrashError | undefined;
   private failedStart: { readonly error: UserError; readonly until: number } | undefined;
   private disposed = false;
 
@@ -107,7 +109,8 @@ export class EngineClient implements Remote<EngineApi> {
       return await this.send(method, params, options);
     } catch (error) {
       this.throwUnlessRepeatable(error);
-      this.options.log?.(`${error.message}; repeating ${method}() in a new process`);
+      if (error !== this.told) this.options.log?.(`${error.message}; repeating what it was doing in a new process`);
+      this.told = error;
     }
     const repeat = this.repeats.then(async () => {
       await Promise.allSettled(this.inFlight);

@@ -101,17 +101,18 @@ export class Running {
     process.kill(-this.pid, signal);
   }
 
-  /** Resolves when `count` lines of results are printed, or the run is over. */
-  async lines(count: number): Promise<void> {
-    const printed = () => this.stdout.split('\n').length - 1;
-    let look: (() => void) | undefined;
+  /** Resolves when a run with `--json` has labelled `count` images itself, or is over. */
+  async labelled(count: number): Promise<void> {
+    let look = () => {};
     const seen = new Promise<void>((resolve) => {
-      look = () => printed() >= count && resolve();
+      look = () => {
+        if (this.stdout.split('"outcome":"done"').length > count) resolve();
+      };
       look();
       this.listeners.add(look);
     });
     await Promise.race([seen, this.ended]);
-    this.listeners.delete(look!);
+    this.listeners.delete(look);
   }
 
   /** Resolves when `condition` holds, or the run is over. */

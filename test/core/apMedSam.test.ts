@@ -1,0 +1,157 @@
+/** Strategy ap-medsam on stand-in models: what is asked of the segmenter, and what becomes of its answers. */
+import { describe, expect, it } from 'vitest';
+import { dice } from '../../src/core/maskMetrics';
+import type { PromptSet } from '../../src/core/segmenter';
+import { apMedSam } from '../../src/core/strategies/apMedSam';
+import { gbmseg } from '../../src/core/strategies/gbmseg';
+import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
+import { discOrPrompt, discs, type FakeImageOptions, fakeImage, plainRunner } from '../fakes';
+
+const size = { width: 96, height: 96 };
+const grid = { width: 16, height: 16 };
+const one = discs(size, { x: 40, y: 40, radius: 20 });
+const moved = discs(size, { x: 60, y: 55, radius: 20 });
+const three = discs(size, { x: 20, y: 20, radius: 11 }, { x: 72, y: 24, radius: 11 }, { x: 40, y: 74, radius: 11 });
+const nothing = discs(size);
+
+async function run(reference = one, target = moved, options: FakeImageOptions = {}, ablation = {}) {
+  const parameters = { ...DEFAULT_PARAMETERS, ablation: { ...NO_ABLATION, ...ablation } };
+  const prepared = await apMedSam.prepare(fakeImage(reference, grid, options), reference, parameters, plainRunner);
+  const asked: PromptSet[] = [];
+  const found = await prepared.segment(fakeImage(target, grid, { ...options, asked }, 5), plainRunner);
+  return { prepared, found, asked };
+}
+
+describe('a segmenter that answers for a whole class', () => {
+  it('is asked once, with spread points and the prior as mask prompt', async () => {
+    const { prepared, found, asked } = await run(one, moved, {}, { refine: false });
+    expect(prepared.foregroundPatches).toBeGreaterThan(10);
+    expect(asked).toHaveLength(1);
+    const [{ points, maskPrompt }] = asked;
+    const positives = points.filter(({ label }) => label === 1);
+    expect(positives.length).toBeGreaterThan(0);
+    expect(positives.length).toBeLessThanOrEqual(16);
+    for (const { point } of positives) expect(moved.data[Math.floor(point.y) * 96 + Math.floor(point.x)]).toBe(1);
+    expect(maskPrompt?.size).toEqual(grid);
+    expect(found.outcome).toBe('mask');
+    expect(dice(found.mask, moved)).toBeGreaterThan(0.85);
+    expect(found.instances).toEqual([]);
+  });
+
+  it('gets no mask prompt without the prior', async () => {
+    const { asked } = await run(one, moved, {}, { prior: false, refine: false });
+    expect(asked[0].maskPrompt).toBeUndefined();
+  });
+
+  it('draws from the prior alone where too few matches come back, and says so', async () => {
+    const prepared = await apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, {
+      ...plainRunner,
+      openMatcher: async (reference, proposers) => {
+        const matcher = await plainRunner.openMatcher(reference, proposers);
+        return {
+          ...matcher,
+          match: async (target) => {
+            const table = await matcher.match(target);
+            // All matches but one come back to the background.
+            const [first] = proposers.foreground;
+            const background = proposers.background[0];
+            table.nearestReference.forEach((patch, j) => {
+              if (patch >= 0 && j !== table.nearestTarget[first]) table.nearestReference[j] = background;
+            });
+            return table;
+          },
+        };
+      },
+    });
+    const asked: PromptSet[] = [];
+    const found = await prepared.segment(fakeImage(moved, grid, { asked }, 5), plainRunner);
+    expect(asked[0].points).toEqual([]);
+    expect(asked[0].maskPrompt).toBeDefined();
+    expect(found.outcome).toBe('mask');
+    expect(found.notes).toEqual(['too few matches came back; drawn from the prior alone, without points']);
+    expect(found.prompts.some(({ reason }) => reason === 'inconsistent')).toBe(true);
+    expect(found.prompts.some(({ reason }) => reason === 'kept')).toBe(false);
+  });
+
+  it('is not asked at all where nothing looks like the object', async () => {
+    const { found, asked } = await run(one, nothing);
+    expect(found.outcome).toBe('absent');
+    expect(asked).toEqual([]);
+    expect(found.mask.data.includes(1)).toBe(false);
+    expect(found.iouPrediction).toBeNaN();
+    expect(found.notes).toHaveLength(1);
+  });
+
+  it('that draws nothing means absent', async () => {
+    const decode: FakeImageOptions['decode'] = (_, of) => ({
+      logits: { size: of, data: new Float32Array(of.width * of.height).fill(-1) },
+      iouPrediction: 0.1,
+    });
+    const { found } = await run(one, moved, { decode });
+    expect(found).toMatchObject({ outcome: 'absent', notes: ['the segmenter drew nothing'] });
+  });
+});
+
+describe('a segmenter that answers for one object', () => {
+  const perObject = { capabilities: { wholeClass: false, maskPrompt: false } };
+
+  it('is asked once per cluster of positives; the union and the instances come back', async () => {
+    const { found, asked } = await run(three, three, perObject, { refine: false });
+    expect(asked).toHaveLength(3);
+    expect(found.instances).toHaveLength(3);
+    expect(new Set(found.prompts.filter(({ reason }) => reason === 'kept').map(({ instance }) => instance)).size).toBe(
+      3,
+    );
+    // Each question holds the other instances' medoids as negatives.
+    for (const { points } of asked) expect(points.filter(({ label }) => label === 0).length).toBeGreaterThanOrEqual(2);
+    expect(dice(found.mask, three)).toBeGreaterThan(0.6);
+  });
+
+  it('keeps one of two answers that are the same', async () => {
+    const decode: FakeImageOptions['decode'] = (_, of) => ({
+      logits: { size: of, data: Float32Array.from(three.data, (value) => value - 0.5) },
+      iouPrediction: 0.7,
+    });
+    const { found } = await run(three, three, { ...perObject, decode }, { refine: false });
+    expect(found.instances).toEqual([]);
+    expect(found.mask.data).toEqual(three.data);
+  });
+
+  it('is not asked where no positive survives', async () => {
+    const { found, asked } = await run(one, nothing, perObject);
+    expect(found.outcome).toBe('absent');
+    expect(asked).toEqual([]);
+  });
+
+  it('is refined with the box of its own answer', async () => {
+    const { asked } = await run(one, moved, { ...perObject, decode: discOrPrompt });
+    expect(asked.length).toBeGreaterThan(1);
+    expect(asked.at(-1)?.box).toBeDefined();
+    expect(asked.at(-1)?.maskPrompt).toBeUndefined();
+  });
+});
+
+describe('references', () => {
+  it('without a wholly covered patch fall back, and say so', async () => {
+    const speck = discs(size, { x: 41, y: 41, radius: 3 });
+    const { prepared } = await run(speck, speck);
+    expect(prepared.notes[0]).toMatch(/no patch of the reference lies (wholly|even half) inside the object/);
+  });
+
+  it('are refused by gbmseg, which has no fallback', async () => {
+    const speck = discs(size, { x: 41, y: 41, radius: 2 });
+    const prepare = gbmseg.prepare(fakeImage(speck, grid), speck, DEFAULT_PARAMETERS, plainRunner);
+    await expect(prepare).rejects.toThrow('strategy gbmseg has no fallback');
+  });
+
+  it('without foreground are refused', async () => {
+    const prepare = apMedSam.prepare(fakeImage(nothing, grid), nothing, DEFAULT_PARAMETERS, plainRunner);
+    await expect(prepare).rejects.toThrow('has no foreground');
+  });
+
+  it('that fill the image have no background and still work', async () => {
+    const full = { size, data: new Uint8Array(96 * 96).fill(1) };
+    const { found } = await run(full, full, {}, { refine: false });
+    expect(found.outcome).toBe('mask');
+  });
+});
