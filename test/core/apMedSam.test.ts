@@ -24,7 +24,7 @@ async function run(reference = one, target = moved, options: FakeImageOptions = 
 
 describe('a segmenter that answers for a whole class', () => {
   it('is asked once, with spread points and the prior as mask prompt', async () => {
-    const { prepared, found, asked } = await run(one, moved, {}, { refine: false });
+    const { prepared, found, asked } = await run();
     expect(prepared.foregroundPatches).toBeGreaterThan(10);
     expect(asked).toHaveLength(1);
     const [{ points, maskPrompt }] = asked;
@@ -39,7 +39,7 @@ describe('a segmenter that answers for a whole class', () => {
   });
 
   it('gets no mask prompt without the prior', async () => {
-    const { asked } = await run(one, moved, {}, { prior: false, refine: false });
+    const { asked } = await run(one, moved, {}, { prior: false });
     expect(asked[0].maskPrompt).toBeUndefined();
   });
 
@@ -151,7 +151,7 @@ describe('references', () => {
 
   it('that fill the image have no background and still work', async () => {
     const full = { size, data: new Uint8Array(96 * 96).fill(1) };
-    const { found } = await run(full, full, {}, { refine: false });
+    const { found } = await run(full, full);
     expect(found.outcome).toBe('mask');
   });
 });

@@ -74,7 +74,7 @@ export const apMedSam: Strategy = {
         const consistent = returned >= LEAST_CONSISTENCY;
         if (wholeClass) {
           const prior = scores && (trusted && consistent ? strongPrompt : gentlePrompt)(scores);
-          return segmentClass(target, runStages, candidates, consistent, prior, ablation.refine);
+          return segmentClass(target, runStages, candidates, consistent, prior);
         }
         const link = Math.max(
           expectedObjectSize(mask, target.size) / 2,
@@ -99,7 +99,6 @@ async function segmentClass(
   candidates: readonly PromptCandidate[],
   consistent: boolean,
   prior: FloatMap | undefined,
-  refined: boolean,
 ): Promise<Segmentation> {
   const usable = (consistent || prior === undefined) && candidates.some(isPositivePrompt);
   const prompts = usable ? candidates : candidates.map(dropped);
@@ -108,8 +107,8 @@ async function segmentClass(
 
   const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...(prior && { maskPrompt: prior }) };
   const image = await target.promptable();
-  const [first] = await stage('decode', () => image.decode([question]));
-  const decoded = refined ? await stage('refine', () => refine(image, question, first, target.size)) : first;
+  // No refinement here: with the embedded decoder it lowered mean Dice (0.84 to 0.78 on chest X-rays, and nowhere rose).
+  const [decoded] = await stage('decode', () => image.decode([question]));
   const mask = await stage('mask', () => thresholdToMask(decoded.logits, target.size, 0));
   if (isEmpty(mask)) return absent(target, prompts, 'the segmenter drew nothing');
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
