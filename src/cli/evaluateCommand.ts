@@ -8,9 +8,10 @@ import {
   labelledImages,
   summarise,
 } from '../dataset/evaluate';
+import { PROJECT_DEFAULTS } from '../dataset/setUp';
 import { spread } from '../dataset/spread';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { engineOptions, engineSettings, jsonOption, strategyOf, strategyOptions } from './options';
+import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
 import { textTable } from './textTable';
 
 export const evaluate: Command = {
@@ -43,17 +44,21 @@ export const evaluate: Command = {
 async function run(args: Arguments, context: CommandContext): Promise<number> {
   const folder = args.text('data');
   if (folder === undefined || args.positionals.length > 0) throw new UsageError('name the folder with --data');
-  const settings = engineSettings(args);
-  const chosen = strategyOf(args);
   const classId = args.count('class')!;
+  const chosen = chosenStrategy(args);
   const targets = args.count('targets');
   const json = args.flag('json');
   const set = await labelledImages(folder, args.text('masks'));
   const references = chooseReferences(args, set);
-  const engine = context.startEngines(settings);
+  const engine = context.startEngines({
+    ...parallelism(args),
+    encoder: args.text('encoder') ?? PROJECT_DEFAULTS.encoder,
+    segmenter: args.text('segmenter') ?? PROJECT_DEFAULTS.segmenter,
+  });
   const overlays = args.text('save-overlays');
   const options: EvaluationOptions = {
-    ...chosen,
+    strategy: chosen.strategy ?? PROJECT_DEFAULTS.strategy,
+    parameters: chosen.parameters ?? PROJECT_DEFAULTS.parameters,
     classId,
     signal: context.signal,
     ...(targets === undefined ? {} : { targets }),

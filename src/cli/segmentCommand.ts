@@ -5,10 +5,10 @@ import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch'
 import type { OverwritePolicy } from '../dataset/batchPlan';
 import { findRoot } from '../dataset/folder';
 import type { Shard } from '../dataset/lock';
-import { chooseReference, openProject } from '../dataset/setUp';
+import { chooseReference, openProject, projectStrategy } from '../dataset/setUp';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { engineOptions, engineSettings, jsonOption, strategyOf, strategyOptions } from './options';
+import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
 import { duration, ProgressLine } from './progress';
 
 export const segment: Command = {
@@ -52,35 +52,36 @@ export const segment: Command = {
 async function run(args: Arguments, context: CommandContext): Promise<number> {
   const targets = args.positionals.map((target) => path.resolve(target));
   if (targets.length === 0) throw new UsageError('name the folder or the images to label');
-  const chosen = strategyOf(args);
-  const settings = engineSettings(args);
+  const chosen = chosenStrategy(args);
   const overwrite = overwritePolicy(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
   const root = await findRoot(targets[0]);
-  const project = await openProject(root, {
+  const opened = await openProject(root, {
     ...chosen,
-    encoder: settings.encoder,
-    segmenter: settings.segmenter,
+    encoder: args.text('encoder'),
+    segmenter: args.text('segmenter'),
     maskFolder: args.text('out'),
   });
-  const withReference = await chooseReference(root, project, {
+  const strategy = projectStrategy(root, opened);
+  const { project, reference } = await chooseReference(root, opened, {
     image: args.text('reference'),
     mask: args.text('mask'),
     className: args.text('class'),
   });
 
-  const engine = context.startEngines(settings);
+  const engine = context.startEngines({ ...parallelism(args), encoder: project.encoder, segmenter: project.segmenter });
   const { encoder, segmenter } = await engine.info();
   const progress = new ProgressLine(context);
-  const colour = withReference.project.classes.find(({ id }) => id === withReference.reference.class)!.colour;
+  const colour = project.classes.find(({ id }) => id === reference.class)!.colour;
   const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
   const summary = await runBatch(
     {
       engine,
       root,
-      ...withReference,
-      ...chosen,
+      project,
+      reference,
+      ...strategy,
       encoder,
       segmenter,
       overwrite,

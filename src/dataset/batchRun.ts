@@ -11,9 +11,10 @@ import { inShard, needOf, type PlanContext } from './batchPlan';
 import { type BatchOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
 import { folderWindow } from './folderWindow';
+import { instancesFile } from './instances';
 import { type JournalWriter, journalFolder } from './journal';
 import { JournalView } from './journalView';
-import type { Shard } from './lock';
+import { lockFolder, type Shard } from './lock';
 import { Lowest } from './lowest';
 import { MaskCommitter } from './maskCommit';
 import { MaskLocator } from './maskFolder';
@@ -91,8 +92,11 @@ export class BatchRun {
   /** Removes what crashes left where this run is going to write. */
   private async cleanUp(images: readonly string[]): Promise<void> {
     const { root } = this.job;
-    const folders = new Set([join(root, PROJECT_FOLDER), journalFolder(root), this.maskFolder]);
-    for (const image of images) folders.add(dirname(await this.masks.locate(image)));
+    const folders = new Set([join(root, PROJECT_FOLDER), journalFolder(root), lockFolder(root), this.maskFolder]);
+    for (const image of images) {
+      folders.add(dirname(await this.masks.locate(image)));
+      folders.add(dirname(instancesFile(root, image)));
+    }
     for (const folder of folders) await removeStaleTemporaries(folder);
   }
 

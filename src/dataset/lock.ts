@@ -40,6 +40,8 @@ const contentSchema = z.object({
 
 type Holder = z.infer<typeof contentSchema>;
 
+export const lockFolder = (root: string): string => join(root, PROJECT_FOLDER, 'locks');
+
 export class ShardLock {
   private timer: NodeJS.Timeout | undefined;
   private lost = false;
@@ -67,7 +69,7 @@ export class ShardLock {
    */
   static async acquire(root: string, shard: Shard, options: ShardLockOptions = {}): Promise<ShardLock> {
     const { onLost = () => undefined, heartbeatMs = HEARTBEAT_MS, staleMs = STALE_MS } = options;
-    const folder = join(root, PROJECT_FOLDER, 'locks');
+    const folder = lockFolder(root);
     const path = join(folder, `shard-${shard.index}-of-${shard.count}.lock`);
     const holder: Holder = { pid: process.pid, ...here(), started: new Date().toISOString(), ...shard };
     const content = JSON.stringify(holder);

@@ -1,43 +1,95 @@
 /** What stands before a batch: the project of a root, and the reference that is to be used. */
 import path from 'node:path';
-import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import { z } from 'zod';
+import { strategyIds } from '../core/strategies';
+import {
+  type Ablation,
+  DEFAULT_PARAMETERS,
+  NO_ABLATION,
+  type StrategyId,
+  type StrategyParameters,
+} from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import { relativePath } from './folder';
 import { leaves, MaskLocator, resolveMaskFolder } from './maskFolder';
-import { loadProject, type Project, type ProjectClass, type ProjectReference, updateProject } from './project';
-import { makeReference } from './reference';
+import {
+  loadProject,
+  type Project,
+  type ProjectClass,
+  type ProjectReference,
+  projectFile,
+  storedPath,
+  updateProject,
+} from './project';
+import { loadReference, makeReference } from './reference';
 
+/** What a person has chosen for a project; undefined where the project, or else a default, decides. */
 export interface ProjectSettings {
-  readonly strategy: StrategyId;
-  readonly parameters: StrategyParameters;
-  readonly encoder: string;
-  readonly segmenter: string;
-  /** As a person gave it, relative to the working directory; what the project says where undefined. */
-  readonly maskFolder: string | undefined;
+  readonly strategy?: StrategyId | undefined;
+  readonly parameters?: StrategyParameters | undefined;
+  readonly encoder?: string | undefined;
+  readonly segmenter?: string | undefined;
+  /** Relative to the working directory. */
+  readonly maskFolder?: string | undefined;
 }
+
+/** What a new project starts with. */
+export const PROJECT_DEFAULTS = {
+  strategy: 'ap-medsam',
+  parameters: DEFAULT_PARAMETERS,
+  encoder: 'embedded',
+  segmenter: 'embedded',
+  maskFolder: 'masks',
+} as const;
 
 /** Name of the first class of a project where nobody has named it. */
 const DEFAULT_CLASS = 'object';
-const DEFAULT_MASK_FOLDER = 'masks';
 
 /** Distinct for common colour blindness, after Okabe and Ito 2008 (Color Universal Design). */
 const CLASS_COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7'];
 
-/** The project of a root with these settings stored in it; made where there is none. */
+/**
+ * The project of a root with these settings stored in it. Where there is none it is made but not written yet: a start
+ * that fails for want of a reference leaves no project behind, which would cut a folder off from those above it.
+ */
 export async function openProject(root: string, settings: ProjectSettings): Promise<Project> {
-  const { strategy, parameters, encoder, segmenter } = settings;
   const known = await loadProject(root);
-  const given = settings.maskFolder === undefined ? undefined : path.resolve(settings.maskFolder);
-  const maskFolder =
-    given === undefined
-      ? (known?.maskFolder ?? DEFAULT_MASK_FOLDER)
-      : leaves(path.relative(root, given))
-        ? given
-        : relativePath(root, given);
-  resolveMaskFolder(root, maskFolder);
-  const chosen = { strategy, parameters: { ...parameters }, encoder, segmenter, maskFolder };
-  return updateProject(root, { version: 1, classes: [], references: [], ...chosen }, (now) => ({ ...now, ...chosen }));
+  const { strategy, parameters, encoder, segmenter, maskFolder } = settings;
+  const chosen: Partial<Project> = {
+    ...(strategy && { strategy }),
+    ...(parameters && { parameters: { ...parameters } }),
+    ...(encoder && { encoder }),
+    ...(segmenter && { segmenter }),
+    ...(maskFolder !== undefined && { maskFolder: storedPath(root, path.resolve(maskFolder)) }),
+  };
+  resolveMaskFolder(root, chosen.maskFolder ?? known?.maskFolder ?? PROJECT_DEFAULTS.maskFolder);
+  if (known !== null) return updateProject(root, known, (now) => ({ ...now, ...chosen }));
+  const defaults = { ...PROJECT_DEFAULTS, parameters: { ...PROJECT_DEFAULTS.parameters } };
+  return { version: 1, classes: [], references: [], ...defaults, ...chosen };
 }
+
+/** The project's strategy with its parameters. Throws UserError for a strategy or parameters that this version lacks. */
+export function projectStrategy(
+  root: string,
+  { strategy, parameters }: Project,
+): { strategy: StrategyId; parameters: StrategyParameters } {
+  if (!strategyIds.includes(strategy as StrategyId)) {
+    throw new UserError(
+      `${projectFile(root)} asks for the strategy "${strategy}"; expected one of ${strategyIds.join(', ')}.`,
+    );
+  }
+  const parsed = parametersSchema.safeParse(parameters);
+  if (!parsed.success) {
+    const [{ path: where, message }] = parsed.error.issues;
+    throw new UserError(`${projectFile(root)} has odd parameters: ${where.join('.') || 'parameters'}: ${message}.`);
+  }
+  return { strategy: strategy as StrategyId, parameters: { ablation: { ...NO_ABLATION, ...parsed.data.ablation } } };
+}
+
+/** Stages that a file does not mention are on. */
+const parametersSchema = z.object({
+  ablation: z.partialRecord(z.enum(Object.keys(NO_ABLATION) as (keyof Ablation)[]), z.boolean()).optional(),
+});
 
 export interface ReferenceChoice {
   /** Paths as a person gave them, relative to the working directory. */
@@ -62,14 +114,17 @@ export async function chooseReference(
   }
   const imagePath = path.resolve(image);
   const maskPath = mask === undefined ? await ownMask(root, project, imagePath) : path.resolve(mask);
-  const withClass = await updateProject(root, project, (now) => addClass(now, className));
-  const { id } = findClass(withClass, className)!;
+  const { id } = findClass(addClass(project, className), className)!;
   const reference = await makeReference(root, id, imagePath, maskPath);
-  const stored = await updateProject(root, withClass, (now) => ({
-    ...now,
-    references: [...now.references.filter((other) => other.class !== id), reference],
-  }));
-  return { project: stored, reference };
+  // Looked at before it takes the place of one that works.
+  await loadReference(root, reference);
+  const stored = await updateProject(root, project, (now) => {
+    const withClass = addClass(now, className);
+    const { id: classId } = findClass(withClass, className)!;
+    const others = withClass.references.filter((other) => other.class !== classId);
+    return { ...withClass, references: [...others, { ...reference, class: classId }] };
+  });
+  return { project: stored, reference: storedReference(root, stored, findClass(stored, className)!.name) };
 }
 
 function storedReference(root: string, project: Project, className: string | undefined): ProjectReference {

@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly home?: string;
   /** In a process group of its own, as a shell starts programs. */
   readonly group?: boolean;
+  /** Program and arguments that run the command line, such as one that changes what it sees of the disk. */
+  readonly before?: readonly string[];
 }
 
 /** A run under way. */
@@ -168,12 +170,11 @@ export class Workshop {
     return { root, images: copies.map(({ name }) => name).sort() };
   }
 
-  start(args: readonly string[], { cwd = this.folder, home = this.home, group = false }: RunOptions = {}): Running {
+  start(args: readonly string[], options: RunOptions = {}): Running {
+    const { cwd = this.folder, home = this.home, group = false, before = [] } = options;
+    const [program, ...rest] = [...before, process.execPath, path.join(repository, 'dist', 'cli.js'), ...args];
     const env = { ...process.env, AP_MEDSAM_HOME: home };
-    const program = path.join(repository, 'dist', 'cli.js');
-    return new Running(
-      spawn(process.execPath, [program, ...args], { cwd, env, detached: group, stdio: ['ignore', 'pipe', 'pipe'] }),
-    );
+    return new Running(spawn(program, rest, { cwd, env, detached: group, stdio: ['ignore', 'pipe', 'pipe'] }));
   }
 
   /** Runs to the end. No run ever shows a stack trace. */
