@@ -11,7 +11,7 @@ import { inShard, needOf, type PlanContext } from './batchPlan';
 import { type BatchOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
 import { folderWindow } from './folderWindow';
-import { instancesFile } from './instances';
+import { instancesFile } from './instanceFile';
 import { type JournalWriter, journalFolder } from './journal';
 import { JournalView } from './journalView';
 import { lockFolder, type Shard } from './lock';

@@ -4,7 +4,7 @@ import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic }
 import { sha256 } from '../disk/hashing';
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
 import type { SegmentResult } from '../protocol';
-import { saveInstances } from './instances';
+import { saveInstances } from './instanceFile';
 import { isPersons, type JournalLine, type JournalWriter } from './journal';
 import type { JournalView } from './journalView';
 import { blankLabels, labelsOfSize, mergeClass } from './labelMerge';

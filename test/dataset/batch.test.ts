@@ -6,7 +6,7 @@ import { UserError } from '../../src/core/userError';
 import { type BatchJob, type BatchOptions, type BatchSummary, runBatch } from '../../src/dataset/batch';
 import { inShard } from '../../src/dataset/batchPlan';
 import type { BatchProgress } from '../../src/dataset/batchProgress';
-import { readInstances } from '../../src/dataset/instances';
+import { readInstances } from '../../src/dataset/instanceFile';
 import { type JournalLine, journalFolder } from '../../src/dataset/journal';
 import { JournalView } from '../../src/dataset/journalView';
 import { loadProject } from '../../src/dataset/project';
