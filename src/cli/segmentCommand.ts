@@ -5,7 +5,7 @@ import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch'
 import type { OverwritePolicy } from '../dataset/batchPlan';
 import { findRoot } from '../dataset/folder';
 import type { Shard } from '../dataset/lock';
-import { chooseReference, openProject, projectStrategy } from '../dataset/setUp';
+import { chooseReference, openProject, projectStrategy, storeSetUp } from '../dataset/setUp';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
@@ -53,6 +53,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const targets = args.positionals.map((target) => path.resolve(target));
   if (targets.length === 0) throw new UsageError('name the folder or the images to label');
   const chosen = chosenStrategy(args);
+  const engines = parallelism(args);
   const overwrite = overwritePolicy(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
@@ -64,14 +65,15 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     maskFolder: args.text('out'),
   });
   const strategy = projectStrategy(root, opened);
-  const { project, reference } = await chooseReference(root, opened, {
+  const choice = await chooseReference(root, opened, {
     image: args.text('reference'),
     mask: args.text('mask'),
     className: args.text('class'),
   });
 
-  const engine = context.startEngines({ ...parallelism(args), encoder: project.encoder, segmenter: project.segmenter });
+  const engine = context.startEngines({ ...engines, encoder: opened.encoder, segmenter: opened.segmenter });
   const { encoder, segmenter } = await engine.info();
+  const { project, reference } = await storeSetUp(root, choice, engine);
   const progress = new ProgressLine(context);
   const colour = project.classes.find(({ id }) => id === reference.class)!.colour;
   const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });

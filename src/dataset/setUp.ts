@@ -1,5 +1,6 @@
 /** What stands before a batch: the project of a root, and the reference that is to be used. */
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { strategyIds } from '../core/strategies';
 import {
@@ -11,6 +12,7 @@ import {
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import { relativePath } from './folder';
+import type { WindowEngine } from './folderWindow';
 import { leaves, MaskLocator, resolveMaskFolder } from './maskFolder';
 import {
   loadProject,
@@ -21,7 +23,7 @@ import {
   storedPath,
   updateProject,
 } from './project';
-import { loadReference, makeReference } from './reference';
+import { checkReferenceSize, loadReference, makeReference } from './reference';
 
 /** What a person has chosen for a project; undefined where the project, or else a default, decides. */
 export interface ProjectSettings {
@@ -48,10 +50,7 @@ const DEFAULT_CLASS = 'object';
 /** Distinct for common colour blindness, after Okabe and Ito 2008 (Color Universal Design). */
 const CLASS_COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7'];
 
-/**
- * The project of a root with these settings stored in it. Where there is none it is made but not written yet: a start
- * that fails for want of a reference leaves no project behind, which would cut a folder off from those above it.
- */
+/** The project of a root with these settings, a new one where there is none; nothing is written (see `storeSetUp`). */
 export async function openProject(root: string, settings: ProjectSettings): Promise<Project> {
   const known = await loadProject(root);
   const { strategy, parameters, encoder, segmenter, maskFolder } = settings;
@@ -63,9 +62,8 @@ export async function openProject(root: string, settings: ProjectSettings): Prom
     ...(maskFolder !== undefined && { maskFolder: storedPath(root, path.resolve(maskFolder)) }),
   };
   resolveMaskFolder(root, chosen.maskFolder ?? known?.maskFolder ?? PROJECT_DEFAULTS.maskFolder);
-  if (known !== null) return updateProject(root, known, (now) => ({ ...now, ...chosen }));
   const defaults = { ...PROJECT_DEFAULTS, parameters: { ...PROJECT_DEFAULTS.parameters } };
-  return { version: 1, classes: [], references: [], ...defaults, ...chosen };
+  return { ...(known ?? { version: 1, classes: [], references: [], ...defaults }), ...chosen };
 }
 
 /** The project's strategy with its parameters. Throws UserError for a strategy or parameters that this version lacks. */
@@ -98,8 +96,14 @@ export interface ReferenceChoice {
   readonly className: string | undefined;
 }
 
+/** What a run is to use. */
+export interface SetUp {
+  readonly project: Project;
+  readonly reference: ProjectReference;
+}
+
 /**
- * The reference to use: the one given, stored in the project as its class's only one, or the stored one.
+ * The reference to use: the one given, which is to become its class's only one, or the stored one.
  *
  * @throws UserError when nothing is given and nothing stored, or several classes make the choice unclear
  */
@@ -107,24 +111,44 @@ export async function chooseReference(
   root: string,
   project: Project,
   { image, mask, className }: ReferenceChoice,
-): Promise<{ project: Project; reference: ProjectReference }> {
+): Promise<SetUp> {
   if (image === undefined) {
     if (mask !== undefined) throw new UserError('A mask was given without its reference image: add --reference.');
     return { project, reference: storedReference(root, project, className) };
   }
   const imagePath = path.resolve(image);
   const maskPath = mask === undefined ? await ownMask(root, project, imagePath) : path.resolve(mask);
-  const { id } = findClass(addClass(project, className), className)!;
-  const reference = await makeReference(root, id, imagePath, maskPath);
-  // Looked at before it takes the place of one that works.
-  await loadReference(root, reference);
+  const withClass = addClass(project, className);
+  const { id } = findClass(withClass, className)!;
+  return { project: withClass, reference: await makeReference(root, id, imagePath, maskPath) };
+}
+
+/**
+ * Stores a set-up whose models could be opened, if its reference can be used too. So a start that fails leaves no
+ * project behind (which would cut a folder off from those above it) and spoils none that works.
+ *
+ * @returns the set-up as it is on disk, where another process may have added classes
+ * @throws UserError for a reference that cannot be used
+ */
+export async function storeSetUp(
+  root: string,
+  { project, reference }: SetUp,
+  engine: Pick<WindowEngine, 'inspectImage'>,
+): Promise<SetUp> {
+  const loaded = await loadReference(root, reference);
+  checkReferenceSize(loaded, (await engine.inspectImage({ image: loaded.image })).size);
+  const { strategy, parameters, encoder, segmenter, maskFolder } = project;
+  const { name } = project.classes.find(({ id }) => id === reference.class)!;
+  let used = reference;
   const stored = await updateProject(root, project, (now) => {
-    const withClass = addClass(now, className);
-    const { id: classId } = findClass(withClass, className)!;
-    const others = withClass.references.filter((other) => other.class !== classId);
-    return { ...withClass, references: [...others, { ...reference, class: classId }] };
+    const withClass = addClass(now, name);
+    used = { ...reference, class: findClass(withClass, name)!.id };
+    const isKnown = withClass.references.some((one) => isDeepStrictEqual(one, used));
+    const others = withClass.references.filter((one) => one.class !== used.class);
+    const references = isKnown ? withClass.references : [...others, used];
+    return { ...withClass, strategy, parameters, encoder, segmenter, maskFolder, references };
   });
-  return { project: stored, reference: storedReference(root, stored, findClass(stored, className)!.name) };
+  return { project: stored, reference: used };
 }
 
 function storedReference(root: string, project: Project, className: string | undefined): ProjectReference {

@@ -33,16 +33,18 @@ export async function loadModels(
     store.resolve('encoder', ids.encoder),
     store.resolve('segmenter', ids.segmenter),
   ]);
+  const openEncoder = opener(encoderFamilies, encoderModel);
+  const openSegmenter = opener(segmenterFamilies, segmenterModel);
   return {
     encoderModel,
     segmenterModel,
-    encoder: await opener(encoderFamilies, encoderModel)(encoderModel, threads),
-    segmenter: await opener(segmenterFamilies, segmenterModel)(segmenterModel, threads),
+    encoder: await openEncoder(encoderModel, threads),
+    segmenter: await openSegmenter(segmenterModel, threads),
   };
 }
 
 function opener<T>(families: Readonly<Record<string, Opener<T>>>, { entry }: ResolvedModel): Opener<T> {
-  const open = families[entry.family];
+  const open = Object.hasOwn(families, entry.family) ? families[entry.family] : undefined;
   if (open !== undefined) return open;
   throw new UserError(
     `The ${entry.kind} "${entry.id}" is of family "${entry.family}", which this version does not know; known: ${Object.keys(families).join(', ')}.`,

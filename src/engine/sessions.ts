@@ -120,7 +120,7 @@ function contractProblems(
       problems.push(`${kind} ${name} should be ${expected}, found ${value.type} of rank ${value.shape.length}`);
     }
   }
-  const unknown = found.filter(({ name }) => !(name in specs)).map(({ name }) => name);
+  const unknown = found.filter(({ name }) => !Object.hasOwn(specs, name)).map(({ name }) => name);
   if (complete && unknown.length > 0) problems.push(`unknown ${kind}s ${unknown.join(', ')}`);
   if (problems.length > 0)
     problems.push(`the model's ${kind}s are ${found.map(({ name }) => name).join(', ') || 'none'}`);

@@ -1,5 +1,6 @@
 /** Bad input gets one clear sentence that names the file and what was expected, and the rest of the folder its masks. */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { appendFile, cp, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { encode } from 'fast-png';
@@ -121,7 +122,7 @@ describe('a reference', () => {
   const REFERENCE = 'reference.png';
   const MASK = 'reference-mask.png';
 
-  /** Everything there is to label, the reference apart; `[MASK]` absent: no mask file. */
+  /** One image to label, and these files beside `images`. */
   async function folderWith(files: Readonly<Record<string, Uint8Array>>): Promise<string> {
     const root = await workshop.sampleFolder([2]);
     for (const [name, content] of Object.entries(files)) await writeFile(path.join(root, name), content);
@@ -215,17 +216,25 @@ describe('a reference', () => {
     expect(await fingerprint(root)).toMatchObject(before);
   });
 
-  it('that is refused leaves no project behind, and does not take the place of one that works', async () => {
-    const root = await folderWith({ [REFERENCE]: await good(), [MASK]: greyPng(() => 0) });
-    const bad = ['segment', 'images', '--reference', REFERENCE, '--mask', MASK, ...ONE_ENGINE];
-    expect(complaint(await workshop.run(bad, { cwd: root }))).toContain('is empty');
-    expect(complaint(await workshop.run(['segment', 'images'], { cwd: root }))).toBe(
-      `${root} has no reference yet: give one with --reference (and --mask).`,
-    );
+  it('or a model that is refused leaves no project behind, and does not spoil one that works', async () => {
+    const root = await folderWith({ [REFERENCE]: await good(), [MASK]: greyPng(() => 0), small: handPainted(0, 100) });
+    const refused = async (message: string, ...args: string[]) =>
+      expect(complaint(await workshop.run(['segment', 'images', ...ONE_ENGINE, ...args], { cwd: root }))).toContain(
+        message,
+      );
+    const allRefused = async () => {
+      await refused('is empty', '--reference', REFERENCE, '--mask', MASK);
+      await refused('is 100 x 100 but its image', '--reference', REFERENCE, '--mask', 'small');
+      await refused('no encoder called "vit"', ...referenceArgs(1), '--encoder', 'vit', '--class', 'new');
+    };
+    await allRefused();
+    await refused(`${root} has no reference yet: give one with --reference (and --mask).`);
     expect(await filesIn(path.join(root, '.apmedsam'))).toEqual([]);
 
     expect((await workshop.label(['images', ...referenceArgs(1)], { cwd: root })).code).toBe(0);
-    expect(complaint(await workshop.run(bad, { cwd: root }))).toContain('is empty');
+    const before = await fingerprint(root);
+    await allRefused();
+    expect(await fingerprint(root)).toEqual(before);
     expect(outcomes((await workshop.label(['images'], { cwd: root })).rows)).toEqual({ skipped: 1 });
   });
 
@@ -322,7 +331,6 @@ describe('masks of images', () => {
 
 /** As if a run had written this mask, with other classes in it. */
 async function tellJournal(root: string, image: string, mask: Uint8Array): Promise<void> {
-  const { createHash } = await import('node:crypto');
   const journal = path.join(root, '.apmedsam', 'journal', 'batch-1-of-1.jsonl');
   const lines = (await readFile(journal, 'utf8')).trimEnd().split('\n');
   const done = JSON.parse(lines.find((line) => line.includes(image) && line.includes('"kind":"done"'))!);
@@ -494,7 +502,7 @@ describe('models', () => {
 
   it('whose inputs and outputs are others', async () => {
     expect(complaint(await use('--encoder', 'decoder'))).toMatch(
-      /inputs and outputs are not what this model family needs: .*input pixels?\S* .* is missing; .*the model's inputs are /,
+      /^Encoder "decoder": its inputs and outputs are not what .*: unknown inputs .* output patch_tokens .* is missing; /,
     );
     expect(complaint(await use('--segmenter', 'encoder'))).toMatch(
       /inputs and outputs are not what this model family needs: .*output masks .* is missing; .*the model's outputs are /,

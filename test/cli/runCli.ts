@@ -215,11 +215,12 @@ export function outcomes(rows: ReadonlyMap<string, ImageRow>): Record<string, nu
   return counts;
 }
 
-/** The message of a run that could not start: the only line of stderr, and nothing on stdout. */
+/** The message of a run that could not start: all of stderr but notes on the reference, and nothing on stdout. */
 export function complaint({ code, stdout, stderr }: Ended): string {
   expect({ code, stdout }, stderr).toEqual({ code: 2, stdout: '' });
-  expect(stderr).toMatch(/^ap-medsam: [^\n]+\n$/);
-  return stderr.slice('ap-medsam: '.length, -1);
+  const said = stderr.replace(/^Note: .*\n/gm, '');
+  expect(said).toMatch(/^ap-medsam: [^\n]+\n$/);
+  return said.slice('ap-medsam: '.length, -1);
 }
 
 /** Messages of the images that failed, by image; each also stands on stderr. */

@@ -135,6 +135,22 @@ describe('a second run', () => {
   });
 });
 
+describe('the project', () => {
+  it('remembers strategy and parameters, so that the same images are done without naming them again', async () => {
+    const root = await workshop.sampleFolder([2]);
+    const odd = ['--strategy', 'gbmseg', '--without', 'hard,sparse'];
+    expect(outcomes((await workshop.label(['images', ...referenceArgs(1), ...odd], { cwd: root })).rows)).toEqual({
+      done: 1,
+    });
+    expect(outcomes((await workshop.label(['images'], { cwd: root })).rows)).toEqual({ skipped: 1 });
+    expect(outcomes((await workshop.label(['images', '--strategy', 'ap-medsam'], { cwd: root })).rows)).toEqual({
+      done: 1,
+    });
+    const project = JSON.parse(await readFile(path.join(root, '.apmedsam', 'project.json'), 'utf8'));
+    expect(project).toMatchObject({ strategy: 'ap-medsam', parameters: { ablation: { hard: false, self: true } } });
+  });
+});
+
 describe("a person's work", () => {
   it('painted before a run or over one of its masks stays byte for byte, and is reported', async () => {
     const root = await workshop.sampleFolder([2, 3, 4]);
@@ -207,7 +223,7 @@ describe('where things go', () => {
     expect((await workshop.label(args(1, 'nucleus'), { cwd: root })).code).toBe(0);
     const mask = path.join(root, 'labels', 'nuclei_02.png');
     const one = await readLabels(mask);
-    // Of the second class, the left half of another sample: it finds nuclei too, and may take what the first one left.
+    // Both classes are nuclei: the second one may only take what the first one left.
     const second = await workshop.label(args(5, 'debris'), { cwd: root });
     expect(outcomes(second.rows)).toEqual({ done: 1 });
     const both = await readLabels(mask);

@@ -22,7 +22,9 @@ export interface Ablation {
   readonly prior: boolean;
   /** Trusting the prior over the decoder where the reference's self-test says so. */
   readonly selfTest: boolean;
-  /** Feeding the decoded mask back. */
+  /** Dropping specks: components that weigh next to nothing beside the heaviest one. */
+  readonly specks: boolean;
+  /** Feeding the decoded mask back; for segmenters that answer one object at a time. */
   readonly refine: boolean;
 }
 
@@ -34,6 +36,7 @@ export const NO_ABLATION: Ablation = {
   exclusive: true,
   prior: true,
   selfTest: true,
+  specks: true,
   refine: true,
 };
 
