@@ -92,24 +92,25 @@ export class Engine implements Handlers<EngineApi> {
     const { prepared } = await this.reference(request, signal);
     const target = await runner.stage('read', () => this.read(request.image, request.window));
     const { file } = target;
-    return this.exclusively(async () => {
-      const { image, encoding } = await this.encode(target, runner);
-      const found = await prepared.segment(image, runner);
-      if (found.iouPrediction < (request.cacheBelow ?? 0)) {
-        await runner.stage('keep', () => this.cache.put(target.key, toCached(encoding)));
-      }
-      return {
-        size: file.info.size,
-        file: file.info.file,
-        outcome: found.outcome,
-        mask: toRuns(found.mask),
-        instances: found.instances.map(toRuns),
-        prompts: request.withRejected ? found.prompts : found.prompts.filter(({ reason }) => reason === 'kept'),
-        iouPrediction: found.iouPrediction,
-        notes: [...file.notes, ...found.notes],
-        times: { ...times, total: performance.now() - started },
-      };
+    const { encoding, found } = await this.exclusively(async () => {
+      const encoded = await this.encode(target, runner);
+      return { encoding: encoded.encoding, found: await prepared.segment(encoded.image, runner) };
     });
+    // Beside the inference of the next image: what is kept is written, not waited for by others.
+    if (found.iouPrediction < (request.cacheBelow ?? 0)) {
+      await runner.stage('keep', () => this.cache.put(target.key, toCached(encoding)));
+    }
+    return {
+      size: file.info.size,
+      file: file.info.file,
+      outcome: found.outcome,
+      mask: toRuns(found.mask),
+      instances: found.instances.map(toRuns),
+      prompts: request.withRejected ? found.prompts : found.prompts.filter(({ reason }) => reason === 'kept'),
+      iouPrediction: found.iouPrediction,
+      notes: [...file.notes, ...found.notes],
+      times: { ...times, total: performance.now() - started },
+    };
   }
 
   /** The reference of a request, prepared once; a failure is forgotten so that it can be tried again. */
