@@ -1,15 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import {
   boundingBox,
+  centroid,
   checkMask,
   cocoCounts,
   createMask,
+  cropMask,
   foregroundArea,
   fromCocoCounts,
   fromRuns,
   isEmpty,
   isFull,
   type Mask,
+  mirrorMask,
   toRuns,
   union,
 } from '../../src/core/mask';
@@ -119,5 +122,95 @@ describe('union', () => {
     expect(() => union({ width: 2, height: 3 }, [createMask({ width: 3, height: 2 })])).toThrow(
       new RangeError('masks are 2 x 3 and 3 x 2, expected the same size'),
     );
+  });
+});
+
+describe('mirrorMask', () => {
+  it('exchanges left and right, and leaves its argument alone', () => {
+    const mask = drawMask(['##.', '..#']);
+    expect(mirrorMask(mask)).toEqual(drawMask(['.##', '#..']));
+    expect(mask).toEqual(drawMask(['##.', '..#']));
+  });
+
+  it('agrees with every pixel, and undoes itself', () => {
+    for (const mask of samples) {
+      const mirrored = mirrorMask(mask);
+      const { width } = mask.size;
+      expect(mirrored.size).toEqual(mask.size);
+      mirrored.data.forEach((value, i) => {
+        const x = i % width;
+        if (value !== mask.data[i - x + width - 1 - x]) expect.fail(`pixel ${i} of ${width} columns`);
+      });
+      expect(mirrorMask(mirrored)).toEqual(mask);
+    }
+  });
+});
+
+describe('cropMask', () => {
+  const mask = drawMask(['#..#.', '.##..', '#...#']);
+
+  it('cuts a box out', () => {
+    expect(cropMask(mask, { left: 1, top: 0, right: 4, bottom: 2 })).toEqual(drawMask(['..#', '##.']));
+    expect(cropMask(mask, { left: 3, top: 1, right: 5, bottom: 3 })).toEqual(drawMask(['..', '.#']));
+    expect(cropMask(mask, { left: 0, top: 2, right: 1, bottom: 3 })).toEqual(drawMask(['#']));
+  });
+
+  it('of the whole mask is a copy', () => {
+    const whole = cropMask(mask, { left: 0, top: 0, right: 5, bottom: 3 });
+    expect(whole).toEqual(mask);
+    expect(whole.data).not.toBe(mask.data);
+  });
+
+  it('agrees with every pixel', () => {
+    for (const sample of samples) {
+      const { width, height } = sample.size;
+      const [left, top] = [Math.floor(random() * width), Math.floor(random() * height)];
+      const right = left + 1 + Math.floor(random() * (width - left));
+      const bottom = top + 1 + Math.floor(random() * (height - top));
+      const cropped = cropMask(sample, { left, top, right, bottom });
+      expect(cropped.size).toEqual({ width: right - left, height: bottom - top });
+      const expected: number[] = [];
+      for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) expected.push(sample.data[y * width + x]);
+      expect([...cropped.data]).toEqual(expected);
+    }
+  });
+
+  it('to its bounding box keeps every foreground pixel', () => {
+    for (const sample of samples) {
+      const box = boundingBox(sample);
+      if (box) expect(foregroundArea(cropMask(sample, box))).toBe(foregroundArea(sample));
+    }
+  });
+});
+
+describe('centroid', () => {
+  it('is the mean of pixel centres, which lie at halves', () => {
+    expect(centroid(drawMask(['#']))).toEqual({ x: 0.5, y: 0.5 });
+    expect(centroid(drawMask(['....', '..#.']))).toEqual({ x: 2.5, y: 1.5 });
+    expect(centroid(drawMask(['###', '###']))).toEqual({ x: 1.5, y: 1 });
+    expect(centroid(drawMask(['#..', '...', '..#', '..#']))).toEqual({
+      x: (0.5 + 2.5 + 2.5) / 3,
+      y: (0.5 + 2.5 + 3.5) / 3,
+    });
+  });
+
+  it('of an empty mask is undefined', () => {
+    expect(centroid(createMask({ width: 4, height: 2 }))).toBeUndefined();
+  });
+
+  it('agrees with every foreground pixel, and moves with the mirror', () => {
+    for (const mask of samples) {
+      const { width } = mask.size;
+      const pixels = [...mask.data.keys()].filter((i) => mask.data[i] === 1);
+      const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+      const found = centroid(mask);
+      if (pixels.length === 0) {
+        expect(found).toBeUndefined();
+        continue;
+      }
+      expect(found!.x).toBeCloseTo(mean(pixels.map((i) => (i % width) + 0.5)), 9);
+      expect(found!.y).toBeCloseTo(mean(pixels.map((i) => Math.floor(i / width) + 0.5)), 9);
+      expect(centroid(mirrorMask(mask))!.x).toBeCloseTo(width - found!.x, 9);
+    }
   });
 });

@@ -15,7 +15,8 @@ async function run(graph: Graph, feeds: Record<string, Tensor> = {}): Promise<Re
   return outputs;
 }
 
-const float = (data: readonly number[], dims: readonly number[]) => new Tensor('float32', Float32Array.from(data), dims);
+const float = (data: readonly number[], dims: readonly number[]) =>
+  new Tensor('float32', Float32Array.from(data), dims);
 
 function expectFloats({ dims, data }: Tensor, expected: readonly number[], shape: readonly number[]): void {
   expect(dims).toEqual(shape);

@@ -142,7 +142,11 @@ function readBack({ logits }: DecodedMask, points: number): PlayedBack {
 }
 
 const target: Size = { width: 128, height: 320 };
-const nothing = { hasMask: 0, mask: new Array<number>(area(maskSize)).fill(0), features: images.map((_, k) => 100 + k) };
+const nothing = {
+  hasMask: 0,
+  mask: new Array<number>(area(maskSize)).fill(0),
+  features: images.map((_, k) => 100 + k),
+};
 
 async function decode(...prompts: PromptSet[]): Promise<DecodedMask[]> {
   const segmenter = await EmbeddedSegmenter.open(await resolved(playBack()), 1);
