@@ -92,7 +92,8 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     count: (name, least = 1) => {
       const given = text(name);
       if (given === undefined) return undefined;
-      const number = Number(given);
+      // Number('') is 0.
+      const number = given.trim() === '' ? Number.NaN : Number(given);
       if (Number.isInteger(number) && number >= least) return number;
       throw new UsageError(`--${name} should be a whole number of at least ${least}, got "${given}"`);
     },
@@ -100,6 +101,9 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
 }
 
 const PROGRAM = 'ap-medsam';
+
+/** Most columns that help takes. */
+const HELP_COLUMNS = 100;
 
 /** Help of one command, for a stranger to work from. */
 export function commandHelp(command: Command): string {
@@ -110,7 +114,7 @@ export function commandHelp(command: Command): string {
   return [
     `Usage: ${PROGRAM} ${command.name} ${command.usage}`.trimEnd(),
     '',
-    ...command.description.flatMap((paragraph) => [...wrap(paragraph, 100), '']),
+    ...command.description.flatMap((paragraph) => [...wrap(paragraph, HELP_COLUMNS), '']),
     'Options:',
     ...columns([...options, ['--help', 'show this help']]),
     '',
@@ -129,10 +133,15 @@ export function overview(commands: readonly Command[]): string {
     'Commands:',
     ...columns(commands.map(({ name, summary }) => [name, summary])),
     '',
-    `Run "${PROGRAM} <command> --help" for the options and examples of a command, "${PROGRAM} --version" for versions.`,
+    ...wrap(
+      `Run "${PROGRAM} <command> --help" for the options and examples of a command, "${PROGRAM} --version" for versions.`,
+      HELP_COLUMNS,
+    ),
     '',
-    'Exit codes: 0 all done; 1 some images failed, each named with its reason; 2 the command line or its inputs do not',
-    'allow a start; 130 cancelled with Ctrl+C (run the same command again to go on).',
+    ...wrap(
+      'Exit codes: 0 all done; 1 some images failed, each named with its reason; 2 the command line or its inputs do not allow a start; 130 cancelled with Ctrl+C (run the same command again to go on).',
+      HELP_COLUMNS,
+    ),
   ].join('\n');
 }
 
@@ -140,7 +149,7 @@ export function overview(commands: readonly Command[]): string {
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
   return rows.flatMap(([left, right]) =>
-    wrap(right, 98 - width).map((line, i) => `  ${(i === 0 ? left : '').padEnd(width)}${line}`),
+    wrap(right, HELP_COLUMNS - 2 - width).map((line, i) => `  ${(i === 0 ? left : '').padEnd(width)}${line}`),
   );
 }
 

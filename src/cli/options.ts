@@ -41,11 +41,11 @@ export function chosenStrategy(args: Arguments): {
   parameters: StrategyParameters | undefined;
 } {
   const strategy = args.text('strategy');
-  if (strategy !== undefined && !(strategy in strategies)) {
+  if (strategy !== undefined && !Object.hasOwn(strategies, strategy)) {
     throw new UsageError(`there is no strategy "${strategy}"; known: ${strategyIds.join(', ')}`);
   }
   const without = args.text('without')?.split(',').filter(Boolean);
-  const unknown = without?.find((stage) => !(stage in NO_ABLATION));
+  const unknown = without?.find((stage) => !Object.hasOwn(NO_ABLATION, stage));
   if (unknown !== undefined) {
     throw new UsageError(`--without knows the stages ${Object.keys(NO_ABLATION).join(', ')}, not "${unknown}"`);
   }

@@ -159,7 +159,7 @@ class Reporter {
     say(`${cancelled ? 'Cancelled: ' : ''}${parts.join(', ')} of ${total} images in ${duration(seconds)}.`);
     if (cancelled) say('Run the same command again to go on.');
     for (const folder of nested) say(`Left out: ${folder} is a project of its own.`);
-    if (brokenLines > 0) say(`${brokenLines} damaged lines of the journal were ignored.`);
+    if (brokenLines > 0) say(`Left out: damaged lines of the journal (${brokenLines}), as a crash may leave them.`);
   }
 }
 

@@ -85,12 +85,18 @@ export async function labelledImages(folder: string, maskFolder = 'masks'): Prom
   return found;
 }
 
-/** Reads a known mask. Throws UserError where it is damaged, or has neither one value nor `classId`. */
+/** Reads a known mask. Throws UserError where it is gone or damaged, or has neither one value nor `classId`. */
 export async function readMask({ mask }: LabelledImage, classId: number): Promise<Mask> {
-  return binaryMaskOf(decodeMaskPng(await readFile(mask), mask), classId, mask);
+  const bytes = await readFile(mask).catch((error: unknown) => {
+    throw explainReadError(error, mask);
+  });
+  return binaryMaskOf(decodeMaskPng(bytes, mask), classId, mask);
 }
 
-/** Labels the other images of `set` from `reference` and scores them. Failures of single images are collected. */
+/**
+ * Labels the other images of `set` from `reference` and scores them. Failures of single images are collected. Both are in
+ * the order of the set.
+ */
 export async function evaluateReference(
   set: readonly LabelledImage[],
   reference: LabelledImage,
@@ -117,7 +123,10 @@ export async function evaluateReference(
   };
   await Promise.all(Array.from({ length: engine.lanes }, lane));
   const order = new Map(targets.map((target, index) => [target, index]));
-  scores.sort((a, b) => order.get(a.target)! - order.get(b.target)!);
+  const bySet = (a: ImageScore | FailedImage, b: ImageScore | FailedImage) =>
+    order.get(a.target)! - order.get(b.target)!;
+  scores.sort(bySet);
+  failures.sort(bySet);
   return { scores, failures };
 }
 

@@ -47,6 +47,9 @@ export const PROJECT_DEFAULTS = {
 /** Name of the first class of a project where nobody has named it. */
 const DEFAULT_CLASS = 'object';
 
+/** Pixels of masks are bytes, and 255 means ignore. */
+const LARGEST_CLASS_ID = 254;
+
 /** Distinct for common colour blindness, after Okabe and Ito 2008 (Color Universal Design). */
 const CLASS_COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7'];
 
@@ -181,8 +184,14 @@ function findClass({ classes }: Project, name: string | undefined): ProjectClass
 
 function addClass(project: Project, name: string | undefined): Project {
   if (findClass(project, name) !== undefined) return project;
+  if (name === '') throw new UserError('A class needs a name, got an empty one.');
   const { classes } = project;
   const id = 1 + Math.max(0, ...classes.map((one) => one.id));
+  if (id > LARGEST_CLASS_ID) {
+    throw new UserError(
+      `No class can be added after the one with id ${LARGEST_CLASS_ID}: choose a class with --class.`,
+    );
+  }
   const colour = CLASS_COLOURS[(id - 1) % CLASS_COLOURS.length];
   return { ...project, classes: [...classes, { id, name: name ?? DEFAULT_CLASS, colour }] };
 }

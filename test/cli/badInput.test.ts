@@ -16,8 +16,8 @@ import {
   fingerprint,
   handPainted,
   models,
-  ONE_ENGINE,
   outcomes,
+  QUICK,
   readLabels,
   referenceArgs,
   rowsOf,
@@ -208,7 +208,7 @@ describe('a reference', () => {
   it.concurrent.each(CASES)('%s', async (_, files, message) => {
     const root = await folderWith(await files());
     const before = await fingerprint(root);
-    const args = ['segment', 'images', '--reference', REFERENCE, '--mask', MASK, ...ONE_ENGINE, '--json'];
+    const args = ['segment', 'images', '--reference', REFERENCE, '--mask', MASK, ...QUICK, '--json'];
     const said = complaint(await workshop.run(args, { cwd: root }));
     const start = message(path.join(root, REFERENCE), path.join(root, MASK));
     if (start.endsWith('.')) expect(said).toBe(start);
@@ -219,9 +219,7 @@ describe('a reference', () => {
   it('or a model that is refused leaves no project behind, and does not spoil one that works', async () => {
     const root = await folderWith({ [REFERENCE]: await good(), [MASK]: greyPng(() => 0), small: handPainted(0, 100) });
     const refused = async (message: string, ...args: string[]) =>
-      expect(complaint(await workshop.run(['segment', 'images', ...ONE_ENGINE, ...args], { cwd: root }))).toContain(
-        message,
-      );
+      expect(complaint(await workshop.run(['segment', 'images', ...QUICK, ...args], { cwd: root }))).toContain(message);
     const allRefused = async () => {
       await refused('is empty', '--reference', REFERENCE, '--mask', MASK);
       await refused('is 100 x 100 but its image', '--reference', REFERENCE, '--mask', 'small');
@@ -244,7 +242,7 @@ describe('a reference', () => {
     const first = await workshop.label(['images', '--reference', REFERENCE, '--mask', MASK], { cwd: root });
     expect(first.code, first.stderr).toBe(0);
     const before = await fingerprint(path.join(root, 'masks'));
-    const refusal = async () => complaint(await workshop.run(['segment', 'images', ...ONE_ENGINE], { cwd: root }));
+    const refusal = async () => complaint(await workshop.run(['segment', 'images', ...QUICK], { cwd: root }));
 
     await writeFile(mask, handPainted());
     expect(await refusal()).toBe(`The reference mask ${mask} has changed since the reference was set: set it again.`);
@@ -314,7 +312,7 @@ describe('masks of images', () => {
       greyPng((i) => [0, 3, 7][i % 3]),
     );
     await writeFile(mask(5), (await readFile(sampleMask(5))).subarray(0, 500));
-    const args = ['evaluate', '--data', data, '--reference', 'nuclei_01.png', ...ONE_ENGINE];
+    const args = ['evaluate', '--data', data, '--reference', 'nuclei_01.png', ...QUICK];
     const { code, stdout, stderr } = await workshop.run(args);
     expect(code).toBe(1);
     expect(stdout).toMatch(/^\| images\/nuclei_01\.png \| +1 \| +0\.[6-9]\d\d \|/m);
@@ -340,7 +338,7 @@ async function tellJournal(root: string, image: string, mask: Uint8Array): Promi
 
 describe('folders and projects', () => {
   const start = (root: string, target = 'images', home?: string) =>
-    workshop.run(['segment', target, ...referenceArgs(1), ...ONE_ENGINE], { cwd: root, ...(home && { home }) });
+    workshop.run(['segment', target, ...referenceArgs(1), ...QUICK], { cwd: root, ...(home && { home }) });
 
   it.concurrent('without images', async () => {
     const root = await workshop.newFolder();
@@ -357,7 +355,7 @@ describe('folders and projects', () => {
   it.concurrent('of two projects at once', async () => {
     const [one, other] = [await workshop.sampleFolder([2]), await workshop.sampleFolder([3])];
     const images = path.join(other, 'images');
-    const args = ['segment', path.join(one, 'images'), images, ...referenceArgs(1), ...ONE_ENGINE];
+    const args = ['segment', path.join(one, 'images'), images, ...referenceArgs(1), ...QUICK];
     expect(complaint(await workshop.run(args))).toBe(
       `${images} is not in ${one}: choose folders and images of one project at a time.`,
     );
@@ -432,7 +430,7 @@ describe.skipIf(!canMount)('disks', () => {
     await mkdir(path.join(root, folder), { recursive: true });
     const script = `${mount} && shift && exec "$@"`;
     const before = ['unshare', '-rm', 'sh', '-c', script, 'sh', path.join(root, folder)];
-    return workshop.run(['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE, '--json'], { cwd: root, before });
+    return workshop.run(['segment', 'images', ...referenceArgs(1), ...QUICK, '--json'], { cwd: root, before });
   }
   const full = 'mount -t tmpfs -o size=8k none "$1"';
   const readOnly = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"';
@@ -474,7 +472,7 @@ describe('models', () => {
   let root: string;
   const imported = () => path.join(home, 'models', 'encoder-mine', 'mine.onnx');
   const use = (...args: string[]) =>
-    workshop.run(['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE, '--json', ...args], { cwd: root, home });
+    workshop.run(['segment', 'images', ...referenceArgs(1), ...QUICK, '--json', ...args], { cwd: root, home });
   const add = async (graph: string, kind: 'encoder' | 'segmenter', id: string) => {
     const args = ['models', 'import', graph, '--id', id, '--kind', kind, '--family', 'embedded'];
     expect((await workshop.run(args, { home })).code).toBe(0);

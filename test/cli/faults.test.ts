@@ -1,6 +1,6 @@
 /** What dies, is interrupted or runs twice: after the last run every mask is whole, made once, and a person's is kept. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -15,8 +15,8 @@ import {
   fingerprint,
   handPainted,
   isRunning,
-  ONE_ENGINE,
   outcomes,
+  QUICK,
   readLabels,
   referenceArgs,
   rowsOf,
@@ -25,7 +25,7 @@ import {
 
 const workshop = new Workshop();
 
-const LABEL = ['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE, '--json'];
+const LABEL = ['segment', 'images', ...referenceArgs(1), ...QUICK, '--json'];
 const TEMPORARY = '.apmedsam-tmp-';
 
 const maskOf = (root: string, image: string) => path.join(root, image.replace(/^images/, 'masks'));
@@ -54,14 +54,18 @@ async function expectAllDone(root: string, images: readonly string[], painted: r
 }
 
 describe.skipIf(process.platform === 'win32')('kill -9', () => {
-  /** Where a run is killed: while it starts, among its images, or after its engine was killed first. */
-  const MOMENTS = [...Array(5).fill('start'), ...Array(9).fill('images'), ...Array(5).fill('engine')] as const;
+  /** Where a run is killed: while it starts, while it puts results on the disk, or after its engine was killed first. */
+  const MOMENTS = [...Array(6).fill('start'), ...Array(9).fill('commit'), ...Array(5).fill('engine')] as const;
 
   it('at twenty moments of a folder of fifty loses nothing and does nothing twice', { timeout: 180_000 }, async () => {
     const { root, images } = await workshop.crowd(50);
     const before = await fingerprint(path.join(root, 'images'));
+    const journal = path.join(root, '.apmedsam', 'journal', 'batch-1-of-1.jsonl');
     const random = seededRandom(50);
-    const moments = [...MOMENTS].sort(() => random() - 0.5);
+    const order = new Map(MOMENTS.map((_, i) => [i, random()]));
+    const moments = MOMENTS.map((_, i) => i)
+      .sort((a, b) => order.get(a)! - order.get(b)!)
+      .map((i) => MOMENTS[i]);
     const engines: number[] = [];
     const painted: string[] = [];
     const paint = async (image: string) => {
@@ -69,25 +73,34 @@ describe.skipIf(process.platform === 'win32')('kill -9', () => {
       await mkdir(path.dirname(maskOf(root, image)), { recursive: true });
       await writeFile(maskOf(root, image), handPainted(painted.length, CROWD_SIDE));
     };
-    // The first run tells how long an image takes here; all waiting is counted in images.
-    let pace = 0;
-    for (const [i, moment] of (['images', ...moments] as const).entries()) {
+    // The first run tells how long things take here: until the first image, and for two more.
+    const pace = { start: 0, images: 0 };
+    const open = () => images.filter((image) => !existsSync(maskOf(root, image)));
+    for (const [i, planned] of (['commit', ...moments] as const).entries()) {
+      // Something must be left for the last run, however quick this machine is.
+      const moment = open().length > 8 ? planned : 'start';
+      const started = performance.now();
       const run = workshop.start(LABEL, { cwd: root });
       if (moment === 'start') {
-        await sleep(random() * 2 * pace);
+        await sleep(random() * 0.8 * pace.start);
       } else {
         await run.labelled(1);
         if (i === 0) {
-          const started = performance.now();
-          await run.labelled(2);
-          pace = performance.now() - started;
+          pace.start = performance.now() - started;
+          await run.labelled(3);
+          pace.images = performance.now() - started - pace.start;
         }
         const children = childrenOf(run.pid);
         engines.push(...children);
-        await sleep(random() * pace);
         if (moment === 'engine') {
+          await sleep(random() * pace.images);
           for (const child of children) kill(child);
           await run.labelled(2);
+        } else {
+          // A commit takes some milliseconds from its first line in the journal to its last.
+          const { size } = await stat(journal);
+          await run.until(async () => (await stat(journal)).size > size);
+          await sleep(random() * 6);
         }
       }
       run.kill('SIGKILL');
@@ -96,9 +109,8 @@ describe.skipIf(process.platform === 'win32')('kill -9', () => {
       expect(signal, stderr).toBe('SIGKILL');
 
       if (i === 8) {
-        const open = images.filter((image) => !existsSync(maskOf(root, image)));
-        await paint(open[0]);
-        await paint(open.at(-1)!);
+        await paint(open()[0]);
+        await paint(open().at(-1)!);
       }
       if (i === 13) await paint(images.find((image) => existsSync(maskOf(root, image)) && !painted.includes(image))!);
     }
@@ -120,7 +132,7 @@ describe.skipIf(process.platform === 'win32')('kill -9', () => {
       'journal/batch-1-of-1.jsonl',
       'project.json',
     ]);
-    expect(engines.length).toBeGreaterThanOrEqual(10);
+    expect(engines.length).toBeGreaterThanOrEqual(6);
     expect(await stillRunning(engines)).toEqual([]);
   });
 
@@ -153,7 +165,7 @@ describe.skipIf(process.platform === 'win32')('kill -9', () => {
     }
     const again = await workshop.run(LABEL, { cwd: root });
     expect(outcomes(rowsOf(again))).toEqual({ skipped: 3 });
-    expect(again.stderr).toContain('1 damaged line');
+    expect(again.stderr).toContain('Left out: damaged lines of the journal (1), as a crash may leave them.\n');
     expect((await filesIn(root)).filter(isTemporary)).toEqual(
       folders.map((folder) => plant(folder, '4712-new')).sort(),
     );
@@ -181,8 +193,8 @@ describe.skipIf(process.platform === 'win32')('Ctrl+C', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(
     '(%s) ends a run in order, says how to go on, and it goes on',
     async (signal) => {
-      const { root, images } = await workshop.crowd(8);
-      const run = workshop.start(['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE], { cwd: root, group: true });
+      const { root, images } = await workshop.crowd(6);
+      const run = workshop.start(['segment', 'images', ...referenceArgs(1), ...QUICK], { cwd: root, group: true });
       const journal = path.join(root, '.apmedsam', 'journal', 'batch-1-of-1.jsonl');
       await run.until(async () => existsSync(journal) && (await readFile(journal, 'utf8')).includes('"kind":"done"'));
       const engines = childrenOf(run.pid);
@@ -190,7 +202,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl+C', () => {
       const { code, stdout, stderr } = await run.ended;
       expect(code, stderr).toBe(130);
       expect(stdout).toMatch(
-        /^Cancelled: [1-7] labelled of 8 images in \d+ s\.\nRun the same command again to go on\.\n$/,
+        /^Cancelled: [1-5] labelled of 6 images in \d+ s\.\nRun the same command again to go on\.\n$/,
       );
       expect(stderr).not.toMatch(/Error|^\s+at /m);
       expect(await stillRunning(engines)).toEqual([]);
@@ -199,7 +211,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl+C', () => {
       const labelled = Number(/Cancelled: (\d)/.exec(stdout)![1]);
       const again = await workshop.run(LABEL, { cwd: root });
       expect(again.code).toBe(0);
-      expect(outcomes(rowsOf(again))).toEqual({ skipped: labelled, done: 8 - labelled });
+      expect(outcomes(rowsOf(again))).toEqual({ skipped: labelled, done: 6 - labelled });
       await expectAllDone(root, images);
     },
   );
@@ -209,7 +221,7 @@ describe('shards', () => {
   const shard = (text: string) => [...LABEL, '--shard', text];
 
   it('of a folder run at once and together label everything once', async () => {
-    const { root, images } = await workshop.crowd(12);
+    const { root, images } = await workshop.crowd(8);
     const runs = await Promise.all(['1/2', '2/2'].map((text) => workshop.run(shard(text), { cwd: root })));
     const labelled = runs.map((run) => {
       expect(run.code, run.stderr).toBe(0);
@@ -224,7 +236,7 @@ describe('shards', () => {
     ]);
     // The whole folder without shards finds nothing left to do.
     const whole = await workshop.run(LABEL, { cwd: root });
-    expect(outcomes(rowsOf(whole))).toEqual({ skipped: 12 });
+    expect(outcomes(rowsOf(whole))).toEqual({ skipped: 8 });
   });
 
   it.skipIf(process.platform === 'win32')(

@@ -138,7 +138,7 @@ describe('a second run', () => {
 describe('the project', () => {
   it('remembers strategy and parameters, so that the same images are done without naming them again', async () => {
     const root = await workshop.sampleFolder([2]);
-    const odd = ['--strategy', 'gbmseg', '--without', 'hard,sparse'];
+    const odd = ['--strategy', 'gbmseg', '--without', 'hard,selfTest'];
     expect(outcomes((await workshop.label(['images', ...referenceArgs(1), ...odd], { cwd: root })).rows)).toEqual({
       done: 1,
     });

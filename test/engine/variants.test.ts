@@ -187,6 +187,13 @@ describe('zoom', () => {
     for (const box of boxes) await expectBox(file, box, model);
   });
 
+  it('stays inside where the scale is no exact number: 49 * (32 / 49) is less than 32', async () => {
+    const file = await pngOf({ width: 49, height: 55 }, slopes);
+    for (const top of [11, 33, 44]) {
+      await expectBox(file, { left: 0, top, right: 49, bottom: 55 }, { width: 32, height: 48 });
+    }
+  });
+
   it('shrinks a box larger than the model', async () => {
     const file = await pngOf({ width: 61, height: 53 }, slopes);
     await expectBox(file, { left: 9, top: 3, right: 61, bottom: 53 }, { width: 16, height: 24 });
