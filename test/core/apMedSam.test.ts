@@ -73,13 +73,19 @@ describe('a segmenter that answers for a whole class', () => {
     expect(found.prompts.some(({ reason }) => reason === 'kept')).toBe(false);
   });
 
-  it('is not asked at all where nothing looks like the object', async () => {
+  it('is asked about the prior alone where no point survives, and absent is what it then leaves empty', async () => {
     const { found, asked } = await run(one, nothing);
+    expect(asked).toEqual([{ points: [], maskPrompt: expect.anything() }]);
     expect(found.outcome).toBe('absent');
-    expect(asked).toEqual([]);
     expect(found.mask.data.includes(1)).toBe(false);
     expect(found.iouPrediction).toBeNaN();
-    expect(found.notes).toHaveLength(1);
+    expect(found.notes).toEqual(['the segmenter drew nothing']);
+  });
+
+  it('is not asked at all where there is neither a point nor a prior', async () => {
+    const { found, asked } = await run(one, nothing, {}, { prior: false });
+    expect(asked).toEqual([]);
+    expect(found).toMatchObject({ outcome: 'absent', notes: ['no match came back'] });
   });
 
   it('that draws nothing means absent', async () => {

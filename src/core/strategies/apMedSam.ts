@@ -4,7 +4,8 @@
  *
  * Where we differ from the method as published: all points of a target are dropped when too few of its matches come back
  * (points from poor matches make a mask worse than none); and with a segmenter that takes mask prompts, a target in which
- * no positive point survives is not absent yet, but decoded from the prior alone.
+ * no positive point survives is not absent yet, but decoded from the prior alone: absent is what the segmenter then leaves
+ * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
 import { foregroundScores } from '../foregroundPrior';
 import { clusterPositives, instancePrompts, withoutDuplicates } from '../instances';
@@ -104,8 +105,7 @@ async function segmentClass(
 ): Promise<Segmentation> {
   const usable = (consistent || prior === undefined) && candidates.some(isPositivePrompt);
   const prompts = usable ? candidates : candidates.map(dropped);
-  const promising = usable || prior?.data.some((value) => value > 0) === true;
-  if (!promising) return absent(target, prompts, 'no match came back, and no patch looks like the object');
+  if (!usable && prior === undefined) return absent(target, prompts, 'no match came back');
 
   const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...(prior && { maskPrompt: prior }) };
   const image = await target.promptable();
