@@ -3,6 +3,7 @@
  * objects).
  */
 import { foregroundComponents } from './components';
+import { createMask } from './mask';
 import type { FloatMap } from './raster';
 
 /** A component that weighs less than this share of the heaviest one is a speck. */
@@ -17,12 +18,16 @@ const SURE = 8;
  */
 export function withoutSpecks(logits: FloatMap): FloatMap {
   const { size, data } = logits;
-  const { labels, list } = foregroundComponents({ size, data: Uint8Array.from(data, (value) => (value > 0 ? 1 : 0)) });
+  const drawn = createMask(size);
+  for (let at = 0; at < data.length; at++) drawn.data[at] = data[at] > 0 ? 1 : 0;
+  const { labels, list } = foregroundComponents(drawn);
   if (list.length < 2) return logits;
   const weights = new Float64Array(list.length + 1);
-  labels.forEach((label, at) => {
-    if (label > 0) weights[label] += Math.min(data[at], SURE);
-  });
-  const least = SPECK_SHARE * weights.reduce((most, weight) => Math.max(most, weight), 0);
-  return { size, data: data.map((value, at) => (labels[at] > 0 && weights[labels[at]] < least ? -SURE : value)) };
+  for (let at = 0; at < data.length; at++) weights[labels[at]] += Math.min(data[at], SURE);
+  // Label 0 is the background, whose weight says nothing.
+  weights[0] = Number.POSITIVE_INFINITY;
+  const least = SPECK_SHARE * weights.subarray(1).reduce((most, weight) => Math.max(most, weight), 0);
+  const kept = data.slice();
+  for (let at = 0; at < data.length; at++) if (weights[labels[at]] < least) kept[at] = -SURE;
+  return { size, data: kept };
 }

@@ -11,12 +11,15 @@ export const blankLabels = (size: Size): LabelMap => ({ size, data: new Uint8Arr
  * gets only what is background otherwise.
  */
 export function mergeClass(labels: LabelMap, classId: number, { runs }: RunMask): LabelMap {
-  const data = labels.data.map((value) => (value === classId ? 0 : value));
+  const data = labels.data.slice();
+  for (let at = data.indexOf(classId); at >= 0; at = data.indexOf(classId, at + 1)) data[at] = 0;
+  const isBlank = data.every((value) => value === 0);
   let pixel = 0;
   for (let i = 0; i < runs.length; i++) {
     const end = pixel + runs[i];
-    if (i % 2 === 0) pixel = end;
-    for (; pixel < end; pixel++) if (data[pixel] === 0) data[pixel] = classId;
+    if (i % 2 === 1 && isBlank) data.fill(classId, pixel, end);
+    else if (i % 2 === 1) for (let at = pixel; at < end; at++) if (data[at] === 0) data[at] = classId;
+    pixel = end;
   }
   return { size: labels.size, data };
 }

@@ -1,5 +1,5 @@
 /** Masks as PNG files: our own palette PNGs are written, those of other tools are read as well. */
-import { deflateSync } from 'node:zlib';
+import { constants, deflateSync } from 'node:zlib';
 import { area, type Size } from '../core/geometry';
 import type { Mask } from '../core/mask';
 import { UserError } from '../core/userError';
@@ -36,7 +36,8 @@ export function encodeMaskPng(labels: LabelMap, classes: readonly ClassColour[])
   for (let y = 0; y < height; y++) rows.set(labels.data.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   return assemblePng({ size: labels.size, depth: 8, colourType: COLOUR_TYPE.palette, interlaced: false }, [
     { type: 'PLTE', data: paletteOf(classes) },
-    { type: 'IDAT', data: deflateSync(rows, { level: 6 }) },
+    // Masks are runs: matching nothing else is ten times faster and no larger than the default.
+    { type: 'IDAT', data: deflateSync(rows, { strategy: constants.Z_RLE }) },
   ]);
 }
 

@@ -30,7 +30,7 @@ import type {
 } from './strategy';
 
 /** Patches of the foreground and of the background that propose matches; more find the same points at a higher cost. */
-const MOST_PROPOSERS = 128;
+const MOST_PROPOSERS = 64;
 
 /** Share of matches that must come back before a target's points, or a strong prior, are believed. */
 const LEAST_CONSISTENCY = 0.5;
