@@ -35,20 +35,25 @@ async function main(argv: readonly string[]): Promise<number> {
     console.log(`ap-medsam ${version}`);
     return EXIT.done;
   }
-  if (first === undefined || first === '--help' || first === 'help') {
+  if (first === 'help' && second !== undefined) return main([...argv.slice(1), '--help']);
+  if (first === undefined || isHelp(first) || first === 'help') {
     console.log(overview(commands));
     return first === undefined ? EXIT.usage : EXIT.done;
   }
   const command = commands.find(({ name }) => name === first || name === `${first} ${second}`);
   if (command === undefined) {
     const family = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+    if (family.length > 0 && argv.slice(1).every(isHelp)) {
+      console.log(overview(commands.filter(({ name }) => name.startsWith(`${first} `))));
+      return second === undefined ? EXIT.usage : EXIT.done;
+    }
     const known = family.length > 0 ? family : commands.map(({ name }) => name);
     throw new UsageError(
       `there is no command "${argv.slice(0, family.length > 0 ? 2 : 1).join(' ')}"; known: ${known.join(', ')}`,
     );
   }
   const rest = argv.slice(command.name.split(' ').length);
-  if (rest.includes('--help')) {
+  if (rest.some(isHelp)) {
     console.log(commandHelp(command));
     return EXIT.done;
   }
@@ -61,6 +66,8 @@ async function main(argv: readonly string[]): Promise<number> {
     throw error;
   }
 }
+
+const isHelp = (argument: string): boolean => argument === '--help' || argument === '-h';
 
 async function runCommand(command: Command, argv: readonly string[]): Promise<number> {
   const home = homeDir();

@@ -55,6 +55,8 @@ export interface Command {
   /** Paragraphs under the usage line. */
   readonly description: readonly string[];
   readonly options: Readonly<Record<string, Option>>;
+  /** Whether files or folders may stand beside the options. */
+  readonly takesFiles?: true;
   readonly examples: readonly string[];
   /** Resolves to the exit code. */
   run(args: Arguments, context: CommandContext): Promise<number>;
@@ -80,10 +82,17 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
       ),
     });
   } catch (error) {
-    // Node's own sentence names the option; what follows it is advice about positionals that start with a dash.
-    throw new UsageError((error as Error).message.split(/\.\s/)[0], { cause: error });
+    const { message } = error as Error;
+    const withoutValue =
+      /'(--[\w-]+) <value>' argument (?:missing|is ambiguous)|'(--[\w-]+)' argument is ambiguous/.exec(message);
+    // Otherwise Node's own sentence names the option; what follows it is advice about names that start with a dash.
+    const said = withoutValue ? `${withoutValue[1] ?? withoutValue[2]} needs a value` : message.split(/\.\s/)[0];
+    throw new UsageError(said, { cause: error });
   }
   const { values, positionals } = parsed;
+  if (positionals.length > 0 && command.takesFiles !== true) {
+    throw new UsageError(`${command.name} takes options only, got "${positionals[0]}"`);
+  }
   const text = (name: string) => (values[name] as string | undefined) ?? command.options[name]?.default;
   return {
     positionals,

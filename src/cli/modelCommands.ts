@@ -1,10 +1,15 @@
 /** `ap-medsam models list | verify | import`. */
 import path from 'node:path';
+import { encoderFamilyNames, segmenterFamilyNames } from '../engine/families';
 import type { ListedModel } from '../engine/modelStore';
-import { familyNames } from '../engine/models';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { jsonOption } from './options';
 import { textTable } from './textTable';
+
+const familyNames: Readonly<Record<'encoder' | 'segmenter', readonly string[]>> = {
+  encoder: encoderFamilyNames,
+  segmenter: segmenterFamilyNames,
+};
 
 export const modelsList: Command = {
   name: 'models list',
@@ -72,6 +77,7 @@ export const modelsImport: Command = {
     side: { value: 'px', help: "side of the input images; default: the family's" },
     json: jsonOption,
   },
+  takesFiles: true,
   examples: ['ap-medsam models import my-encoder.onnx --id mine --kind encoder --family embedded --side 512'],
   run: importModel,
 };

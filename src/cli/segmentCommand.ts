@@ -3,8 +3,9 @@ import path from 'node:path';
 import { UserError } from '../core/userError';
 import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch';
 import type { OverwritePolicy } from '../dataset/batchPlan';
-import { findRoot } from '../dataset/folder';
+import { findRoot, scanFolder } from '../dataset/folder';
 import type { Shard } from '../dataset/lock';
+import { resolveMaskFolder } from '../dataset/maskFolder';
 import { chooseReference, openProject, projectStrategy, storeSetUp } from '../dataset/setUp';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
@@ -41,6 +42,7 @@ export const segment: Command = {
     ...engineOptions,
     json: jsonOption,
   },
+  takesFiles: true,
   examples: [
     'ap-medsam segment images --reference images/a.png --mask a_mask.png',
     'ap-medsam segment data/images --reference data/images/a.png --out data/labels --save-overlays data/overlays',
@@ -65,6 +67,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     maskFolder: args.text('out'),
   });
   const strategy = projectStrategy(root, opened);
+  const scan = await scanFolder(root, { maskFolder: resolveMaskFolder(root, opened.maskFolder), targets });
   const choice = await chooseReference(root, opened, {
     image: args.text('reference'),
     mask: args.text('mask'),
@@ -88,6 +91,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
       segmenter,
       overwrite,
       targets,
+      scan,
       ...(shard && { shard }),
     },
     {
@@ -158,6 +162,7 @@ class Reporter {
     ];
     say(`${cancelled ? 'Cancelled: ' : ''}${parts.join(', ')} of ${total} images in ${duration(seconds)}.`);
     if (cancelled) say('Run the same command again to go on.');
+    if (this.options.overlays !== undefined && skipped > 0) say('Overlays are drawn only of what this run labelled.');
     for (const folder of nested) say(`Left out: ${folder} is a project of its own.`);
     if (brokenLines > 0) say(`Left out: damaged lines of the journal (${brokenLines}), as a crash may leave them.`);
   }

@@ -3,7 +3,7 @@ import type { StrategyId, StrategyParameters } from '../core/strategies/strategy
 import type { IntensityWindow, ModelInfo, ReferenceInfo, SegmentRequest, SegmentResult } from '../protocol';
 import type { OverwritePolicy } from './batchPlan';
 import type { BatchCounts, BatchOutcome, BatchProgress } from './batchProgress';
-import type { ImageFailure } from './folder';
+import type { FolderScan, ImageFailure } from './folder';
 import type { WindowEngine } from './folderWindow';
 import type { Shard } from './lock';
 import type { CommitStep } from './maskCommit';
@@ -35,6 +35,8 @@ export interface BatchJob {
   readonly overwrite: OverwritePolicy;
   /** Absolute paths of folders and images in the root; the whole root where undefined. */
   readonly targets?: readonly string[];
+  /** What `scanFolder` found of the targets, where the caller has it already. */
+  readonly scan?: FolderScan;
   /** The whole folder where undefined. */
   readonly shard?: Shard;
 }

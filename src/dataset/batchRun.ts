@@ -61,7 +61,7 @@ export class BatchRun {
   async run(): Promise<BatchSummary> {
     const { root, shard, targets = [] } = this.job;
     const started = performance.now();
-    const scan = await scanFolder(root, { maskFolder: this.maskFolder, targets });
+    const scan = this.job.scan ?? (await scanFolder(root, { maskFolder: this.maskFolder, targets }));
     const isMine = (image: string) => inShard(image, shard);
     const images = scan.images.filter(isMine);
     const unreadable = scan.failures.filter(({ image }) => isMine(image));

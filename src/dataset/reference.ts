@@ -4,7 +4,7 @@ import { describeSize, sameSize } from '../core/geometry';
 import { isEmpty, isFull, type Mask } from '../core/mask';
 import { UserError } from '../core/userError';
 import { sha256, sha256File } from '../disk/hashing';
-import { explainReadError } from '../disk/storageError';
+import { explainReadError, isAbsence } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import { type ProjectReference, resolveStored, storedPath } from './project';
 
@@ -15,6 +15,8 @@ export interface LoadedReference {
   readonly imageHash: string;
   /** In referencePx. */
   readonly mask: Mask;
+  /** Absolute path of the mask's file. */
+  readonly maskPath: string;
 }
 
 /** A reference of class `classId` as project.json keeps it. Paths are absolute; throws UserError if one is unreadable. */
@@ -24,13 +26,13 @@ export async function makeReference(
   image: string,
   mask: string,
 ): Promise<ProjectReference> {
-  const [imageHash, maskHash] = await Promise.all([image, mask].map(hashToRead));
+  const [imageHash, maskHash] = await Promise.all([hashToRead('image', image), hashToRead('mask', mask)]);
   return {
     class: classId,
     image: storedPath(root, image),
     mask: storedPath(root, mask),
-    imageHash: imageHash!,
-    maskHash: maskHash!,
+    imageHash,
+    maskHash,
   };
 }
 
@@ -41,9 +43,9 @@ export async function makeReference(
 export async function loadReference(root: string, reference: ProjectReference): Promise<LoadedReference> {
   const image = resolveStored(root, reference.image);
   const path = resolveStored(root, reference.mask);
-  if ((await hashToRead(image)) !== reference.imageHash) throw changed('image', image);
+  if ((await hashToRead('image', image)) !== reference.imageHash) throw changed('image', image);
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw explainReadError(error, path);
+    throw unreadable('mask', path, error);
   });
   if (sha256(bytes) !== reference.maskHash) throw changed('mask', path);
   const mask = binaryMaskOf(decodeMaskPng(bytes, path), reference.class, path);
@@ -51,21 +53,26 @@ export async function loadReference(root: string, reference: ProjectReference): 
   if (isFull(mask)) {
     throw new UserError(`The reference mask ${path} covers the whole image: leave the background unmarked.`);
   }
-  return { image, imageHash: reference.imageHash, mask };
+  return { image, imageHash: reference.imageHash, mask, maskPath: path };
 }
 
 /** Throws UserError unless mask and image have the same size. */
-export function checkReferenceSize({ image, mask }: LoadedReference, imageSize: Mask['size']): void {
+export function checkReferenceSize({ image, mask, maskPath }: LoadedReference, imageSize: Mask['size']): void {
   if (sameSize(mask.size, imageSize)) return;
   throw new UserError(
-    `The reference mask is ${describeSize(mask.size)} but its image ${image} is ${describeSize(imageSize)}.`,
+    `The reference mask ${maskPath} is ${describeSize(mask.size)} but its image ${image} is ${describeSize(imageSize)}.`,
   );
 }
 
-async function hashToRead(path: string): Promise<string> {
+async function hashToRead(what: 'image' | 'mask', path: string): Promise<string> {
   return sha256File(path).catch((error: unknown) => {
-    throw explainReadError(error, path);
+    throw unreadable(what, path, error);
   });
+}
+
+function unreadable(what: 'image' | 'mask', path: string, error: unknown): unknown {
+  if (!isAbsence(error)) return explainReadError(error, path);
+  return new UserError(`The reference ${what} ${path} does not exist: set the reference again.`, { cause: error });
 }
 
 const changed = (what: string, path: string): UserError =>

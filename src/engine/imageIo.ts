@@ -30,7 +30,7 @@ const WINDOW_QUANTILES = [0.005, 0.995] as const;
 
 const DEEP_SPACES = ['grey16', 'rgb16', 'b-w', 'srgb', 'scrgb'] as const;
 
-const FORMATS = 'PNG, JPEG, TIFF, WebP, GIF or AVIF';
+const FORMATS = 'PNG, JPEG, TIFF or WebP';
 
 /** Sets libvips up for an engine process: no cache of files that are read once, no threads besides libuv's. */
 export function initImageIo(): void {

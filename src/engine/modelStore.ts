@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../core/userError';
 import { copyAtomic, writeAtomic } from '../disk/atomicFile';
+import { isAbsence } from '../disk/storageError';
 import { homeModelsDir } from './home';
 
 export type ModelKind = 'encoder' | 'segmenter';
@@ -254,7 +255,7 @@ async function describe(path: string): Promise<{ bytes: number; sha256: string }
   try {
     return { bytes: (await stat(path)).size, sha256: await hashOf(path) };
   } catch (cause) {
-    throw new UserError(`The model file ${path} cannot be read: ${(cause as Error).message}.`, { cause });
+    throw unreadableModel(path, cause);
   }
 }
 
@@ -271,7 +272,12 @@ async function assertOnnx(path: string): Promise<void> {
     const handle = await open(path);
     await handle.read(first, 0, 1, 0).finally(() => handle.close());
   } catch (cause) {
-    throw new UserError(`The model file ${path} cannot be read: ${(cause as Error).message}.`, { cause });
+    throw unreadableModel(path, cause);
   }
   if (first[0] !== 0x08) throw new UserError(`${path} is not an ONNX model.`);
+}
+
+function unreadableModel(path: string, cause: unknown): UserError {
+  const why = isAbsence(cause) ? 'does not exist' : `cannot be read: ${(cause as Error).message}`;
+  return new UserError(`The model file ${path} ${why}.`, { cause });
 }

@@ -1,19 +1,15 @@
 /** From a manifest entry's family name to the adapter that knows its graph. */
 import { UserError } from '../core/userError';
 import { EmbeddedEncoder, type ImageEncoder } from './encoders';
+import type { EncoderFamily, SegmenterFamily } from './families';
 import type { ModelStore, ResolvedModel } from './modelStore';
 import { EmbeddedSegmenter, type Segmenter } from './segmenters';
 
 type Opener<T> = (model: ResolvedModel, threads: number) => Promise<T>;
 
-const encoderFamilies: Readonly<Record<string, Opener<ImageEncoder>>> = { embedded: EmbeddedEncoder.open };
+const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = { embedded: EmbeddedEncoder.open };
 
-const segmenterFamilies: Readonly<Record<string, Opener<Segmenter>>> = { embedded: EmbeddedSegmenter.open };
-
-export const familyNames = {
-  encoder: Object.keys(encoderFamilies),
-  segmenter: Object.keys(segmenterFamilies),
-} as const;
+const segmenterFamilies: Readonly<Record<SegmenterFamily, Opener<Segmenter>>> = { embedded: EmbeddedSegmenter.open };
 
 /** The encoder and segmenter of one engine process, and the hashes that stand for them in keys. */
 export interface LoadedModels {

@@ -4,7 +4,7 @@
  * Stage by stage in one engine process, then whole runs of the command line on folders of generated 512 px images.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -142,11 +142,10 @@ async function endToEnd(work: string): Promise<void> {
   const rows: string[][] = [];
   for (const count of counts) {
     const folder = path.join(work, `set-${count}`);
-    mkdirSync(folder);
-    const names = readdirSync(all).slice(0, count);
-    const args = ['segment', ...names.map((name) => path.join(all, name)), '--out', path.join(folder, 'masks')];
-    args.push('--reference', reference, '--mask', mask);
-    rmSync(path.join(all, '.apmedsam'), { recursive: true, force: true });
+    const images = path.join(folder, 'images');
+    mkdirSync(images, { recursive: true });
+    for (const name of readdirSync(all).slice(0, count)) linkSync(path.join(all, name), path.join(images, name));
+    const args = ['segment', images, '--reference', reference, '--mask', mask];
     const home = path.join(folder, 'home');
     for (const cache of ['first run', 'again, nothing to do']) {
       const run = await measured(args, home);

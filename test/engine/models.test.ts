@@ -6,7 +6,7 @@ import { UserError } from '../../src/core/userError';
 import { sha256 } from '../../src/disk/hashing';
 import { EmbeddedEncoder } from '../../src/engine/encoders';
 import { ModelStore } from '../../src/engine/modelStore';
-import { familyNames, loadModels } from '../../src/engine/models';
+import { loadModels } from '../../src/engine/models';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
 import { Session } from '../../src/engine/sessions';
 import { put, temporaryFolder } from '../dataset/fixtures';
@@ -93,11 +93,5 @@ describe('loadModels', () => {
     expect(await refusal(loadModels(store, { ...IDS, segmenter: 'mine' }, 1))).toMatch(
       /^Segmenter "mine": its inputs and outputs are not .*; input point_coords \(float32 of rank 3\) is missing; .*\.$/,
     );
-  });
-});
-
-describe('familyNames', () => {
-  it('are those that open', () => {
-    expect(familyNames).toEqual({ encoder: ['embedded'], segmenter: ['embedded'] });
   });
 });

@@ -50,13 +50,13 @@ export const apMedSam: Strategy = {
     const matcher = await runner.openMatcher(reference.tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
-    const model = usesPrior ? await learnReference(reference, mask, runner) : undefined;
-    const trusted = model !== undefined && ablation.selfTest && model.strongDice >= model.gentleDice;
+    const model = usesPrior ? await learnReference(reference, mask, runner, ablation.selfTest) : undefined;
+    const trusted = model !== undefined && model.strongDice >= model.gentleDice;
 
     return {
       foregroundPatches: sets.foreground.length,
       backgroundPatches: sets.background.length,
-      notes: [...ruleNotes[sets.rule], ...(model ? [describeSelfTest(model)] : [])],
+      notes: [...ruleNotes[sets.rule], ...(model && ablation.selfTest ? [describeSelfTest(model)] : [])],
       async segment(target, runStages) {
         const { stage } = runStages;
         const scores = model && (await stage('prior', () => foregroundScores(model.classifier, target.tokens)));

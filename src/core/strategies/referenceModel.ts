@@ -16,7 +16,7 @@ const REVISION = 'reference-model-1';
 
 export interface ReferenceModel {
   readonly classifier: ForegroundClassifier;
-  /** Dice of the reference's own mask, decoded from a gentle and from a strong prior whose patches were held out. */
+  /** Dice of the reference's own mask, decoded from a gentle and from a strong prior whose patches were held out; NaN untested. */
   readonly gentleDice: number;
   readonly strongDice: number;
 }
@@ -30,13 +30,15 @@ export function strongPrompt(scores: FloatMap): FloatMap {
   return { size, data: data.map((value) => (value + 1) * 3) };
 }
 
-/** Fits the classifier to the reference and four changed copies of it, and runs the self-test. */
+/** Fits the classifier to the reference and four changed copies of it, and runs the self-test where asked to. */
 export async function learnReference(
   reference: EncodedImage,
   mask: Mask,
   runner: PreparationRunner,
+  withSelfTest: boolean,
 ): Promise<ReferenceModel> {
-  const { weights, numbers } = await runner.remember(REVISION, async () => {
+  const revision = withSelfTest ? REVISION : `${REVISION}, no self-test`;
+  const { weights, numbers } = await runner.remember(revision, async () => {
     const own = labelled(reference, reference.tokens, mask);
     const copies: LabelledTokens[] = [];
     for (const change of changesOf(mask)) {
@@ -44,7 +46,9 @@ export async function learnReference(
       copies.push(labelled(reference, tokens, changedMask(mask, change)));
     }
     const classifier = await runner.stage('fit prior', () => fitForeground([own, ...copies]));
-    const [gentleDice, strongDice] = await runner.stage('self-test', () => selfTest(reference, mask, own));
+    const [gentleDice, strongDice] = withSelfTest
+      ? await runner.stage('self-test', () => selfTest(reference, mask, own))
+      : [Number.NaN, Number.NaN];
     return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, gentleDice, strongDice) };
   });
   const [bias, gentleDice, strongDice] = numbers;
