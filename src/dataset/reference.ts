@@ -72,7 +72,7 @@ async function hashToRead(what: 'image' | 'mask', path: string): Promise<string>
 
 function unreadable(what: 'image' | 'mask', path: string, error: unknown): unknown {
   if (!isAbsence(error)) return explainReadError(error, path);
-  return new UserError(`The reference ${what} ${path} does not exist: set the reference again.`, { cause: error });
+  return new UserError(`The reference ${what} ${path} does not exist.`, { cause: error });
 }
 
 const changed = (what: string, path: string): UserError =>

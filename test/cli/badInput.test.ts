@@ -138,12 +138,12 @@ describe('a reference', () => {
     [
       'that does not exist',
       async () => ({ [MASK]: handPainted() }),
-      (image) => `Cannot read ${image}: it does not exist.`,
+      (image) => `The reference image ${image} does not exist.`,
     ],
     [
       'without its mask',
       async () => ({ [REFERENCE]: await good() }),
-      (_, mask) => `Cannot read ${mask}: it does not exist.`,
+      (_, mask) => `The reference mask ${mask} does not exist.`,
     ],
     [
       'with an empty mask',
@@ -186,7 +186,7 @@ describe('a reference', () => {
     [
       'with a mask of another size',
       async () => ({ [REFERENCE]: await good(), [MASK]: handPainted(0, 100) }),
-      (image) => `The reference mask is 100 x 100 but its image ${image} is 360 x 360.`,
+      (image, mask) => `The reference mask ${mask} is 100 x 100 but its image ${image} is 360 x 360.`,
     ],
     [
       'that is damaged',
@@ -247,11 +247,11 @@ describe('a reference', () => {
     await writeFile(mask, handPainted());
     expect(await refusal()).toBe(`The reference mask ${mask} has changed since the reference was set: set it again.`);
     await rm(mask);
-    expect(await refusal()).toBe(`Cannot read ${mask}: it does not exist.`);
+    expect(await refusal()).toBe(`The reference mask ${mask} does not exist.`);
     await appendFile(image, 'x');
     expect(await refusal()).toBe(`The reference image ${image} has changed since the reference was set: set it again.`);
     await rm(image);
-    expect(await refusal()).toBe(`Cannot read ${image}: it does not exist.`);
+    expect(await refusal()).toBe(`The reference image ${image} does not exist.`);
     expect(await fingerprint(path.join(root, 'masks'))).toEqual(before);
   });
 });

@@ -20,6 +20,7 @@ const command: Command = {
     'keep-wet': { help: 'do not dry' },
     'odd-numbers': { value: 'n', help: 'how odd', default: 'several' },
   },
+  takesFiles: true,
   examples: ['ap-medsam paint picture wall --colour red'],
   run: async () => 0,
 };
@@ -73,8 +74,8 @@ describe('parseArguments', () => {
     [['--size', '3'], /^Unknown option '--size'$/],
     [['-c'], /^Unknown option '-c'$/],
     [['--constructor'], /^Unknown option '--constructor'$/],
-    [['--colour'], /^Option '--colour <value>' argument missing$/],
-    [['--colour', '--keep-wet'], /^Option '--colour' argument is ambiguous$/],
+    [['--colour'], /^--colour needs a value$/],
+    [['--colour', '--keep-wet'], /^--colour needs a value$/],
     [['--keep-wet=yes'], /^Option '--keep-wet' does not take an argument$/],
   ])('refuses %j in one sentence', (argv, message) => {
     expect(refusal(() => parse(...argv))).toMatch(message);

@@ -73,6 +73,21 @@ describe('help', () => {
       expect(flat).toContain(`default: ${preset}, or what the project says`);
   });
 
+  it('is found in every way that people try', async () => {
+    const { stdout } = await workshop.run(['segment', '--help']);
+    for (const args of [
+      ['help', 'segment'],
+      ['segment', '-h'],
+    ]) {
+      expect(await workshop.run(args)).toMatchObject({ code: 0, stdout });
+    }
+    expect(await workshop.run(['models', '--help'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/models list[\s\S]*models verify[\s\S]*models import/),
+    });
+    expect(await workshop.run(['models'])).toMatchObject({ code: 2, stdout: expect.stringContaining('models list') });
+  });
+
   it('gives the version of the package', async () => {
     const { version } = JSON.parse(await readFile(path.join(models, '..', 'package.json'), 'utf8')) as {
       version: string;
@@ -85,12 +100,11 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
   const KNOWN = Object.keys(COMMANDS).join(', ');
   const cases: readonly (readonly [args: string, message: string | RegExp])[] = [
     ['label images', `there is no command "label"; known: ${KNOWN}`],
-    ['models', 'there is no command "models"; known: models list, models verify, models import'],
     ['models remove', 'there is no command "models remove"; known: models list, models verify, models import'],
     ['segment', 'name the folder or the images to label. See "ap-medsam segment --help".'],
     ['segment . --colour red', `Unknown option '--colour'. See "ap-medsam segment --help".`],
-    ['segment . --reference', /^Option '--reference <value>' argument missing\. See/],
-    ['segment . --reference --json', /^Option '--reference' argument is ambiguous\. See/],
+    ['segment . --reference', /^--reference needs a value\. See/],
+    ['segment . --reference --json', /^--reference needs a value\. See/],
     ['segment . --json=yes', /^Option '--json' does not take an argument\. See/],
     ['segment . --strategy best', /^there is no strategy "best"; known: ap-medsam, gbmseg\. See/],
     ['segment . --without colour', /^--without knows the stages backward, .*, not "colour"\. See/],
@@ -109,7 +123,9 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
       /^--save-overlays \S+out lies in \S+, which is being labelled: choose another folder\. See/,
     ],
     ['evaluate', 'name the folder with --data. See "ap-medsam evaluate --help".'],
-    ['evaluate data', /^name the folder with --data\. See/],
+    ['evaluate data', /^evaluate takes options only, got "data"\. See/],
+    ['models list foo', /^models list takes options only, got "foo"\. See/],
+    ['cache clear foo', /^cache clear takes options only, got "foo"\. See/],
     ['evaluate --data . --class x', /^--class should be a whole number of at least 1, got "x"\. See/],
     ['models import a.onnx --kind encoder', /^--id is missing\. See "ap-medsam models import --help"\.$/],
     [

@@ -202,10 +202,10 @@ describe('a reference that is given', () => {
     );
     await putImages(root, ['d.png']);
     expect(await refusal(chooseReference(root, NEW, choice({ image: join(root, 'd.png') })))).toBe(
-      `Cannot read ${join(root, 'masks', 'd.png')}: it does not exist.`,
+      `The reference mask ${join(root, 'masks', 'd.png')} does not exist.`,
     );
     expect(await refusal(chooseReference(root, NEW, choice({ image: join(root, 'e.png') })))).toMatch(
-      /^Cannot read .*e\.png: it does not exist\.$/,
+      /^The reference (image|mask) .*e\.png does not exist\.$/,
     );
   });
 
@@ -362,7 +362,7 @@ describe('storeSetUp', () => {
     [
       'whose mask has another size',
       (root) => put(join(root, 'masks/a.png'), encodeMaskPng(labels([1, 0], { width: 2, height: 1 }), CLASSES)),
-      /^The reference mask is 2 x 1 but its image .*a\.png is 4 x 3\.$/,
+      /^The reference mask .* is 2 x 1 but its image .*a\.png is 4 x 3\.$/,
     ],
   ];
 
