@@ -43,7 +43,7 @@ export const evaluate: Command = {
 
 async function run(args: Arguments, context: CommandContext): Promise<number> {
   const folder = args.text('data');
-  if (folder === undefined || args.positionals.length > 0) throw new UsageError('name the folder with --data');
+  if (folder === undefined) throw new UsageError('name the folder with --data');
   const classId = args.count('class')!;
   const chosen = chosenStrategy(args);
   const targets = args.count('targets');

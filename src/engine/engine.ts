@@ -30,10 +30,13 @@ import { readVariant } from './variants';
 
 type ReferenceRequest = Pick<SegmentRequest, 'reference' | 'strategy' | 'parameters' | 'window'>;
 
-/** A reference ready to be matched, with the matchers to release when it is forgotten. */
+/** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
 interface ReadyReference {
   readonly info: ReferenceInfo;
   readonly prepared: PreparedReference;
+  /** Requests under way. */
+  users: number;
+  forgotten: boolean;
   dispose(): Promise<void>;
 }
 
@@ -86,10 +89,24 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   async segment(request: SegmentRequest, signal: AbortSignal): Promise<SegmentResult> {
+    const reference = await this.reference(request, signal);
+    reference.users++;
+    try {
+      return await this.segmentWith(reference.prepared, request, signal);
+    } finally {
+      reference.users--;
+      await disposeIfUnused(reference);
+    }
+  }
+
+  private async segmentWith(
+    prepared: PreparedReference,
+    request: SegmentRequest,
+    signal: AbortSignal,
+  ): Promise<SegmentResult> {
     const started = performance.now();
     const times: Record<string, number> = {};
     const runner = stageRunner(signal, times);
-    const { prepared } = await this.reference(request, signal);
     const target = await runner.stage('read', () => this.read(request.image, request.window));
     const { file } = target;
     const { encoding, found } = await this.exclusively(async () => {
@@ -125,8 +142,8 @@ export class Engine implements Handlers<EngineApi> {
     for (const [oldest, forgotten] of this.references) {
       if (this.references.size <= REFERENCES_KEPT) break;
       this.references.delete(oldest);
-      // Released after the work in progress, which may still be using it.
-      void this.exclusively(async () => (await forgotten).dispose()).catch(() => undefined);
+      // One that could not be prepared has told its callers, and holds nothing.
+      void forgotten.then(forget, () => undefined);
     }
     signal.throwIfAborted();
     return ready;
@@ -174,6 +191,8 @@ export class Engine implements Handlers<EngineApi> {
     const { foregroundPatches, backgroundPatches } = prepared;
     return {
       prepared,
+      users: 0,
+      forgotten: false,
       info: {
         size: info.size,
         file: info.file,
@@ -247,6 +266,15 @@ export class Engine implements Handlers<EngineApi> {
     this.inference = result.catch(() => undefined);
     return result;
   }
+}
+
+function forget(reference: ReadyReference): Promise<void> {
+  reference.forgotten = true;
+  return disposeIfUnused(reference);
+}
+
+async function disposeIfUnused(reference: ReadyReference): Promise<void> {
+  if (reference.forgotten && reference.users === 0) await reference.dispose();
 }
 
 function stageRunner(signal: AbortSignal, times: Record<string, number>): StageRunner {

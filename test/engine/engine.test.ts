@@ -112,6 +112,23 @@ describe('segmenting', () => {
   });
 });
 
+describe('many references', () => {
+  it('at once do not take each other away', async () => {
+    const full = await sampleMask(1);
+    // Six references that differ in one pixel: more than an engine keeps in memory.
+    const references = Array.from({ length: 6 }, (_, i) => {
+      const data = full.data.slice();
+      data[i] = 1;
+      return { ...request.reference, mask: toRuns({ size: full.size, data }) };
+    });
+    const parameters = { ablation: { ...DEFAULT_PARAMETERS.ablation, prior: false } };
+    const results = await Promise.all(
+      references.map((reference) => engine.segment({ ...request, reference, parameters })),
+    );
+    expect(results.map(({ outcome }) => outcome)).toEqual(Array(6).fill('mask'));
+  });
+});
+
 describe('refusing', () => {
   it.each<[string, (good: SegmentRequest) => SegmentRequest, RegExp]>([
     ['a missing target', (good) => ({ ...good, image: '/nowhere/a.png' }), /\/nowhere\/a\.png/],
