@@ -225,15 +225,18 @@ describe('surviving', () => {
   });
 });
 
-/** Files below `folder` after `work` has run with the home and temporary folders of new processes set to it. */
+/**
+ * Files below `folder` after `work` has run with the home and temporary folders of new processes set to it, and without
+ * the rest of the environment: the runtime keeps its telemetry to itself where a variable says CI.
+ */
 async function withTemporaryHome(folder: string, work: () => Promise<void>): Promise<string[]> {
   await mkdir(folder, { recursive: true });
-  const before = { ...process.env };
-  Object.assign(process.env, { HOME: folder, TMPDIR: folder, XDG_CACHE_HOME: '' });
+  const before = process.env;
+  process.env = { PATH: before.PATH, HOME: folder, TMPDIR: folder };
   try {
     await work();
   } finally {
-    Object.assign(process.env, { HOME: before.HOME, TMPDIR: before.TMPDIR ?? os.tmpdir() });
+    process.env = before;
   }
   return (await readdir(folder, { recursive: true })).map(String);
 }

@@ -220,7 +220,7 @@ describe('importModel', () => {
     expect(await messageOf(store.importModel({ ...request, paths: [page] }))).toBe(`${page} is not an ONNX model.`);
     expect(await messageOf(store.importModel({ ...request, id: '../x' }))).toMatch(/cannot be imported: id: must be/);
     const none = join(dir, 'none.onnx');
-    expect(await messageOf(store.importModel({ ...request, paths: [none] }))).toContain(`${none} cannot be read`);
+    expect(await messageOf(store.importModel({ ...request, paths: [none] }))).toContain(`${none} does not exist`);
     await expect(readdir(home)).rejects.toThrow('ENOENT');
   });
 
