@@ -15,23 +15,30 @@ export class ProgressLine {
     private readonly write: (text: string) => void = (text) => process.stderr.write(text),
   ) {}
 
+  /** Says on a terminal what is being done before there is progress to show. */
+  begin(doing: string): void {
+    const { columns } = this.context;
+    if (columns !== undefined) this.draw(doing.slice(0, Math.max(0, columns - 1)));
+  }
+
   update(progress: BatchProgress): void {
     const { columns, err } = this.context;
     const now = performance.now();
     if (now - this.last < (columns === undefined ? PLAIN_LINE_MS : REDRAW_MS)) return;
     this.last = now;
-    if (columns === undefined) {
-      err(describe(progress));
-    } else {
-      this.write(`\r\u001b[2K${bar(progress, columns)}`);
-      this.drawn = true;
-    }
+    if (columns === undefined) err(describe(progress));
+    else this.draw(bar(progress, columns));
   }
 
   /** Clears the bar so that other lines can be printed. */
   clear(): void {
     if (this.drawn) this.write('\r\u001b[2K');
     this.drawn = false;
+  }
+
+  private draw(text: string): void {
+    this.write(`\r\u001b[2K${text}`);
+    this.drawn = true;
   }
 }
 

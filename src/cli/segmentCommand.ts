@@ -74,40 +74,37 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     className: args.text('class'),
   });
 
-  const engine = context.startEngines({ ...engines, encoder: opened.encoder, segmenter: opened.segmenter });
-  const { encoder, segmenter } = await engine.info();
-  const { project, reference } = await storeSetUp(root, choice, engine);
   const progress = new ProgressLine(context);
-  const colour = project.classes.find(({ id }) => id === reference.class)!.colour;
-  const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
-  const summary = await runBatch(
-    {
-      engine,
-      root,
-      project,
-      reference,
-      ...strategy,
-      encoder,
-      segmenter,
-      overwrite,
-      targets,
-      scan,
-      ...(shard && { shard }),
-    },
-    {
-      signal: context.signal,
-      onNote: (note) => context.err(`Note: ${note}`),
-      onProgress: (now) => progress.update(now),
-      onImage: async (report) => {
-        if (report.outcome === 'failed') progress.clear();
-        await reporter.image(report);
+  progress.begin('Loading the models and learning the reference...');
+  try {
+    const engine = context.startEngines({ ...engines, encoder: opened.encoder, segmenter: opened.segmenter });
+    const { encoder, segmenter } = await engine.info();
+    const { project, reference } = await storeSetUp(root, choice, engine);
+    const colour = project.classes.find(({ id }) => id === reference.class)!.colour;
+    const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
+    const models = { encoder, segmenter };
+    const summary = await runBatch(
+      { engine, root, project, reference, ...strategy, ...models, overwrite, targets, scan, ...(shard && { shard }) },
+      {
+        signal: context.signal,
+        onNote: (note) => {
+          progress.clear();
+          context.err(`Note: ${note}`);
+        },
+        onProgress: (now) => progress.update(now),
+        onImage: async (report) => {
+          if (report.outcome === 'failed') progress.clear();
+          await reporter.image(report);
+        },
       },
-    },
-  );
-  progress.clear();
-  reporter.summary(summary);
-  if (summary.cancelled) return EXIT.cancelled;
-  return summary.failed > 0 ? EXIT.someFailed : EXIT.done;
+    );
+    progress.clear();
+    reporter.summary(summary);
+    if (summary.cancelled) return EXIT.cancelled;
+    return summary.failed > 0 ? EXIT.someFailed : EXIT.done;
+  } finally {
+    progress.clear();
+  }
 }
 
 /** Results as they come, and the last words. */

@@ -110,6 +110,19 @@ describe('on a terminal', () => {
     expect(filled(40, busy)).toBe('[] 5/10, 3.2 images/s, 1 h 06 min left,');
   });
 
+  it('says what is being done before there is progress, within the terminal', () => {
+    const { progress, written } = lineOn(20);
+    progress.begin('Learning the reference...');
+    expect(written).toEqual([`${ERASE}Learning the refere`]);
+    progress.update(progressOf({ done: 1 }));
+    expect(written).toHaveLength(2);
+    progress.clear();
+    expect(written[2]).toBe(ERASE);
+    const plain = lineOn(undefined);
+    plain.progress.begin('Learning the reference...');
+    expect([plain.lines, plain.written]).toEqual([[], []]);
+  });
+
   it('clearing erases a bar that is there, once', () => {
     const { progress, written } = lineOn(80);
     progress.clear();
