@@ -84,7 +84,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
     const models = { encoder, segmenter };
     const summary = await runBatch(
-      { engine, root, project, reference, ...strategy, ...models, overwrite, targets, scan, ...(shard && { shard }) },
+      { engine, root, project, reference, ...strategy, ...models, overwrite, scan, ...(shard && { shard }) },
       {
         signal: context.signal,
         onNote: (note) => {

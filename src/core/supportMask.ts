@@ -74,15 +74,17 @@ export function supportPatches(mask: Mask, grid: Size, options: SupportOptions =
   return { foreground, background: background.filter((patch) => !foreground.includes(patch)), rule: 'best', coverage };
 }
 
-/**
- * Diameter in targetPx that an object is expected to have in an image of size `target`: that of the disc with the mean
- * area of the support mask's components, scaled by the long sides. 0 when the mask is empty.
- */
-export function expectedObjectSize(mask: Mask, target: Size): number {
+/** Diameter in referencePx of the disc with the mean area of the support mask's components; 0 when the mask is empty. */
+export function meanObjectSize(mask: Mask): number {
   const { list } = foregroundComponents(mask);
   if (list.length === 0) return 0;
   const meanArea = list.reduce((sum, component) => sum + component.area, 0) / list.length;
-  return (2 * Math.sqrt(meanArea / Math.PI) * longSide(target)) / longSide(mask.size);
+  return 2 * Math.sqrt(meanArea / Math.PI);
+}
+
+/** Diameter in targetPx that an object of `objectSize` referencePx is expected to have: scaled by the long sides. */
+export function expectedObjectSize(objectSize: number, reference: Size, target: Size): number {
+  return (objectSize * longSide(target)) / longSide(reference);
 }
 
 /**

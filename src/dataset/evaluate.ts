@@ -2,17 +2,18 @@
  * How good the masks are, where masks are known: each of some references labels the other images of a set, and the
  * results are compared with the set's own masks. Nothing is written.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describeSize, sameSize } from '../core/geometry';
 import { fromRuns, type Mask, type RunMask, toRuns } from '../core/mask';
 import { boundaryF, dice, iou } from '../core/maskMetrics';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
-import { explainReadError, isAbsence } from '../disk/storageError';
+import { readIfPresent } from '../disk/atomicFile';
+import { explainReadError } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import type { SegmentRequest, SegmentResult } from '../protocol';
-import { absolutePath, scanFolder } from './folder';
+import { absolutePath, scanFolder, statOf } from './folder';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
 import { spread } from './spread';
 
@@ -62,20 +63,14 @@ export interface EvaluationEngine {
 /** The images of `folder` (with or without an `images` folder) that have a mask in its mask folder, by name. */
 export async function labelledImages(folder: string, maskFolder = 'masks'): Promise<LabelledImage[]> {
   const root = path.resolve(folder);
-  await stat(root).catch((cause: unknown) => {
-    throw new UserError(`${root} does not exist or cannot be read.`, { cause });
-  });
+  await statOf(root);
   const masks = resolveMaskFolder(root, maskFolder);
   const { images } = await scanFolder(root, { maskFolder: masks });
   const locator = new MaskLocator(root, masks);
   const found: LabelledImage[] = [];
   for (const name of images) {
     const mask = await locator.locate(name);
-    const bytes = await readFile(mask).catch((error: unknown) => {
-      if (isAbsence(error)) return null;
-      throw explainReadError(error, mask);
-    });
-    if (bytes !== null) found.push({ name, image: absolutePath(root, name), mask });
+    if ((await readIfPresent(mask)) !== null) found.push({ name, image: absolutePath(root, name), mask });
   }
   if (found.length < 2) {
     throw new UserError(

@@ -1,4 +1,5 @@
 /** Which images a folder holds. Paths of images are posix paths relative to the root, everywhere in the dataset room. */
+import type { Stats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { UserError } from '../core/userError';
@@ -42,15 +43,20 @@ export const absolutePath = (root: string, path: string): string => join(root, .
 /** Posix path of an absolute path, relative to the root. */
 export const relativePath = (root: string, path: string): string => relative(root, path).split(sep).join(posix.sep);
 
+/** What a path that a person named stands for. Throws UserError if there is nothing. */
+export function statOf(path: string): Promise<Stats> {
+  return stat(path).catch((error: unknown) => {
+    throw new UserError(`${path} does not exist or cannot be read.`, { cause: error });
+  });
+}
+
 /**
  * Root of a clicked folder or image: the nearest folder from there upwards that holds `.apmedsam`, else the folder
  * itself, or its parent if it is called `images`. Throws UserError if `clicked` does not exist.
  */
 export async function findRoot(clicked: string): Promise<string> {
   const path = resolve(clicked);
-  const info = await stat(path).catch((error: unknown) => {
-    throw new UserError(`${path} does not exist or cannot be read.`, { cause: error });
-  });
+  const info = await statOf(path);
   const folder = info.isDirectory() ? path : dirname(path);
   for (let at = folder; ; at = dirname(at)) {
     if (await isFolder(join(at, PROJECT_FOLDER))) return at;

@@ -9,14 +9,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-
-/** A float32 tensor, row-major. */
-export interface CachedTensor {
-  readonly dims: readonly number[];
-  readonly data: Float32Array;
-}
-
-export type CachedTensors = Readonly<Record<string, CachedTensor>>;
+import type { NamedTensors } from './sessions';
 
 /** Everything that the tensors depend on: image hash, model hash, parameters. */
 export type CacheKey = readonly (string | number)[];
@@ -58,7 +51,7 @@ export class TensorCache {
   ) {}
 
   /** What was last put under `key`, or undefined. Never throws; an entry that is torn or of another version is removed. */
-  async get(key: CacheKey): Promise<CachedTensors | undefined> {
+  async get(key: CacheKey): Promise<NamedTensors | undefined> {
     const path = this.pathOf(key);
     const content = await readAligned(path).catch(() => undefined);
     if (!content) return undefined;
@@ -73,7 +66,7 @@ export class TensorCache {
    * Keeps the tensors. Resolves to false where that was impossible (disk full, folder read-only, entry above the cap);
    * the caller loses time later, nothing else. Throws RangeError when dims and data disagree.
    */
-  async put(key: CacheKey, tensors: CachedTensors): Promise<boolean> {
+  async put(key: CacheKey, tensors: NamedTensors): Promise<boolean> {
     const content = serialise(JSON.stringify(key), tensors);
     if (content.length > this.capBytes) return false;
     const path = this.pathOf(key);
@@ -138,7 +131,7 @@ export class TensorCache {
 /** Windows refuses to remove a file that another process is reading; a later scan will find it again. */
 const remove = (path: string): Promise<void> => rm(path, { force: true }).catch(() => undefined);
 
-function serialise(key: string, tensors: CachedTensors): Buffer {
+function serialise(key: string, tensors: NamedTensors): Buffer {
   const all = Object.entries(tensors);
   for (const [name, { dims, data }] of all) {
     const expected = dims.reduce((product, dim) => product * dim, 1);
@@ -167,7 +160,7 @@ function serialise(key: string, tensors: CachedTensors): Buffer {
 }
 
 /** The tensors as views of `content`, or undefined unless it is a whole entry of `key`. */
-function parse(content: Buffer, key: string): CachedTensors | undefined {
+function parse(content: Buffer, key: string): NamedTensors | undefined {
   if (content.length < PREFIX_BYTES) return undefined;
   if (content.readUInt32LE(0) !== MAGIC || content.readUInt32LE(4) !== VERSION) return undefined;
   if (content.readUInt32LE(12) !== crc32(content.subarray(PREFIX_BYTES))) return undefined;

@@ -16,7 +16,7 @@ import type {
   SegmentResult,
 } from '../protocol';
 import type { Handlers } from '../rpc';
-import { type CachedTensors, type CacheKey, TensorCache } from './cache';
+import { type CacheKey, TensorCache } from './cache';
 import type { Encoding } from './encoders';
 import { homeCacheDir } from './home';
 import { imageLibraryVersions, initImageIo, openImage, readRgb, sampleWindow } from './imageIo';
@@ -25,7 +25,7 @@ import { ModelStore } from './modelStore';
 import { type LoadedModels, loadModels } from './models';
 import { saveOverlay } from './overlay';
 import type { ImageEmbedding } from './segmenters';
-import { runtimeVersion } from './sessions';
+import { type NamedTensors, runtimeVersion } from './sessions';
 import { readVariant } from './variants';
 
 type ReferenceRequest = Pick<SegmentRequest, 'reference' | 'strategy' | 'parameters' | 'window'>;
@@ -309,7 +309,7 @@ const NORMALISED = 'normalised_tokens';
 const MODEL_SIZE = 'model_size';
 
 /** An encoding as named tensors; what is not a tensor (sizes) becomes one, so that a single container serves. */
-function toCached({ modelSize, tokens, features }: Encoding): CachedTensors {
+function toCached({ modelSize, tokens, features }: Encoding): NamedTensors {
   const { grid, dim, data, normalised } = tokens;
   return {
     ...features,
@@ -318,7 +318,7 @@ function toCached({ modelSize, tokens, features }: Encoding): CachedTensors {
   };
 }
 
-function fromCached(tensors: CachedTensors): Encoding {
+function fromCached(tensors: NamedTensors): Encoding {
   const { [MODEL_SIZE]: size, [TOKENS]: plain, [NORMALISED]: unit, ...features } = tensors;
   const tokens = (unit ?? plain)!;
   const [height, width, dim] = tokens.dims;

@@ -1,11 +1,10 @@
 /** From a model's id to files on disk that are known to be the right ones. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../core/userError';
 import { copyAtomic, writeAtomic } from '../disk/atomicFile';
+import { sha256, sha256File } from '../disk/hashing';
 import { isAbsence } from '../disk/storageError';
 import { homeModelsDir } from './home';
 
@@ -215,7 +214,7 @@ export class ModelStore {
     }
     const state = [path, stats.size, stats.mtimeMs, sha256].join('|');
     if (this.verified.has(state)) return;
-    const found = await hashOf(path);
+    const found = await sha256File(path);
     if (found !== sha256) {
       throw new UserError(`The model file ${path} has the wrong content: expected SHA-256 ${sha256}, found ${found}.`);
     }
@@ -227,7 +226,7 @@ export class ModelStore {
 function combinedHash(files: readonly ModelFile[]): string {
   if (files.length === 1) return files[0]!.sha256;
   const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return sha256(lines.join(''));
 }
 
 /** Entries of the manifest in `dir`; none where there is no manifest. Throws UserError on a broken one. */
@@ -253,16 +252,10 @@ const explain = ({ issues }: z.ZodError): string =>
 
 async function describe(path: string): Promise<{ bytes: number; sha256: string }> {
   try {
-    return { bytes: (await stat(path)).size, sha256: await hashOf(path) };
+    return { bytes: (await stat(path)).size, sha256: await sha256File(path) };
   } catch (cause) {
     throw unreadableModel(path, cause);
   }
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
-  return hash.digest('hex');
 }
 
 /** An ONNX file is a protobuf whose first field is `ir_version`: catches a web page or a Git LFS pointer saved as a model. */

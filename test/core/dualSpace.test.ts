@@ -6,7 +6,7 @@ import { scaledRadii } from '../../src/core/prompts';
 import { dualSpacePrompts } from '../../src/core/strategies/dualSpace';
 import { gbmsegPrompts } from '../../src/core/strategies/gbmsegPrompts';
 import { NO_ABLATION } from '../../src/core/strategies/strategy';
-import { expectedObjectSize } from '../../src/core/supportMask';
+import { expectedObjectSize, meanObjectSize } from '../../src/core/supportMask';
 import { type GoldenCandidate, golden, maskOf, promptCases, setsOf, tokensOf } from '../goldenCases';
 
 const everything = NO_ABLATION;
@@ -22,7 +22,7 @@ function prepare(name: string) {
       sets,
       proposers: sets,
       target: data.target.size,
-      expectedSize: expectedObjectSize(maskOf(data.mask), data.target.size),
+      expectedSize: expectedObjectSize(meanObjectSize(maskOf(data.mask)), data.mask.size, data.target.size),
       meanTokenDistances: async (patches: readonly number[]) => meanTokenDistances(target, patches),
     },
   };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
 import { createMask, foregroundArea, type Mask } from '../../src/core/mask';
-import { expectedObjectSize, patchCoverage, supportPatches } from '../../src/core/supportMask';
+import { expectedObjectSize, meanObjectSize, patchCoverage, supportPatches } from '../../src/core/supportMask';
 import { UserError } from '../../src/core/userError';
 import { golden, maskOf, promptCases } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
@@ -141,8 +141,14 @@ describe('expectedObjectSize', () => {
   it('is the diameter of the mean component, scaled by the long sides', () => {
     const mask = drawMask(['##..#', '##..#', '.....']);
     // Components of 4 and 2 pixels: mean area 3.
-    expect(expectedObjectSize(mask, { width: 5, height: 3 })).toBeCloseTo(2 * Math.sqrt(3 / Math.PI), 12);
-    expect(expectedObjectSize(mask, { width: 10, height: 50 })).toBeCloseTo(20 * Math.sqrt(3 / Math.PI), 12);
-    expect(expectedObjectSize(createMask(mask.size), { width: 5, height: 3 })).toBe(0);
+    expect(expectedObjectSize(meanObjectSize(mask), mask.size, { width: 5, height: 3 })).toBeCloseTo(
+      2 * Math.sqrt(3 / Math.PI),
+      12,
+    );
+    expect(expectedObjectSize(meanObjectSize(mask), mask.size, { width: 10, height: 50 })).toBeCloseTo(
+      20 * Math.sqrt(3 / Math.PI),
+      12,
+    );
+    expect(expectedObjectSize(meanObjectSize(createMask(mask.size)), mask.size, { width: 5, height: 3 })).toBe(0);
   });
 });

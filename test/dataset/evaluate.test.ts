@@ -19,6 +19,7 @@ import {
 } from '../../src/dataset/evaluate';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { SegmentRequest, SegmentResult } from '../../src/protocol';
+import { refusal } from '../refusal';
 import { CLASSES, labels, put, putImages, SIZE, temporaryFolder } from './fixtures';
 
 const options: EvaluationOptions = { strategy: 'ap-medsam', parameters: DEFAULT_PARAMETERS, classId: 1 };
@@ -82,15 +83,6 @@ class Answering implements EvaluationEngine {
       this.inFlight--;
     }
   }
-}
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return (error as UserError).message;
 }
 
 describe('labelledImages', () => {

@@ -15,6 +15,7 @@ import {
 } from '../../src/dataset/setUp';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
+import { refusal } from '../refusal';
 import {
   CLASSES,
   exists,
@@ -63,15 +64,6 @@ const choice = (changes: Partial<ReferenceChoice> = {}): ReferenceChoice => ({
 /** Chooses and stores, as a command does. */
 async function setUp(root: string, changes: Partial<ReferenceChoice>): Promise<SetUp> {
   return store(root, await chooseReference(root, await openProject(root, {}), choice(changes)));
-}
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return (error as UserError).message;
 }
 
 describe('openProject', () => {

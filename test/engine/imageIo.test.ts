@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { UserError } from '../../src/core/userError';
 import {
   encodePng,
   imageLibraryVersions,
@@ -15,6 +14,7 @@ import {
   sampleWindow,
   windowOf,
 } from '../../src/engine/imageIo';
+import { refusal } from '../refusal';
 import { makeTiff } from './fixtures/tiff';
 
 const NO_LIMIT = 1e9;
@@ -34,15 +34,6 @@ async function save(content: Buffer | string, name = 'image'): Promise<string> {
 }
 
 const open = async (content: Buffer | string, name?: string) => openImage(await save(content, name), NO_LIMIT);
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown) => thrown,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return error.message;
-}
 
 const raw = (data: number[] | Uint8Array, width: number, height: number, channels: 1 | 2 | 3 | 4) =>
   sharp(Uint8Array.from(data), { raw: { width, height, channels } });
@@ -102,22 +93,22 @@ describe('openImage', () => {
       /is a drawing \(SVG\); expected/,
     ],
   ])('refuses %s in words', async (_, content, name, expected) => {
-    expect(await messageOf(open(content, name))).toMatch(expected);
+    expect(await refusal(open(content, name))).toMatch(expected);
   });
 
   it('refuses a missing file and a folder', async () => {
-    expect(await messageOf(openImage(join(dir, 'none.png'), NO_LIMIT))).toMatch(/none\.png does not exist\.$/);
-    expect(await messageOf(openImage(dir, NO_LIMIT))).toMatch(/is a folder; expected an image\.$/);
+    expect(await refusal(openImage(join(dir, 'none.png'), NO_LIMIT))).toMatch(/none\.png does not exist\.$/);
+    expect(await refusal(openImage(dir, NO_LIMIT))).toMatch(/is a folder; expected an image\.$/);
   });
 
   it('refuses more pixels than the limit', async () => {
     const path = await save(await raw(noise(40, 30), 40, 30, 3).png().toBuffer());
     await openImage(path, 1200);
-    expect(await messageOf(openImage(path, 1199))).toMatch(/is 40 x 30 = 1,200 pixels; the limit is 1,199 pixels\.$/);
+    expect(await refusal(openImage(path, 1199))).toMatch(/is 40 x 30 = 1,200 pixels; the limit is 1,199 pixels\.$/);
   });
 
   it('refuses more channels than colours and alpha', async () => {
-    const message = await messageOf(open(makeTiff(1, 1, 5, new Uint16Array([1, 2, 3, 4, 5]))));
+    const message = await refusal(open(makeTiff(1, 1, 5, new Uint16Array([1, 2, 3, 4, 5]))));
     expect(message).toMatch(/has 5 channels; expected grey, RGB or CMYK/);
   });
 });
@@ -214,7 +205,7 @@ describe('readRgb', () => {
     const whole = await raw(noise(120, 120), 120, 120, 3)[format]().toBuffer();
     const cut = await save(whole.subarray(0, Math.floor(whole.length / 2)), `cut.${format}`);
     const read = async () => readRgb(await openImage(cut, NO_LIMIT), { width: 32, height: 32 });
-    expect(await messageOf(read())).toMatch(/cut\.\w+ is damaged or cut short: it begins as \w+ but/);
+    expect(await refusal(read())).toMatch(/cut\.\w+ is damaged or cut short: it begins as \w+ but/);
   });
 });
 
@@ -353,7 +344,7 @@ describe('sampleWindow', () => {
     const broken = await save('nonsense', 'broken.tif');
     const good = await save(makeTiff(2, 1, 1, new Uint16Array([10, 20])));
     expect(await sampleWindow([broken, good], NO_LIMIT)).toEqual({ low: 10, high: 20 });
-    expect(await messageOf(sampleWindow([broken], NO_LIMIT))).toMatch(/broken\.tif is not an image/);
+    expect(await refusal(sampleWindow([broken], NO_LIMIT))).toMatch(/broken\.tif is not an image/);
     expect(await sampleWindow([], NO_LIMIT)).toEqual({ low: 0, high: 255 });
   });
 });

@@ -3,8 +3,8 @@ import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate,
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { UserError } from '../../src/core/userError';
 import { ModelStore } from '../../src/engine/modelStore';
+import { refusal } from '../refusal';
 
 const SHIPPED = resolve(import.meta.dirname, '../../models');
 
@@ -37,15 +37,6 @@ const entry = (changes: object = {}) => ({
 
 const writeManifest = (models: object[]) =>
   writeFile(join(modelsDir, 'manifest.json'), JSON.stringify({ version: 1, models }));
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown) => thrown,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return error.message;
-}
 
 describe('the shipped manifest', () => {
   it('matches the shipped files and their licence', async () => {
@@ -94,8 +85,8 @@ describe('resolve', () => {
 
   it('names the known ids of that kind when there is no such model', async () => {
     const store = new ModelStore(modelsDir, home);
-    expect(await messageOf(store.resolve('encoder', 'dino'))).toBe('There is no encoder called "dino"; known: small.');
-    expect(await messageOf(store.resolve('segmenter', 'small'))).toBe(
+    expect(await refusal(store.resolve('encoder', 'dino'))).toBe('There is no encoder called "dino"; known: small.');
+    expect(await refusal(store.resolve('segmenter', 'small'))).toBe(
       'There is no segmenter called "small"; known: none.',
     );
   });
@@ -104,15 +95,15 @@ describe('resolve', () => {
     const store = new ModelStore(modelsDir, home);
     const path = join(modelsDir, 'a.onnx');
     await appendFile(path, 'more');
-    expect(await messageOf(store.resolve('encoder', 'small'))).toBe(
+    expect(await refusal(store.resolve('encoder', 'small'))).toBe(
       `The model file ${path} is another file: expected 10 bytes, found 14.`,
     );
     await truncate(path, 3);
-    expect(await messageOf(store.resolve('encoder', 'small'))).toBe(
+    expect(await refusal(store.resolve('encoder', 'small'))).toBe(
       `The model file ${path} is truncated: expected 10 bytes, found 3.`,
     );
     await rm(path);
-    expect(await messageOf(store.resolve('encoder', 'small'))).toBe(`The model file ${path} is missing.`);
+    expect(await refusal(store.resolve('encoder', 'small'))).toBe(`The model file ${path} is missing.`);
   });
 
   it('refuses other content of the same size, showing both hashes, also after it was right', async () => {
@@ -120,7 +111,7 @@ describe('resolve', () => {
     await store.resolve('encoder', 'small');
     const other = Buffer.from('\x08\x08 A GRAPH', 'latin1');
     await writeFile(join(modelsDir, 'a.onnx'), other);
-    expect(await messageOf(store.resolve('encoder', 'small'))).toContain(
+    expect(await refusal(store.resolve('encoder', 'small'))).toContain(
       `expected SHA-256 ${sha256(GRAPH)}, found ${sha256(other)}`,
     );
   });
@@ -128,7 +119,7 @@ describe('resolve', () => {
   it('says where a missing file can be had', async () => {
     const [graph] = entry().files;
     await writeManifest([entry({ files: [{ ...graph, file: 'b.onnx', url: 'https://example.org/b.onnx' }] })]);
-    const message = await messageOf(new ModelStore(modelsDir, home).resolve('encoder', 'small'));
+    const message = await refusal(new ModelStore(modelsDir, home).resolve('encoder', 'small'));
     expect(message).toMatch(/b\.onnx is missing; it can be downloaded from https:\/\/example\.org\/b\.onnx\.$/);
   });
 
@@ -139,7 +130,7 @@ describe('resolve', () => {
   ])('refuses a manifest that is %s', async (_, text, expected) => {
     const outside = entry({ files: [{ ...entry().files[0], file: '../a.onnx' }] });
     await writeFile(join(modelsDir, 'manifest.json'), text ?? JSON.stringify({ version: 1, models: [outside] }));
-    expect(await messageOf(new ModelStore(modelsDir, home).list())).toMatch(expected);
+    expect(await refusal(new ModelStore(modelsDir, home).list())).toMatch(expected);
   });
 });
 
@@ -204,11 +195,11 @@ describe('importModel', () => {
   it('refuses a taken id, shipped or imported, but not of the other kind', async () => {
     const store = new ModelStore(modelsDir, home);
     const request = { paths: [source()], kind: 'encoder', family: 'embedded' } as const;
-    expect(await messageOf(store.importModel({ ...request, id: 'small' }))).toBe(
+    expect(await refusal(store.importModel({ ...request, id: 'small' }))).toBe(
       'There already is a shipped encoder called "small"; choose another name.',
     );
     await store.importModel({ ...request, id: 'mine' });
-    expect(await messageOf(store.importModel({ ...request, id: 'mine' }))).toMatch(/a user encoder called "mine"/);
+    expect(await refusal(store.importModel({ ...request, id: 'mine' }))).toMatch(/a user encoder called "mine"/);
     await store.importModel({ ...request, id: 'small', kind: 'segmenter' });
   });
 
@@ -217,23 +208,23 @@ describe('importModel', () => {
     const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
     const page = join(dir, 'page.onnx');
     await writeFile(page, '<html>');
-    expect(await messageOf(store.importModel({ ...request, paths: [page] }))).toBe(`${page} is not an ONNX model.`);
-    expect(await messageOf(store.importModel({ ...request, id: '../x' }))).toMatch(/cannot be imported: id: must be/);
+    expect(await refusal(store.importModel({ ...request, paths: [page] }))).toBe(`${page} is not an ONNX model.`);
+    expect(await refusal(store.importModel({ ...request, id: '../x' }))).toMatch(/cannot be imported: id: must be/);
     const none = join(dir, 'none.onnx');
-    expect(await messageOf(store.importModel({ ...request, paths: [none] }))).toContain(`${none} does not exist`);
+    expect(await refusal(store.importModel({ ...request, paths: [none] }))).toContain(`${none} does not exist`);
     await expect(readdir(home)).rejects.toThrow('ENOENT');
   });
 
   it('says so when the home cannot be written', async () => {
     await writeFile(home, 'a file');
     const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
-    expect(await messageOf(new ModelStore(modelsDir, home).importModel(request))).toMatch(
+    expect(await refusal(new ModelStore(modelsDir, home).importModel(request))).toMatch(
       /^The list of models .* cannot/,
     );
     await rm(home);
     await mkdir(join(home, 'models'), { recursive: true });
     await writeFile(join(home, 'models', 'encoder-mine'), 'a file');
-    expect(await messageOf(new ModelStore(modelsDir, home).importModel(request))).toMatch(
+    expect(await refusal(new ModelStore(modelsDir, home).importModel(request))).toMatch(
       /^Cannot write .*encoder-mine: a file stands where a folder should be\.$/,
     );
   });

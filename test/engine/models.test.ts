@@ -2,7 +2,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { UserError } from '../../src/core/userError';
 import { sha256 } from '../../src/disk/hashing';
 import { EmbeddedEncoder } from '../../src/engine/encoders';
 import { ModelStore } from '../../src/engine/modelStore';
@@ -10,6 +9,7 @@ import { loadModels } from '../../src/engine/models';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
 import { Session } from '../../src/engine/sessions';
 import { put, temporaryFolder } from '../dataset/fixtures';
+import { refusal } from '../refusal';
 
 const SHIPPED = resolve(import.meta.dirname, '../../models');
 const IDS = { encoder: 'embedded', segmenter: 'embedded' };
@@ -23,15 +23,6 @@ async function storeWith(kind: 'encoder' | 'segmenter', family: string, content 
   const entry = { id: 'mine', kind, family, title: 'Mine', licence: 'user', origin: 'test', files };
   await put(join(home, 'models', 'manifest.json'), JSON.stringify({ version: 1, models: [entry] }));
   return new ModelStore(SHIPPED, home);
-}
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return (error as UserError).message;
 }
 
 afterEach(() => {

@@ -16,7 +16,7 @@ import { type FloatMap, thresholdToMask } from '../raster';
 import { refine } from '../refinement';
 import type { PromptSet } from '../segmenter';
 import { withoutSpecks } from '../specks';
-import { expectedObjectSize, type SupportRule, supportPatches } from '../supportMask';
+import { expectedObjectSize, meanObjectSize, type SupportRule, supportPatches } from '../supportMask';
 import { dualSpacePrompts } from './dualSpace';
 import { describeSelfTest, gentlePrompt, learnReference, strongPrompt } from './referenceModel';
 import type {
@@ -47,6 +47,7 @@ export const apMedSam: Strategy = {
       foreground: samplePatches(sets.foreground, MOST_PROPOSERS),
       background: samplePatches(sets.background, MOST_PROPOSERS),
     };
+    const objectSize = meanObjectSize(mask);
     const matcher = await runner.openMatcher(reference.tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
@@ -60,6 +61,7 @@ export const apMedSam: Strategy = {
       async segment(target, runStages) {
         const { stage } = runStages;
         const scores = model && (await stage('prior', () => foregroundScores(model.classifier, target.tokens)));
+        const expectedSize = expectedObjectSize(objectSize, mask.size, target.size);
         const table = await stage('match', () => matcher.match(target.tokens));
         const candidates = await stage('prompts', () =>
           dualSpacePrompts({
@@ -67,7 +69,7 @@ export const apMedSam: Strategy = {
             sets,
             proposers,
             target: target.size,
-            expectedSize: expectedObjectSize(mask, target.size),
+            expectedSize,
             ablation,
             meanTokenDistances: (patches) => matcher.meanTokenDistances(target.tokens, patches),
           }),
@@ -78,10 +80,7 @@ export const apMedSam: Strategy = {
           const prior = scores && (trusted && consistent ? strongPrompt : gentlePrompt)(scores);
           return segmentClass(target, runStages, candidates, consistent, prior, ablation.specks);
         }
-        const link = Math.max(
-          expectedObjectSize(mask, target.size) / 2,
-          (1.5 * target.size.width) / target.tokens.grid.width,
-        );
+        const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
         return segmentInstances(target, runStages, candidates, link, ablation.refine);
       },
     };
@@ -109,7 +108,7 @@ async function segmentClass(
 
   const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...(prior && { maskPrompt: prior }) };
   const image = await target.promptable();
-  // No refinement here: the embedded decoder, fed its own mask, loses on large objects what it gains on small ones.
+  // No refinement here: the embedded decoder, fed its own mask, loses on lungs and carotids what it gains on nuclei.
   const [decoded] = await stage('decode', () => image.decode([question]));
   const mask = await stage('mask', () =>
     thresholdToMask(dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits, target.size, 0),

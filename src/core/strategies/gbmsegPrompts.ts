@@ -10,8 +10,22 @@
  * - exclusive sampling does not ask hard negatives.
  */
 import { distance, type Point, type Size } from '../geometry';
-import { farthestMatches, forwardMatches, type Match, type MatchTable, type PatchSets } from '../matching';
-import { GBMSEG_RADII, type PromptCandidate, type PromptReason, type PromptSource } from '../prompts';
+import {
+  backwardMatches,
+  farthestMatches,
+  forwardMatches,
+  hardNegatives,
+  type Match,
+  type MatchTable,
+  type PatchSets,
+} from '../matching';
+import {
+  exclusiveSampling,
+  GBMSEG_RADII,
+  type PromptCandidate,
+  type PromptReason,
+  type PromptSource,
+} from '../prompts';
 import type { Ablation } from './strategy';
 
 export interface GbmsegInput {
@@ -41,11 +55,10 @@ export function gbmsegPrompts({ table, sets, target, ablation }: GbmsegInput): P
     instance: 0,
   });
   const matched = (patches: Int32Array, label: 0 | 1) => {
-    const inside = new Set(patches);
-    const rejected = (match: Match) => ablation.backward && !inside.has(match.backPatch);
     const matches = inOrderOfAppearance(forwardMatches(table, patches), patches, table.nearestTarget);
-    const kept = matches.filter((match) => !rejected(match)).map((match) => place(match, label, 'forward'));
-    const failed = matches.filter(rejected).map((match) => place(match, label, 'forward', 'failed backward'));
+    const returned = ablation.backward ? backwardMatches(matches, patches) : { kept: matches, rejected: [] };
+    const kept = returned.kept.map((match) => place(match, label, 'forward'));
+    const failed = returned.rejected.map((match) => place(match, label, 'forward', 'failed backward'));
     const first = patches.findIndex((patch) => failed.some((f) => f.targetPatch === table.nearestTarget[patch]));
     if (first >= 0) {
       // The off-image point stands where the first rejected match stood.
@@ -58,25 +71,14 @@ export function gbmsegPrompts({ table, sets, target, ablation }: GbmsegInput): P
 
   const positives = matched(sets.foreground, 1);
   const negatives = matched(sets.background, 0);
-  const foreground = new Set(sets.foreground);
-  let hard = ablation.hard
-    ? inOrderOfAppearance(farthestMatches(table, sets.foreground), sets.foreground, table.farthestTarget)
-        .filter((match) => !foreground.has(match.backPatch))
-        .map((match) => place(match, 0, 'hard'))
-    : [];
+  const farthest = inOrderOfAppearance(farthestMatches(table, sets.foreground), sets.foreground, table.farthestTarget);
+  let hard = ablation.hard ? hardNegatives(farthest, sets.foreground).map((match) => place(match, 0, 'hard')) : [];
   let spread = negatives.kept;
   if (ablation.sparse) {
     spread = groupByFirstVisit(spread, positives.kept, GBMSEG_RADII.sparse);
     hard = groupByFirstVisit(hard, positives.kept, GBMSEG_RADII.sparse);
   }
-  if (ablation.exclusive) {
-    spread = spread.map((candidate) =>
-      candidate.reason === 'kept' &&
-      positives.kept.some((positive) => distance(positive.point, candidate.point) < GBMSEG_RADII.exclusive)
-        ? { ...candidate, reason: 'too close to a positive' }
-        : candidate,
-    );
-  }
+  if (ablation.exclusive) spread = exclusiveSampling(spread, positives.kept, GBMSEG_RADII.exclusive);
   return [...positives.kept, ...positives.failed, ...spread, ...negatives.failed, ...hard];
 }
 
