@@ -1,17 +1,9 @@
 /** Inputs that look random and are the same in every run. */
-import type { Size } from '../src/core/geometry';
+import { area, type Size } from '../src/core/geometry';
+import type { LabelMap } from '../src/core/labelMap';
 import { createMask, type Mask } from '../src/core/mask';
 
-/** Uniform numbers in [0, 1): mulberry32. */
-export function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+export { seededRandom } from '../src/core/random';
 
 /** Each pixel is foreground with probability `density`. */
 export function randomMask(size: Size, density: number, random: () => number): Mask {
@@ -36,3 +28,20 @@ export const smallSizes: readonly Size[] = [
   { width: 7, height: 4 },
   { width: 5, height: 9 },
 ];
+
+/** Each pixel has one of the values, drawn evenly. */
+export function randomLabels(size: Size, values: readonly number[], random: () => number): LabelMap {
+  return { size, data: Uint8Array.from({ length: area(size) }, () => values[Math.floor(random() * values.length)]) };
+}
+
+/** Labels drawn with one string per row: '.' is 0, '?' is 255, a digit is itself. */
+export function drawLabels(rows: readonly string[]): LabelMap {
+  const meaning = (pixel: string) => (pixel === '.' ? 0 : pixel === '?' ? 255 : Number(pixel));
+  return { size: { width: rows[0].length, height: rows.length }, data: Uint8Array.from([...rows.join('')], meaning) };
+}
+
+/** The rows of `drawLabels`. */
+export function rowsOf({ size, data }: LabelMap): string[] {
+  const text = [...data].map((value) => (value === 0 ? '.' : value === 255 ? '?' : String(value))).join('');
+  return Array.from({ length: size.height }, (_, y) => text.slice(y * size.width, (y + 1) * size.width));
+}

@@ -189,3 +189,15 @@ export function scorePrompt({ size, data }: FloatMap): FloatMap {
   const scale = 2 / (Math.sqrt(variance) + 1e-6);
   return { size, data: data.map((value) => value * scale) };
 }
+
+/** Dice of the patches with a positive score and of `coverage`, in [0, 1] per patch; 1 where neither has anything. */
+export function scoreDice({ data }: FloatMap, coverage: ArrayLike<number>): number {
+  let common = 0;
+  let total = 0;
+  for (let patch = 0; patch < data.length; patch++) {
+    const object = data[patch] > 0 ? 1 : 0;
+    common += Math.min(object, coverage[patch]);
+    total += object + coverage[patch];
+  }
+  return total > 0 ? (2 * common) / total : 1;
+}

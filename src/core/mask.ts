@@ -49,12 +49,43 @@ export function fromRuns(mask: RunMask): Mask {
 
 /**
  * Uncompressed COCO run lengths (`segmentation.counts` of an `iscrowd` annotation): column-major, alternating, starting
- * with background (the first may be 0); they sum to width * height.
+ * with background (the first may be 0); they sum to width * height. Costs the time of the foreground's box, not of the
+ * whole mask: an image may have hundreds of small objects. Throws RangeError unless the runs sum to width * height.
  */
-export function cocoCounts(mask: Mask): number[] {
-  checkMask(mask);
-  const { width, height } = mask.size;
-  return runLengths(transpose(mask.data, width, height));
+export function cocoCounts({ size, runs }: RunMask): number[] {
+  checkSum('run lengths', runs, size);
+  const { width, height } = size;
+  const spans = rowSpans(runs, width);
+  const counts: number[] = [];
+  let start = 0;
+  let value = 0;
+  const turn = (at: number) => {
+    counts.push(at - start);
+    start = at;
+    value = 1 - value;
+  };
+  if (spans.length > 0) {
+    const top = spans[0].y;
+    const bottom = spans[spans.length - 1].y + 1;
+    const left = spans.reduce((least, span) => Math.min(least, span.left), width);
+    const right = spans.reduce((most, span) => Math.max(most, span.right), 0);
+    const rows = bottom - top;
+    const columns = new Uint8Array(rows * (right - left));
+    for (const span of spans) {
+      for (let x = span.left; x < span.right; x++) columns[(x - left) * rows + span.y - top] = 1;
+    }
+    for (let x = left; x < right; x++) {
+      for (let y = top; y < bottom; y++) {
+        if (columns[(x - left) * rows + y - top] !== value) turn(x * height + y);
+      }
+      // Outside the box is background, also between two of its columns.
+      const joins = rows === height && x + 1 < right;
+      const end = x * height + bottom;
+      if (value === 1 && !joins && end < width * height) turn(end);
+    }
+  }
+  counts.push(width * height - start);
+  return counts;
 }
 
 /** The mask that uncompressed COCO run lengths describe. Throws RangeError unless they sum to width * height. */
@@ -62,6 +93,12 @@ export function fromCocoCounts(counts: ArrayLike<number>, size: Size): Mask {
   checkSum('COCO counts', counts, size);
   return { size, data: transpose(expand(counts, area(size)), size.height, size.width) };
 }
+
+/** Run lengths without foreground. */
+export const emptyRuns = (size: Size): RunMask => ({ size, runs: Uint32Array.of(area(size)) });
+
+/** True when some pixel is foreground; for run lengths as `toRuns` makes them. */
+export const hasForeground = ({ runs }: RunMask): boolean => runs.length > 1;
 
 /** Number of foreground pixels. */
 export function foregroundArea(mask: Mask): number {
@@ -147,6 +184,23 @@ function expand(runs: ArrayLike<number>, length: number): Uint8Array {
     position += runs[i];
   }
   return data;
+}
+
+/** Foreground of row-major runs as pixels [left, right) of row `y`, in order. */
+function rowSpans(runs: Uint32Array, width: number): { y: number; left: number; right: number }[] {
+  const spans: { y: number; left: number; right: number }[] = [];
+  let position = 0;
+  for (let i = 0; i < runs.length; i++) {
+    const end = position + runs[i];
+    while (i % 2 === 1 && position < end) {
+      const y = Math.floor(position / width);
+      const stop = Math.min(end, (y + 1) * width);
+      spans.push({ y, left: position - y * width, right: stop - y * width });
+      position = stop;
+    }
+    position = end;
+  }
+  return spans;
 }
 
 /** [height, width] -> [width, height]. In square blocks, because a whole column at a time misses the cache at each step. */

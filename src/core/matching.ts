@@ -30,6 +30,11 @@ export interface MatchTable {
   /** int32 [m]: argmin over *all* reference patches; -1 for target patches that nothing proposed. */
   readonly nearestReference: Int32Array;
   readonly nearestReferenceDistance: Float32Array;
+  /** int32 [m]: for every target patch the foreground proposer it is nearest to; -1 where there is none. */
+  readonly nearestForeground: Int32Array;
+  readonly nearestForegroundDistance: Float32Array;
+  /** float32 [m]: distance of every target patch to the background proposer it is nearest to; NaN where there is none. */
+  readonly nearestBackgroundDistance: Float32Array;
 }
 
 /** One proposed match: a target patch and the reference patch that proposed it. */
@@ -61,12 +66,13 @@ export function matchTokens(reference: PatchTokens, target: PatchTokens, propose
   const n = area(reference.grid);
   const m = area(target.grid);
   const { dim } = reference;
+  const { foreground, background } = proposers;
   const squared = (i: number, j: number): number => {
     let sum = 0;
     for (let k = 0; k < dim; k++) sum += (reference.data[i * dim + k] - target.data[j * dim + k]) ** 2;
     return sum;
   };
-  for (const i of [...proposers.foreground, ...proposers.background]) {
+  for (const i of [...foreground, ...background]) {
     const all = Array.from({ length: m }, (_, j) => squared(i, j));
     const near = all.indexOf(Math.min(...all));
     const far = all.indexOf(Math.max(...all));
@@ -80,6 +86,16 @@ export function matchTokens(reference: PatchTokens, target: PatchTokens, propose
     const near = all.indexOf(Math.min(...all));
     table.nearestReference[j] = near;
     table.nearestReferenceDistance[j] = Math.sqrt(all[near]);
+  }
+  for (let j = 0; j < m; j++) {
+    const own = Array.from(foreground, (i) => squared(i, j));
+    const other = Array.from(background, (i) => squared(i, j));
+    if (own.length > 0) {
+      const near = own.indexOf(Math.min(...own));
+      table.nearestForeground[j] = foreground[near];
+      table.nearestForegroundDistance[j] = Math.sqrt(own[near]);
+    }
+    if (other.length > 0) table.nearestBackgroundDistance[j] = Math.sqrt(Math.min(...other));
   }
   return table;
 }
@@ -108,6 +124,9 @@ export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
     farthestTargetDistance: new Float32Array(n).fill(Number.NaN),
     nearestReference: new Int32Array(m).fill(-1),
     nearestReferenceDistance: new Float32Array(m).fill(Number.NaN),
+    nearestForeground: new Int32Array(m).fill(-1),
+    nearestForegroundDistance: new Float32Array(m).fill(Number.NaN),
+    nearestBackgroundDistance: new Float32Array(m).fill(Number.NaN),
   };
 }
 

@@ -40,3 +40,28 @@ export function patchAt(point: Point, grid: Size, size: Size): number {
   const row = Math.min(grid.height - 1, Math.max(0, Math.floor(inGrid.y)));
   return row * grid.width + column;
 }
+
+/**
+ * The tokens of several images one after the other, as if of one image: patch p of image k comes after all patches of the
+ * images before it. The grid is as wide as theirs where they agree, and has one row where they do not.
+ */
+export function concatTokens(images: readonly PatchTokens[]): PatchTokens {
+  const [first, ...others] = images;
+  if (others.length === 0) return first;
+  for (const { dim } of others) {
+    if (dim !== first.dim) throw new RangeError(`tokens of ${first.dim} and ${dim} channels cannot be joined`);
+  }
+  const count = images.reduce((sum, { grid }) => sum + area(grid), 0);
+  const { width } = first.grid;
+  const grid = others.every((image) => image.grid.width === width)
+    ? { width, height: count / width }
+    : { width: count, height: 1 };
+  const data = new Float32Array(count * first.dim);
+  let offset = 0;
+  for (const image of images) {
+    checkTokens(image);
+    data.set(image.data, offset);
+    offset += image.data.length;
+  }
+  return { grid, dim: first.dim, data, normalised: images.every(({ normalised }) => normalised) };
+}

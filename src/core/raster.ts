@@ -3,7 +3,7 @@
  * lie at half-integers (see geometry.ts), so nothing drifts: as torch's interpolate with align_corners=False.
  */
 import { area, describeSize, type Size, sameSize } from './geometry';
-import { checkMask, createMask, type Mask } from './mask';
+import { checkMask, createMask, type Mask, type RunMask } from './mask';
 
 /** Finite values over a whole image: float32 [height, width], row-major. */
 export interface FloatMap {
@@ -35,6 +35,50 @@ export function thresholdToMask(map: FloatMap, size: Size, threshold: number): M
   return mask;
 }
 
+/**
+ * `toRuns(thresholdToMask(map, size, threshold))`, the very same pixels, in time proportional to size.height x
+ * map.size.width and the number of runs instead of the number of pixels.
+ *
+ * Between two columns of the map the value rises or falls steadily, with its rounding too: the weights rise, and product,
+ * sum and conversion to float32 never turn an order around. So a stretch of pixels between two columns changes sides
+ * once at most, and its ends tell whether it does.
+ */
+export function thresholdToRuns(map: FloatMap, size: Size, threshold: number): RunMask {
+  const runs: number[] = [];
+  let inside = false;
+  let runStart = 0;
+  let stretches: Stretches | undefined;
+  forEachBlendedRow(map, size, (blended, columns, y) => {
+    stretches ??= stretchesOf(columns);
+    const { starts, left, firstWeight, lastWeight } = stretches;
+    const rowStart = y * size.width;
+    for (let i = 0; i < left.length; i++) {
+      const base = blended[left[i]];
+      const step = blended[left[i] + 1] - base;
+      const startsInside = Math.fround(base + step * firstWeight[i]) > threshold;
+      if (startsInside !== inside) {
+        runs.push(rowStart + starts[i] - runStart);
+        runStart = rowStart + starts[i];
+        inside = startsInside;
+      }
+      const endsInside = Math.fround(base + step * lastWeight[i]) > threshold;
+      if (endsInside === inside) continue;
+      let before = starts[i];
+      let after = starts[i + 1] - 1;
+      while (after - before > 1) {
+        const middle = (before + after) >> 1;
+        if (Math.fround(base + step * columns.weight[middle]) > threshold === inside) before = middle;
+        else after = middle;
+      }
+      runs.push(rowStart + after - runStart);
+      runStart = rowStart + after;
+      inside = endsInside;
+    }
+  });
+  runs.push(area(size) - runStart);
+  return { size, runs: Uint32Array.from(runs) };
+}
+
 /** Nearest-neighbour resize: each pixel takes the value under its centre. */
 export function resizeMaskNearest(mask: Mask, size: Size): Mask {
   checkMask(mask);
@@ -60,6 +104,25 @@ function nearest(from: number, to: number): Int32Array {
 
 /** Calls `visit` with each row of the resized map, top to bottom; `values` is reused for the next row. */
 function forEachBilinearRow(map: FloatMap, size: Size, visit: (values: Float32Array, y: number) => void): void {
+  const values = new Float32Array(size.width);
+  forEachBlendedRow(map, size, (blended, { index, weight }, y) => {
+    for (let x = 0; x < values.length; x++) {
+      const left = blended[index[x]];
+      values[x] = left + (blended[index[x] + 1] - left) * weight[x];
+    }
+    visit(values, y);
+  });
+}
+
+/**
+ * Calls `visit` for each row of the resized map, top to bottom, with the map's columns at the height of that row: `blended`
+ * (reused for the next row) has one more value than the map is wide, as the last column's right neighbour.
+ */
+function forEachBlendedRow(
+  map: FloatMap,
+  size: Size,
+  visit: (blended: Float32Array, columns: Taps, y: number) => void,
+): void {
   const { width, height } = map.size;
   if (map.data.length !== area(map.size)) {
     throw new RangeError(`map of ${describeSize(map.size)} needs ${area(map.size)} values, got ${map.data.length}`);
@@ -67,10 +130,8 @@ function forEachBilinearRow(map: FloatMap, size: Size, visit: (values: Float32Ar
   checkResize(map.size, size);
   const { data } = map;
   const rows = taps(height, size.height);
-  const { index, weight } = taps(width, size.width);
-  // One more value than the source is wide: the right neighbour of the last column is that column again.
+  const columns = taps(width, size.width);
   const blended = new Float32Array(width + 1);
-  const values = new Float32Array(size.width);
   for (let y = 0; y < size.height; y++) {
     const upper = rows.index[y] * width;
     const lower = Math.min(rows.index[y] + 1, height - 1) * width;
@@ -80,16 +141,19 @@ function forEachBilinearRow(map: FloatMap, size: Size, visit: (values: Float32Ar
       blended[x] = value + (data[lower + x] - value) * down;
     }
     blended[width] = blended[width - 1];
-    for (let x = 0; x < values.length; x++) {
-      const left = blended[index[x]];
-      values[x] = left + (blended[index[x] + 1] - left) * weight[x];
-    }
-    visit(values, y);
+    visit(blended, columns, y);
   }
 }
 
-/** For each of `to` pixels: its left (upper) neighbour among `from` pixels and the weight of the one after it. */
-function taps(from: number, to: number): { index: Int32Array; weight: Float64Array } {
+interface Taps {
+  /** The left (upper) neighbour of each pixel. */
+  readonly index: Int32Array;
+  /** The weight of the one after it, in [0, 1). */
+  readonly weight: Float64Array;
+}
+
+/** Where each of `to` pixels lies among `from` pixels. */
+function taps(from: number, to: number): Taps {
   const index = new Int32Array(to);
   const weight = new Float64Array(to);
   for (let k = 0; k < to; k++) {
@@ -98,6 +162,29 @@ function taps(from: number, to: number): { index: Int32Array; weight: Float64Arr
     weight[k] = position - index[k];
   }
   return { index, weight };
+}
+
+/** Stretches of pixels with the same left neighbour, from left to right. */
+interface Stretches {
+  /** The first pixel of each, and after them the end of the last one. */
+  readonly starts: Int32Array;
+  /** The left neighbour. */
+  readonly left: Int32Array;
+  /** The weights of the first and the last pixel. */
+  readonly firstWeight: Float64Array;
+  readonly lastWeight: Float64Array;
+}
+
+function stretchesOf({ index, weight }: Taps): Stretches {
+  const firsts: number[] = [];
+  for (let x = 0; x < index.length; x++) if (x === 0 || index[x] !== index[x - 1]) firsts.push(x);
+  const starts = Int32Array.from([...firsts, index.length]);
+  return {
+    starts,
+    left: Int32Array.from(firsts, (x) => index[x]),
+    firstWeight: Float64Array.from(firsts, (x) => weight[x]),
+    lastWeight: Float64Array.from(firsts, (_, i) => weight[starts[i + 1] - 1]),
+  };
 }
 
 function checkResize(from: Size, to: Size): void {

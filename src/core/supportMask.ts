@@ -74,6 +74,30 @@ export function supportPatches(mask: Mask, grid: Size, options: SupportOptions =
   return { foreground, background: background.filter((patch) => !foreground.includes(patch)), rule: 'best', coverage };
 }
 
+/**
+ * Support patches of several images whose tokens are joined by `concatTokens`. The rule is the one of the image that
+ * needed the weakest.
+ */
+export function concatSupport(sets: readonly SupportPatches[]): SupportPatches {
+  if (sets.length === 1) return sets[0];
+  const foreground: number[] = [];
+  const background: number[] = [];
+  const coverage: number[] = [];
+  for (const one of sets) {
+    const offset = coverage.length;
+    for (const patch of one.foreground) foreground.push(offset + patch);
+    for (const patch of one.background) background.push(offset + patch);
+    for (const share of one.coverage) coverage.push(share);
+  }
+  const rules: readonly SupportRule[] = ['best', 'half', 'whole'];
+  return {
+    foreground: Int32Array.from(foreground),
+    background: Int32Array.from(background),
+    coverage: Float32Array.from(coverage),
+    rule: rules.find((rule) => sets.some((one) => one.rule === rule))!,
+  };
+}
+
 /** Diameter in referencePx of the disc with the mean area of the support mask's components; 0 when the mask is empty. */
 export function meanObjectSize(mask: Mask): number {
   const { list } = foregroundComponents(mask);

@@ -1,5 +1,6 @@
 /** Strategy ap-medsam on stand-in models: what is asked of the segmenter, and what becomes of its answers. */
 import { describe, expect, it } from 'vitest';
+import { fromRuns, hasForeground, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
 import type { PromptSet } from '../../src/core/segmenter';
 import { apMedSam } from '../../src/core/strategies/apMedSam';
@@ -33,14 +34,16 @@ describe('a segmenter that answers for a whole class', () => {
     expect(positives.length).toBeLessThanOrEqual(16);
     for (const { point } of positives) expect(moved.data[Math.floor(point.y) * 96 + Math.floor(point.x)]).toBe(1);
     expect(maskPrompt?.size).toEqual(grid);
+    expect(found.maskPrompt).toBe(maskPrompt);
     expect(found.outcome).toBe('mask');
-    expect(dice(found.mask, moved)).toBeGreaterThan(0.85);
+    expect(dice(fromRuns(found.mask), moved)).toBeGreaterThan(0.85);
     expect(found.instances).toEqual([]);
   });
 
   it('gets no mask prompt without the prior', async () => {
-    const { asked } = await run(one, moved, {}, { prior: false });
+    const { asked, found } = await run(one, moved, {}, { prior: false });
     expect(asked[0].maskPrompt).toBeUndefined();
+    expect(found).not.toHaveProperty('maskPrompt');
   });
 
   it('draws from the prior alone where too few matches come back, and says so', async () => {
@@ -76,8 +79,9 @@ describe('a segmenter that answers for a whole class', () => {
   it('is asked about the prior alone where no point survives, and absent is what it then leaves empty', async () => {
     const { found, asked } = await run(one, nothing);
     expect(asked).toEqual([{ points: [], maskPrompt: expect.anything() }]);
+    expect(found.maskPrompt).toBe(asked[0].maskPrompt);
     expect(found.outcome).toBe('absent');
-    expect(found.mask.data.includes(1)).toBe(false);
+    expect(hasForeground(found.mask)).toBe(false);
     expect(found.iouPrediction).toBeNaN();
     expect(found.notes).toEqual(['the segmenter drew nothing']);
   });
@@ -88,6 +92,39 @@ describe('a segmenter that answers for a whole class', () => {
     expect(found).toMatchObject({ outcome: 'absent', notes: ['no match came back'] });
   });
 
+  it('says how far to believe its mask, the less the less it looks like the reference', async () => {
+    const { found } = await run();
+    expect(found.trust).toBeGreaterThan(0);
+    expect(found.trust).toBeLessThanOrEqual(1);
+    expect(found.trustParts).toMatchObject({ priorAgreement: expect.any(Number), consistency: expect.any(Number) });
+    const doubtful: FakeImageOptions['decode'] = (prompt, of) => {
+      const { logits, iouPrediction } = discOrPrompt(prompt, of);
+      return { logits: { ...logits, data: logits.data.map((value) => value / 10) }, iouPrediction };
+    };
+    expect((await run(one, moved, { decode: doubtful })).found.trust).toBeLessThan(found.trust! / 2);
+    expect((await run(one, nothing)).found.trust).toBeUndefined();
+  });
+
+  it('is not believed below the trust that is asked for', async () => {
+    const { found } = await run();
+    const asking = async (minTrust: number) => {
+      const prepared = await apMedSam.prepare(
+        fakeImage(one, grid),
+        one,
+        { ...DEFAULT_PARAMETERS, minTrust },
+        plainRunner,
+      );
+      return await prepared.segment(fakeImage(moved, grid, {}, 5), plainRunner);
+    };
+    expect(await asking(found.trust! - 0.01)).toEqual(found);
+    const refused = await asking(found.trust! + 0.01);
+    const { trust, trustParts, iouPrediction, prompts } = found;
+    expect(refused).toMatchObject({ outcome: 'absent', instances: [], trust, trustParts, iouPrediction, prompts });
+    expect(hasForeground(refused.mask)).toBe(false);
+    expect(refused.mask.size).toEqual(found.mask.size);
+    expect(refused.notes).toEqual([expect.stringMatching(/^probably absent: what was found is trusted 0\.\d\d, less/)]);
+  });
+
   it('that draws nothing means absent', async () => {
     const decode: FakeImageOptions['decode'] = (_, of) => ({
       logits: { size: of, data: new Float32Array(of.width * of.height).fill(-1) },
@@ -96,6 +133,17 @@ describe('a segmenter that answers for a whole class', () => {
     const { found } = await run(one, moved, { decode });
     expect(found).toMatchObject({ outcome: 'absent', notes: ['the segmenter drew nothing'] });
   });
+});
+
+it('does not judge by tokens of any length, whose distances mean something else', async () => {
+  const plain = (mask: typeof one) => {
+    const image = fakeImage(mask, grid);
+    return { ...image, tokens: { ...image.tokens, normalised: false } };
+  };
+  const prepared = await apMedSam.prepare(plain(one), one, DEFAULT_PARAMETERS, plainRunner);
+  const found = await prepared.segment(plain(moved), plainRunner);
+  expect(found.outcome).toBe('mask');
+  expect(found).not.toHaveProperty('trust');
 });
 
 describe('a segmenter that answers for one object', () => {
@@ -110,7 +158,7 @@ describe('a segmenter that answers for one object', () => {
     );
     // Each question holds the other instances' medoids as negatives.
     for (const { points } of asked) expect(points.filter(({ label }) => label === 0).length).toBeGreaterThanOrEqual(2);
-    expect(dice(found.mask, three)).toBeGreaterThan(0.6);
+    expect(dice(fromRuns(found.mask), three)).toBeGreaterThan(0.6);
   });
 
   it('keeps one of two answers that are the same', async () => {
@@ -120,7 +168,7 @@ describe('a segmenter that answers for one object', () => {
     });
     const { found } = await run(three, three, { ...perObject, decode }, { refine: false });
     expect(found.instances).toEqual([]);
-    expect(found.mask.data).toEqual(three.data);
+    expect(found.mask).toEqual(toRuns(three));
   });
 
   it('is not asked where no positive survives', async () => {
@@ -137,11 +185,69 @@ describe('a segmenter that answers for one object', () => {
   });
 });
 
+describe('several references', () => {
+  const background = discs(size, { x: 20, y: 70, radius: 18 });
+  const both = discs(size, { x: 60, y: 30, radius: 14 }, { x: 30, y: 64, radius: 14 });
+
+  it('vote: patches and matches of all of them count', async () => {
+    const others = [{ image: fakeImage(background, grid, {}, 9), mask: background }];
+    const prepared = await apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner, others);
+    const alone = await Promise.all(
+      [one, background].map((mask) => apMedSam.prepare(fakeImage(mask, grid), mask, DEFAULT_PARAMETERS, plainRunner)),
+    );
+    expect(prepared.foregroundPatches).toBe(alone[0].foregroundPatches + alone[1].foregroundPatches);
+    expect(prepared.backgroundPatches).toBe(alone[0].backgroundPatches + alone[1].backgroundPatches);
+    const found = await prepared.segment(fakeImage(both, grid, {}, 5), plainRunner);
+    expect(dice(fromRuns(found.mask), both)).toBeGreaterThan(0.8);
+    const patches = grid.width * grid.height;
+    const proposers = new Set(found.prompts.map(({ referencePatch }) => Math.floor(referencePatch / patches)));
+    expect(proposers).toEqual(new Set([0, 1]));
+  });
+
+  it('may differ in size and grid', async () => {
+    const large = discs({ width: 120, height: 90 }, { x: 60, y: 45, radius: 25 });
+    const others = [{ image: fakeImage(large, { width: 20, height: 15 }), mask: large }];
+    const prepared = await apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner, others);
+    const found = await prepared.segment(fakeImage(moved, grid, {}, 5), plainRunner);
+    expect(dice(fromRuns(found.mask), moved)).toBeGreaterThan(0.85);
+  });
+
+  it('each need a foreground', async () => {
+    const others = [{ image: fakeImage(nothing, grid), mask: nothing }];
+    const prepare = apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner, others);
+    await expect(prepare).rejects.toThrow('has no foreground');
+  });
+});
+
 describe('references', () => {
   it('without a wholly covered patch fall back, and say so', async () => {
     const speck = discs(size, { x: 41, y: 41, radius: 3 });
     const { prepared } = await run(speck, speck);
     expect(prepared.notes[0]).toMatch(/no patch of the reference lies (wholly|even half) inside the object/);
+  });
+
+  it('with a few patches are said to be small', async () => {
+    const small = discs(size, { x: 42, y: 42, radius: 10 });
+    const { prepared } = await run(small, small);
+    expect(prepared.foregroundPatches).toBeLessThan(8);
+    expect(prepared.notes[0]).toMatch(
+      /^the object is small: only \d patch(es)? of the reference lies? wholly inside it$/,
+    );
+    expect((await run(one, one)).prepared.notes[0]).toMatch(/^self-test on the reference: Dice \d/);
+  });
+
+  it('whose object is not found again in themselves are doubted', async () => {
+    const decode: FakeImageOptions['decode'] = (_, of) => ({
+      logits: { size: of, data: new Float32Array(of.width * of.height).fill(-1) },
+      iouPrediction: 0.1,
+    });
+    const { prepared } = await run(one, moved, { decode });
+    expect(prepared.notes).toEqual([
+      expect.stringMatching(
+        /^self-test on the reference: Dice 0\.00 where .*, 0\.00 where it may not; 0\.\d\d in changed/,
+      ),
+      expect.stringMatching(/^warning: the object is hardly found again in the reference itself \(Dice 0\.00\): /),
+    ]);
   });
 
   it('are refused by gbmseg, which has no fallback', async () => {

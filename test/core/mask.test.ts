@@ -6,9 +6,11 @@ import {
   cocoCounts,
   createMask,
   cropMask,
+  emptyRuns,
   foregroundArea,
   fromCocoCounts,
   fromRuns,
+  hasForeground,
   isEmpty,
   isFull,
   type Mask,
@@ -56,22 +58,27 @@ describe('run lengths', () => {
 
 describe('COCO counts', () => {
   it('run down the columns', () => {
-    expect(cocoCounts(drawMask(['#..', '.##']))).toEqual([0, 1, 2, 1, 1, 1]);
-    expect(cocoCounts(createMask({ width: 2, height: 2 }))).toEqual([4]);
+    expect(cocoCounts(toRuns(drawMask(['#..', '.##'])))).toEqual([0, 1, 2, 1, 1, 1]);
+    expect(cocoCounts(toRuns(createMask({ width: 2, height: 2 })))).toEqual([4]);
   });
 
   it('agree with the golden mask', () => {
     const { a, cocoA } = golden<{ a: PromptCase['mask']; cocoA: number[] }>('masks');
-    expect(cocoCounts(maskOf(a))).toEqual(cocoA);
+    expect(cocoCounts(toRuns(maskOf(a)))).toEqual(cocoA);
     expect(fromCocoCounts(cocoA, a.size)).toEqual(maskOf(a));
   });
 
   it('round trip', () => {
-    for (const mask of samples) expect(fromCocoCounts(cocoCounts(mask), mask.size)).toEqual(mask);
+    for (const mask of samples) expect(fromCocoCounts(cocoCounts(toRuns(mask)), mask.size)).toEqual(mask);
+  });
+
+  it('have no empty run but the first', () => {
+    for (const mask of samples) expect(cocoCounts(toRuns(mask)).slice(1)).not.toContain(0);
   });
 
   it('refuse a wrong sum and lengths that are not whole', () => {
     const size = { width: 2, height: 2 };
+    expect(() => cocoCounts({ size, runs: Uint32Array.of(1, 2) })).toThrow(RangeError);
     expect(() => fromCocoCounts([1, 2], size)).toThrow(new RangeError('COCO counts of a 2 x 2 mask sum to 4, got 3'));
     expect(() => fromCocoCounts([5, -1], size)).toThrow(RangeError);
     expect(() => fromCocoCounts([1.5, 2.5], size)).toThrow(RangeError);
@@ -85,6 +92,8 @@ describe('foregroundArea, isEmpty, isFull', () => {
       const count = [...mask.data].filter((value) => value === 1).length;
       expect(foregroundArea(mask)).toBe(count);
       expect(isEmpty(mask)).toBe(count === 0);
+      expect(hasForeground(toRuns(mask))).toBe(count > 0);
+      if (count === 0) expect(emptyRuns(mask.size)).toEqual(toRuns(mask));
       expect(isFull(mask)).toBe(count === mask.data.length);
     }
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
-import { checkTokens, patchAt, patchCentre } from '../../src/core/patchGrid';
+import { checkTokens, concatTokens, type PatchTokens, patchAt, patchCentre } from '../../src/core/patchGrid';
 
 const grid = { width: 7, height: 6 };
 
@@ -48,5 +48,36 @@ describe('patchAt', () => {
     expect(patchAt({ x: 20, y: 0 }, grid, size)).toBe(1);
     expect(patchAt({ x: 140, y: 120 }, grid, size)).toBe(41);
     expect(patchAt({ x: -5, y: 1e6 }, grid, size)).toBe(35);
+  });
+});
+
+describe('concatTokens', () => {
+  const tokens = (width: number, height: number, first: number, normalised = true): PatchTokens => ({
+    grid: { width, height },
+    dim: 2,
+    data: Float32Array.from({ length: width * height * 2 }, (_, k) => first + k),
+    normalised,
+  });
+
+  it('puts grids of one width below each other, and others in a row', () => {
+    const joined = concatTokens([tokens(2, 1, 0), tokens(2, 2, 10)]);
+    expect(joined).toEqual({
+      grid: { width: 2, height: 3 },
+      dim: 2,
+      data: Float32Array.of(0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17),
+      normalised: true,
+    });
+    expect(concatTokens([tokens(2, 1, 0), tokens(3, 1, 0, false)])).toMatchObject({
+      grid: { width: 5, height: 1 },
+      normalised: false,
+    });
+    const alone = tokens(2, 2, 0);
+    expect(concatTokens([alone])).toBe(alone);
+  });
+
+  it('refuses tokens of different lengths', () => {
+    expect(() => concatTokens([tokens(1, 1, 0), { ...tokens(1, 1, 0), dim: 1 }])).toThrow(
+      new RangeError('tokens of 2 and 1 channels cannot be joined'),
+    );
   });
 });

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { Size } from '../../src/core/geometry';
+import { area, describeSize, type Size } from '../../src/core/geometry';
 import { createMask, foregroundArea, fromRuns, type Mask, toRuns } from '../../src/core/mask';
-import { type FloatMap, resizeBilinear, resizeMaskNearest, thresholdToMask } from '../../src/core/raster';
+import {
+  type FloatMap,
+  resizeBilinear,
+  resizeMaskNearest,
+  thresholdToMask,
+  thresholdToRuns,
+} from '../../src/core/raster';
 import { golden, maskOf, type PromptCase } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 
@@ -138,6 +144,63 @@ describe('thresholdToMask', () => {
       expect(foregroundArea(mask) / expected).toBeGreaterThan(0.96);
       expect(foregroundArea(mask) / expected).toBeLessThan(1.02);
     }
+  });
+});
+
+describe('thresholdToRuns', () => {
+  /** Fails, naming the case, unless the runs are those of the thresholded mask. */
+  function expectSame(map: FloatMap, to: Size, threshold: number): void {
+    const expected = toRuns(thresholdToMask(map, to, threshold));
+    const found = thresholdToRuns(map, to, threshold);
+    const name = `${describeSize(map.size)} to ${describeSize(to)}, above ${threshold}`;
+    expect(found.size, name).toEqual(to);
+    expect(Buffer.from(found.runs.buffer).equals(Buffer.from(expected.runs.buffer)), name).toBe(true);
+  }
+
+  /** Values among which rounding matters: ties with the threshold, near ties, magnitudes that swallow each other. */
+  const awkward = [0, -0, 1, 0.1, 1 / 3, -1 / 3, 1e-45, -1e-45, 1e-38, 3e38, -3e38, 1e30, -1e30, 1e-10, 1e7, -1e7];
+  const valuesOf: Readonly<Record<string, () => number>> = {
+    'random numbers': () => random() * 20 - 10,
+    'whole numbers, often equal to the threshold': () => Math.round(random() * 4) - 2,
+    'numbers a rounding step apart': () => 0.1 + Math.round(random() * 3 - 1.5) * 2 ** -27,
+    'awkward numbers': () => awkward[Math.floor(random() * awkward.length)],
+  };
+  const thresholds = [0, 1, 0.1, Math.fround(0.1), -1e7, 1e-46];
+  const side = () => 1 + Math.floor(random() ** 2 * 70);
+
+  it.each(Object.keys(valuesOf))('is the thresholded mask, growing and shrinking: %s', (kind) => {
+    const mapOf = (size: Size): FloatMap => ({ size, data: Float32Array.from({ length: area(size) }, valuesOf[kind]) });
+    for (const from of smallSizes) {
+      for (const to of [...smallSizes, { width: 131, height: 97 }, from]) {
+        for (const threshold of thresholds) expectSame(mapOf(from), to, threshold);
+      }
+    }
+    for (let round = 0; round < 400; round++) {
+      const from = { width: side(), height: side() };
+      const to = { width: side() * (1 + (round % 4)), height: side() };
+      expectSame(mapOf(from), to, thresholds[round % thresholds.length]);
+    }
+  });
+
+  it('is the thresholded mask where nothing or everything is above', () => {
+    const map = randomMap({ width: 9, height: 7 });
+    for (const threshold of [-10, 10]) expectSame(map, { width: 100, height: 40 }, threshold);
+    const { runs } = thresholdToRuns(map, { width: 100, height: 40 }, -10);
+    expect([...runs]).toEqual([0, 4000]);
+  });
+
+  it('goes on from the end of a row to the start of the next', () => {
+    const map = { size: { width: 2, height: 2 }, data: Float32Array.of(-1, 1, 1, -1) };
+    expect([...thresholdToRuns(map, map.size, 0).runs]).toEqual([1, 2, 1]);
+  });
+
+  it('refuses what thresholdToMask refuses', () => {
+    const short = { size: { width: 3, height: 2 }, data: new Float32Array(5) };
+    expect(() => thresholdToRuns(short, { width: 4, height: 4 }, 0)).toThrow('map of 3 x 2 needs 6 values, got 5');
+    const good = { size: { width: 3, height: 2 }, data: new Float32Array(6) };
+    expect(() => thresholdToRuns(good, { width: 0, height: 4 }, 0)).toThrow(
+      'cannot resize 3 x 2 to 0 x 4: a side is 0',
+    );
   });
 });
 

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
 import { createMask, foregroundArea, type Mask } from '../../src/core/mask';
-import { expectedObjectSize, meanObjectSize, patchCoverage, supportPatches } from '../../src/core/supportMask';
+import {
+  concatSupport,
+  expectedObjectSize,
+  meanObjectSize,
+  patchCoverage,
+  supportPatches,
+} from '../../src/core/supportMask';
 import { UserError } from '../../src/core/userError';
 import { golden, maskOf, promptCases } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
@@ -150,5 +156,30 @@ describe('expectedObjectSize', () => {
       12,
     );
     expect(expectedObjectSize(meanObjectSize(createMask(mask.size)), mask.size, { width: 5, height: 3 })).toBe(0);
+  });
+});
+
+describe('concatSupport', () => {
+  const left = supportPatches(drawMask(['##..', '##..']), { width: 2, height: 1 });
+  const right = supportPatches(drawMask(['..##', '..##']), { width: 2, height: 1 });
+
+  it('numbers the patches of all images one after the other', () => {
+    expect(concatSupport([left, right, left])).toEqual({
+      foreground: Int32Array.of(0, 3, 4),
+      background: Int32Array.of(1, 2, 5),
+      coverage: Float32Array.of(1, 0, 0, 1, 1, 0),
+      rule: 'whole',
+    });
+    expect(concatSupport([left])).toBe(left);
+  });
+
+  it('tells of the weakest rule', () => {
+    expect(concatSupport([left, { ...right, rule: 'half' }]).rule).toBe('half');
+    expect(
+      concatSupport([
+        { ...left, rule: 'best' },
+        { ...right, rule: 'half' },
+      ]).rule,
+    ).toBe('best');
   });
 });

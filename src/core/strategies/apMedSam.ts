@@ -1,6 +1,6 @@
 /**
  * Strategy `ap-medsam`: dual-space prompts (stage A), a foreground prior as mask prompt, one question per class or per
- * instance (C), refinement (D).
+ * instance (C), refinement (D), trust (E).
  *
  * Where we differ from the method as published: all points of a target are dropped when too few of its matches come back
  * (points from poor matches make a mask worse than none); and with a segmenter that takes mask prompts, a target in which
@@ -8,19 +8,25 @@
  * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
 import { foregroundScores } from '../foregroundPrior';
+import { area } from '../geometry';
 import { clusterPositives, instancePrompts, withoutDuplicates } from '../instances';
-import { createMask, isEmpty, type Mask, union } from '../mask';
+import { emptyRuns, foregroundArea, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
 import { consistency, samplePatches } from '../matching';
+import { concatTokens } from '../patchGrid';
 import type { PromptCandidate } from '../prompts';
-import { type FloatMap, thresholdToMask } from '../raster';
+import { type FloatMap, thresholdToMask, thresholdToRuns } from '../raster';
 import { refine } from '../refinement';
 import type { PromptSet } from '../segmenter';
 import { withoutSpecks } from '../specks';
-import { expectedObjectSize, meanObjectSize, type SupportRule, supportPatches } from '../supportMask';
+import { concatSupport, expectedObjectSize, meanObjectSize, type SupportRule, supportPatches } from '../supportMask';
+import { trustOf, trustParts } from '../trust';
+import { abstainBelow } from './abstention';
 import { dualSpacePrompts } from './dualSpace';
-import { describeSelfTest, gentlePrompt, learnReference, strongPrompt } from './referenceModel';
+import { describeSelfTest, gentlePrompt, learnReferences, referenceDoubts, strongPrompt } from './referenceModel';
 import type {
   EncodedImage,
+  EncodedReference,
+  LabelledReference,
   PreparationRunner,
   PreparedReference,
   Segmentation,
@@ -35,33 +41,46 @@ const MOST_PROPOSERS = 64;
 /** Share of matches that must come back before a target's points, or a strong prior, are believed. */
 const LEAST_CONSISTENCY = 0.5;
 
+/** Each one more costs seconds at the start and 8 ms per image, and helps less than the one before. */
+const MOST_REFERENCES = 3;
+
 export const apMedSam: Strategy = {
+  mostReferences: MOST_REFERENCES,
+
   async prepare(
-    reference: EncodedImage,
+    reference: EncodedReference,
     mask: Mask,
-    { ablation }: StrategyParameters,
+    { ablation, minTrust }: StrategyParameters,
     runner: PreparationRunner,
+    others: readonly LabelledReference[] = [],
   ): Promise<PreparedReference> {
-    const sets = supportPatches(mask, reference.tokens.grid);
+    const references = [{ image: reference, mask }, ...others];
+    const tokens = concatTokens(references.map(({ image }) => image.tokens));
+    const sets = concatSupport(references.map((one) => supportPatches(one.mask, one.image.tokens.grid)));
     const proposers = {
       foreground: samplePatches(sets.foreground, MOST_PROPOSERS),
       background: samplePatches(sets.background, MOST_PROPOSERS),
     };
-    const objectSize = meanObjectSize(mask);
-    const matcher = await runner.openMatcher(reference.tokens, proposers);
+    const objectSizes = references.map((one) => ({ size: meanObjectSize(one.mask), of: one.mask.size }));
+    const supportShare = mean(references.map((one) => foregroundArea(one.mask) / area(one.mask.size)));
+    const matcher = await runner.openMatcher(tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
-    const model = usesPrior ? await learnReference(reference, mask, runner, ablation.selfTest) : undefined;
+    const model = usesPrior ? await learnReferences(references, runner, ablation.selfTest) : undefined;
     const trusted = model !== undefined && model.strongDice >= model.gentleDice;
 
     return {
       foregroundPatches: sets.foreground.length,
       backgroundPatches: sets.background.length,
-      notes: [...ruleNotes[sets.rule], ...(model && ablation.selfTest ? [describeSelfTest(model)] : [])],
+      notes: [
+        ...(sets.rule === 'whole' && sets.foreground.length < FEW_PATCHES ? [describeFew(sets.foreground.length)] : []),
+        ...ruleNotes[sets.rule],
+        ...(model && ablation.selfTest ? [describeSelfTest(model), ...referenceDoubts(model)] : []),
+      ],
       async segment(target, runStages) {
         const { stage } = runStages;
         const scores = model && (await stage('prior', () => foregroundScores(model.classifier, target.tokens)));
-        const expectedSize = expectedObjectSize(objectSize, mask.size, target.size);
+        const expectedSize = mean(objectSizes.map(({ size, of }) => expectedObjectSize(size, of, target.size)));
         const table = await stage('match', () => matcher.match(target.tokens));
         const candidates = await stage('prompts', () =>
           dualSpacePrompts({
@@ -76,22 +95,43 @@ export const apMedSam: Strategy = {
         );
         const returned = consistency(table, proposers.foreground, sets.foreground);
         const consistent = returned >= LEAST_CONSISTENCY;
+        const judge: Judge = (logits) => {
+          // The coefficients belong to cosines.
+          if (!(tokens.normalised && target.tokens.normalised)) return {};
+          const parts = trustParts({ logits, table, proposers, consistency: returned, prior: scores, supportShare });
+          return { trust: trustOf(parts), trustParts: parts };
+        };
         if (wholeClass) {
           const prior = scores && (trusted && consistent ? strongPrompt : gentlePrompt)(scores);
-          return segmentClass(target, runStages, candidates, consistent, prior, ablation.specks);
+          const found = await segmentClass(target, runStages, candidates, consistent, prior, ablation.specks, judge);
+          return abstainBelow(found, minTrust);
         }
         const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
-        return segmentInstances(target, runStages, candidates, link, ablation.refine);
+        return abstainBelow(
+          await segmentInstances(target, runStages, candidates, link, ablation.refine, judge),
+          minTrust,
+        );
       },
     };
   },
 };
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** With fewer, how well a reference serves is left to chance. */
+const FEW_PATCHES = 8;
+
+const describeFew = (count: number): string =>
+  `the object is small: only ${count} ${count === 1 ? 'patch' : 'patches'} of the reference ${count === 1 ? 'lies' : 'lie'} wholly inside it`;
 
 const ruleNotes: Readonly<Record<SupportRule, string[]>> = {
   whole: [],
   half: ['no patch of the reference lies wholly inside the object; those at least half inside stand for it'],
   best: ['no patch of the reference lies even half inside the object; the best-covered one stands for it'],
 };
+
+/** What is said of the mask that these logits draw. */
+type Judge = (logits: readonly FloatMap[]) => Pick<Segmentation, 'trust' | 'trustParts'>;
 
 /** One question for everything of the class. */
 async function segmentClass(
@@ -101,21 +141,24 @@ async function segmentClass(
   consistent: boolean,
   prior: FloatMap | undefined,
   dropSpecks: boolean,
+  judge: Judge,
 ): Promise<Segmentation> {
   const usable = (consistent || prior === undefined) && candidates.some(isPositivePrompt);
   const prompts = usable ? candidates : candidates.map(dropped);
   if (!usable && prior === undefined) return absent(target, prompts, 'no match came back');
 
-  const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...(prior && { maskPrompt: prior }) };
+  const given = prior && { maskPrompt: prior };
+  const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...given };
   const image = await target.promptable();
   // No refinement here: the embedded decoder, fed its own mask, loses on lungs and carotids what it gains on nuclei.
   const [decoded] = await stage('decode', () => image.decode([question]));
-  const mask = await stage('mask', () =>
-    thresholdToMask(dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits, target.size, 0),
-  );
-  if (isEmpty(mask)) return absent(target, prompts, 'the segmenter drew nothing');
+  const logits = dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits;
+  const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
+  if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
+  const judgement = await stage('trust', () => judge([logits]));
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
-  return { outcome: 'mask', mask, instances: [], prompts, iouPrediction: decoded.iouPrediction, notes };
+  const { iouPrediction } = decoded;
+  return { outcome: 'mask', mask, instances: [], prompts, iouPrediction, ...judgement, ...given, notes };
 }
 
 /** One question per spatial cluster of positives. */
@@ -125,6 +168,7 @@ async function segmentInstances(
   candidates: readonly PromptCandidate[],
   link: number,
   refined: boolean,
+  judge: Judge,
 ): Promise<Segmentation> {
   // What thinning dropped for the image as a whole may be what an instance needs.
   const positives = candidates.filter(isPositive).map((candidate) => ({ ...candidate, reason: 'kept' as const }));
@@ -149,10 +193,11 @@ async function segmentInstances(
   const instances = kept.map((index) => masks[index]);
   return {
     outcome: 'mask',
-    mask: union(target.size, instances),
-    instances: instances.length > 1 ? instances : [],
+    mask: toRuns(union(target.size, instances)),
+    instances: instances.length > 1 ? instances.map(toRuns) : [],
     prompts: [...lists.flat(), ...candidates.filter(({ reason }) => reason !== 'kept' && reason !== 'thinned')],
     iouPrediction: kept.reduce((sum, index) => sum + predictions[index], 0) / kept.length,
+    ...(await stage('trust', () => judge(kept.map((index) => decoded[index].logits)))),
     notes: [],
   };
 }
@@ -171,7 +216,7 @@ const dropped = (candidate: PromptCandidate): PromptCandidate =>
 function absent({ size }: EncodedImage, prompts: readonly PromptCandidate[], why: string): Segmentation {
   return {
     outcome: 'absent',
-    mask: createMask(size),
+    mask: emptyRuns(size),
     instances: [],
     prompts: prompts.map(dropped),
     iouPrediction: Number.NaN,

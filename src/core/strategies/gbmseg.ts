@@ -1,14 +1,14 @@
 /** Strategy `gbmseg`: the released script's prompts (see gbmsegPrompts.ts), one decoder call, nothing else. */
 import type { Mask } from '../mask';
-import { thresholdToMask } from '../raster';
+import { thresholdToRuns } from '../raster';
 import { supportPatches } from '../supportMask';
 import { UserError } from '../userError';
 import { gbmsegPrompts } from './gbmsegPrompts';
-import type { EncodedImage, PreparationRunner, PreparedReference, Strategy, StrategyParameters } from './strategy';
+import type { EncodedReference, PreparationRunner, PreparedReference, Strategy, StrategyParameters } from './strategy';
 
 export const gbmseg: Strategy = {
   async prepare(
-    reference: EncodedImage,
+    reference: EncodedReference,
     mask: Mask,
     { ablation }: StrategyParameters,
     runner: PreparationRunner,
@@ -30,7 +30,7 @@ export const gbmseg: Strategy = {
         const image = await target.promptable();
         const points = prompts.filter(({ reason }) => reason === 'kept');
         const [decoded] = await stage('decode', () => image.decode([{ points }]));
-        const drawn = await stage('mask', () => thresholdToMask(decoded.logits, target.size, 0));
+        const drawn = await stage('mask', () => thresholdToRuns(decoded.logits, target.size, 0));
         return {
           outcome: 'mask',
           mask: drawn,

@@ -1,8 +1,19 @@
 /** The strategies by name. */
 import { apMedSam } from './apMedSam';
+import { cluster } from './cluster';
 import { gbmseg } from './gbmseg';
+import { matcherStrategy } from './matcherStrategy';
 import type { Strategy, StrategyId } from './strategy';
 
-export const strategies: Readonly<Record<StrategyId, Strategy>> = { 'ap-medsam': apMedSam, gbmseg };
+export const strategies: Readonly<Record<StrategyId, Strategy>> = {
+  'ap-medsam': apMedSam,
+  gbmseg,
+  matcher: matcherStrategy,
+  cluster,
+};
+
+/** How many references of a class vote in a run: of any name, one for what is no strategy. */
+export const mostReferences = (strategy: string): number =>
+  (Object.hasOwn(strategies, strategy) && strategies[strategy as StrategyId].mostReferences) || 1;
 
 export const strategyIds = Object.keys(strategies) as StrategyId[];

@@ -1,12 +1,15 @@
 /** What every strategy takes and gives: pure stages over typed arrays; models appear only behind the ports. */
 import type { Box, Size } from '../geometry';
-import type { Mask } from '../mask';
+import type { Mask, RunMask } from '../mask';
 import type { MatchTable, PatchSets } from '../matching';
 import type { PatchTokens } from '../patchGrid';
 import type { PromptCandidate } from '../prompts';
+import type { FloatMap } from '../raster';
 import type { PromptableImage, SegmenterCapabilities } from '../segmenter';
+import type { TokenRows } from '../tokenRows';
+import type { TrustParts } from '../trust';
 
-export type StrategyId = 'ap-medsam' | 'gbmseg';
+export type StrategyId = 'ap-medsam' | 'gbmseg' | 'matcher' | 'cluster';
 
 /**
  * Switches of the ablation table, all on by default: the five stages of prompt engineering, then what `ap-medsam` adds
@@ -43,7 +46,33 @@ export const NO_ABLATION: Ablation = {
 /** Everything that changes a strategy's result; part of a run key. */
 export interface StrategyParameters {
   readonly ablation: Ablation;
+  /** Masks trusted less than this are dropped and their image is called absent, 0 to 1; none is where undefined. */
+  readonly minTrust?: number;
+  /** Of strategy `matcher`, which alone has it; its defaults where missing. */
+  readonly matcher?: MatcherParameters;
+  /** Of strategy `cluster`, which alone has it; its defaults where missing. */
+  readonly cluster?: ClusterParameters;
 }
+
+/** Which of Matcher's published settings: COCO-20i and LVIS-92i, FSS-1000, or PASCAL-Part. */
+export type MatcherPreset = 'semantic' | 'object' | 'part';
+
+export interface MatcherParameters {
+  readonly preset: MatcherPreset;
+  /** Of the random prompt sets; 32 bits. */
+  readonly seed: number;
+}
+
+/** `regions`: the joined regions are the mask. `prompt`: they are the mask prompt of the segmenter. */
+export type ClusterPreset = 'regions' | 'prompt';
+
+export interface ClusterParameters {
+  readonly preset: ClusterPreset;
+}
+
+export const MATCHER_DEFAULTS: MatcherParameters = { preset: 'object', seed: 0 };
+
+export const CLUSTER_DEFAULTS: ClusterParameters = { preset: 'regions' };
 
 export const DEFAULT_PARAMETERS: StrategyParameters = { ablation: NO_ABLATION };
 
@@ -54,6 +83,9 @@ export interface EncodedImage {
   /** What the segmenter can do, known before there is an image embedding. */
   readonly capabilities: SegmenterCapabilities;
   promptable(): Promise<PromptableImage>;
+}
+
+export interface EncodedReference extends EncodedImage {
   /** Patch tokens of a changed copy of the image, on the same grid. */
   variant(change: ImageVariant): Promise<PatchTokens>;
 }
@@ -74,6 +106,12 @@ export interface MatcherPort {
   meanTokenDistances(target: PatchTokens, patches: readonly number[]): Promise<Float32Array>;
 }
 
+/** Similarities between tokens; the engine runs it as a graph, tests as plain loops. */
+export interface CosinePort {
+  /** float32 [a's rows, b's rows], row-major: the product of each unit token of `a` with each of `b`. */
+  cosines(a: TokenRows, b: TokenRows): Promise<Float32Array>;
+}
+
 /** Runs one named stage; throws the abort reason when the work was cancelled meanwhile. */
 export interface StageRunner {
   stage<T>(name: string, work: () => T | Promise<T>): Promise<T>;
@@ -82,6 +120,7 @@ export interface StageRunner {
 /** What preparing a reference runs on. */
 export interface PreparationRunner extends StageRunner {
   openMatcher(reference: PatchTokens, proposers: PatchSets): Promise<MatcherPort>;
+  openCosines(): Promise<CosinePort>;
   /**
    * Values that depend on reference, mask, models and parameters alone: computed once, then found on disk by later
    * processes. `revision` changes with the computation.
@@ -92,15 +131,20 @@ export interface PreparationRunner extends StageRunner {
 export type RememberedValues = Readonly<Record<string, Float32Array>>;
 
 export interface Segmentation {
-  /** `absent`: no positive prompt survived, so no mask was drawn. */
+  /** `absent`: nothing was found, or what was found is trusted less than asked for. */
   readonly outcome: 'mask' | 'absent';
   /** Union of all instances, in targetPx. */
-  readonly mask: Mask;
+  readonly mask: RunMask;
   /** One mask per instance where instances were prompted separately, else empty. */
-  readonly instances: readonly Mask[];
+  readonly instances: readonly RunMask[];
   readonly prompts: readonly PromptCandidate[];
-  /** Mean of the instances' IoU predictions; NaN when absent. */
+  /** Mean of the instances' IoU predictions; NaN where nothing was found. */
   readonly iouPrediction: number;
+  /** How far to believe the mask that was found, and why; missing where nothing was, or the strategy does not judge. */
+  readonly trust?: number;
+  readonly trustParts?: TrustParts;
+  /** The mask prompt that the segmenter got together with the points, where it got one. */
+  readonly maskPrompt?: FloatMap;
   readonly notes: readonly string[];
 }
 
@@ -112,12 +156,24 @@ export interface PreparedReference {
   segment(target: EncodedImage, runner: StageRunner): Promise<Segmentation>;
 }
 
+/** An image whose object is known: support mask in referencePx. */
+export interface LabelledReference {
+  readonly image: EncodedReference;
+  readonly mask: Mask;
+}
+
 export interface Strategy {
-  /** @param mask support mask in referencePx; throws UserError when it has no foreground. */
+  /** Most references of a class that it lets vote; 1 where undefined. */
+  readonly mostReferences?: number;
+  /**
+   * @param mask support mask in referencePx; throws UserError when it has no foreground.
+   * @param others further references of the same class, which vote with the first one where the strategy can take them.
+   */
   prepare(
-    reference: EncodedImage,
+    reference: EncodedReference,
     mask: Mask,
     parameters: StrategyParameters,
     runner: PreparationRunner,
+    others?: readonly LabelledReference[],
   ): Promise<PreparedReference>;
 }

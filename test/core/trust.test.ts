@@ -1,0 +1,144 @@
+/** Trust: its parts against counts by hand and plain loops, and that the number rises with each of them. */
+import { describe, expect, it } from 'vitest';
+import { area } from '../../src/core/geometry';
+import { type MatchTable, matchTokens, type PatchSets } from '../../src/core/matching';
+import type { FloatMap } from '../../src/core/raster';
+import { type CountedParts, TRUST_COEFFICIENTS, type TrustInput, trustOf, trustParts } from '../../src/core/trust';
+import { discs, tokensFromMask } from '../fakes';
+
+const size = { width: 96, height: 96 };
+const grid = { width: 12, height: 12 };
+const drawn = discs(size, { x: 40, y: 40, radius: 24 });
+const logits: FloatMap = { size, data: Float32Array.from(drawn.data, (value) => (value === 1 ? 4 : -4)) };
+const prior: FloatMap = { size: grid, data: new Float32Array(area(grid)).fill(-1) };
+const reference = tokensFromMask(drawn, grid, 1);
+const target = tokensFromMask(drawn, grid, 2);
+const proposers: PatchSets = { foreground: Int32Array.of(39, 52, 53, 65), background: Int32Array.of(0, 11, 130, 143) };
+const table = matchTokens(reference, target, proposers);
+
+const parts = (input: Partial<TrustInput> = {}) =>
+  trustParts({ logits: [logits], table, proposers, consistency: 0.75, supportShare: 0.2, ...input });
+
+const row = (...values: number[]): FloatMap => ({
+  size: { width: values.length, height: 1 },
+  data: Float32Array.from(values),
+});
+
+const sigmoid = (value: number) => 1 / (1 + Math.exp(-value));
+
+describe('how sure a mask is', () => {
+  it('is counted over the pixels of all objects', () => {
+    const { stability, confidence, areaRatio } = parts({
+      logits: [row(2, 0.5, -0.5, -1), row(-3, 0, 1, 1.5)],
+      supportShare: 0.5,
+    });
+    // Above -1: 2, 0.5, -0.5, 0, 1, 1.5; above +1: 2, 1.5; drawn: 2, 0.5, 1, 1.5.
+    expect(stability).toBeCloseTo(2 / 6, 3);
+    expect(confidence).toBeCloseTo((sigmoid(2) + sigmoid(0.5) + sigmoid(1) + sigmoid(1.5)) / 4, 3);
+    expect(areaRatio).toBe(2);
+  });
+
+  it('is nothing for an empty mask', () => {
+    const { stability, confidence, areaRatio, reverseMatch, reverseDice } = parts({ logits: [row(-2, -3)] });
+    expect({ stability, confidence, areaRatio, reverseMatch, reverseDice }).toEqual({
+      stability: 0,
+      confidence: 0,
+      areaRatio: 0,
+      reverseMatch: 0,
+      reverseDice: 0,
+    });
+  });
+});
+
+describe('similarity', () => {
+  const cosine = (i: number, j: number) => {
+    let sum = 0;
+    for (let k = 0; k < reference.dim; k++) {
+      sum += reference.data[i * reference.dim + k] * target.data[j * target.dim + k];
+    }
+    return sum;
+  };
+  const all = Array.from({ length: area(grid) }, (_, j) => j);
+  const both = [...proposers.foreground, ...proposers.background];
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+  it('is the mean cosine of nearest neighbours, both ways', () => {
+    const { forwardSimilarity, backwardSimilarity } = parts();
+    expect(forwardSimilarity).toBeCloseTo(mean(both.map((i) => Math.max(...all.map((j) => cosine(i, j))))), 3);
+    expect(backwardSimilarity).toBeCloseTo(mean(all.map((j) => Math.max(...both.map((i) => cosine(i, j))))), 3);
+  });
+
+  it('and reverse matching tell the object from the rest of the image', () => {
+    const good = parts();
+    expect(good.reverseMatch).toBeGreaterThan(0.85);
+    const elsewhere = discs(size, { x: 80, y: 80, radius: 12 });
+    const bad = parts({ logits: [{ size, data: Float32Array.from(elsewhere.data, (value) => value - 0.5) }] });
+    expect(bad.reverseMatch).toBeLessThan(0.15);
+    expect(bad.reverseDice).toBeLessThan(good.reverseDice);
+  });
+
+  it('does without background', () => {
+    const alone: PatchSets = { ...proposers, background: new Int32Array(0) };
+    const { reverseMatch, backwardSimilarity } = parts({
+      proposers: alone,
+      table: matchTokens(reference, target, alone),
+    });
+    expect(reverseMatch).toBe(1);
+    expect(backwardSimilarity).toBeCloseTo(
+      mean(all.map((j) => Math.max(...[...alone.foreground].map((i) => cosine(i, j))))),
+      3,
+    );
+  });
+});
+
+describe('agreement with the prior', () => {
+  it('is the Dice of patches, and null without a prior', () => {
+    expect(parts().priorAgreement).toBeNull();
+    expect(parts({ prior }).priorAgreement).toBe(0);
+    // Four pixels in two patches: the first half taken, the second wholly.
+    const two: MatchTable = { ...table, targetGrid: { width: 2, height: 1 } };
+    const first: FloatMap = { size: two.targetGrid, data: Float32Array.of(1, -1) };
+    const few = {
+      nearestForeground: table.nearestForeground.slice(0, 2),
+      nearestForegroundDistance: table.nearestForegroundDistance.slice(0, 2),
+      nearestBackgroundDistance: table.nearestBackgroundDistance.slice(0, 2),
+    };
+    const found = parts({ logits: [row(1, -1, 1, 1)], table: { ...two, ...few }, prior: first });
+    expect(found.priorAgreement).toBeCloseTo((2 * 0.5) / (1 + 1.5), 3);
+  });
+});
+
+describe('trust', () => {
+  const typical: CountedParts = {
+    stability: 0.9,
+    confidence: 0.95,
+    forwardSimilarity: 0.85,
+    backwardSimilarity: 0.8,
+  };
+
+  it('rises with every part, from 0 to 1', () => {
+    for (const part of Object.keys(typical) as (keyof CountedParts)[]) {
+      const along = Array.from({ length: 101 }, (_, k) => trustOf({ ...typical, [part]: k / 100 }));
+      along.forEach((value, k) => {
+        expect(value).toBeGreaterThanOrEqual(along[Math.max(0, k - 1)]);
+        expect(value).toBeGreaterThanOrEqual(0);
+        expect(value).toBeLessThanOrEqual(1);
+      });
+      expect(along[99]).toBeGreaterThan(along[50]);
+    }
+  });
+
+  it('is low if either the outline is unsure or the image is of another kind', () => {
+    expect(trustOf(typical)).toBeGreaterThan(0.6);
+    expect(trustOf({ ...typical, stability: 0.3, confidence: 0.7 })).toBeLessThan(0.4);
+    expect(trustOf({ ...typical, forwardSimilarity: 0.5, backwardSimilarity: 0.5 })).toBeLessThan(0.1);
+  });
+
+  it('has no coefficient that makes it fall', () => {
+    const { outline, presence } = TRUST_COEFFICIENTS;
+    for (const { bias, ...slopes } of [outline, presence]) {
+      expect(Number.isFinite(bias)).toBe(true);
+      for (const slope of Object.values(slopes)) expect(slope).toBeGreaterThan(0);
+    }
+  });
+});
