@@ -1,0 +1,126 @@
+/** Starts one of our own bundles as a child process and talks to it: the other end of parent.ts. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { connect, type Handlers, type Peer } from '../rpc';
+
+export interface ChildOptions<LocalApi> {
+  /** What the child is, for messages: `engine`. */
+  readonly name: string;
+  /** Absolute path of the bundle. */
+  readonly entry: string;
+  /** Passed as JSON on the command line; see `configFromArguments`. */
+  readonly config: unknown;
+  /** What the child may call. */
+  readonly handlers: Handlers<LocalApi>;
+  /** Receives what the child writes to stdout and stderr, line by line. */
+  readonly log?: ((line: string) => void) | undefined;
+  /** Called once, with the first message: the process has started. */
+  readonly onReady?: () => void;
+}
+
+/** A child process went away while a call was waiting for it. */
+export class ChildCrashError extends Error {
+  constructor(
+    name: string,
+    /** How the process ended, for example `signal SIGKILL` or `exit code 134`. */
+    readonly ending: string,
+    /** The last lines that it wrote to stderr. */
+    readonly stderrTail: string,
+    /** False where it ended before it was ready for calls. */
+    readonly wasReady: boolean,
+  ) {
+    super(`the ${name} process ended with ${ending}${stderrTail && `: ${stderrTail}`}`);
+    this.name = 'ChildCrashError';
+  }
+
+  /** The error line of an uncaught exception, else the last line, else how the process ended. */
+  get lastWords(): string {
+    const lines = this.stderrTail.split('\n').filter((line) => line.trim());
+    const line =
+      lines.find((candidate) => /Error\b.*: /.test(candidate)) ?? lines.at(-1) ?? `it ended with ${this.ending}`;
+    return line.trim().replace(/\.$/, '');
+  }
+}
+
+/** A child process, as long as it lives. */
+export interface RunningChild<RemoteApi> {
+  readonly process: ChildProcess;
+  readonly peer: Peer<RemoteApi>;
+  /** Resolves when the process is gone and every waiting call has been rejected. */
+  readonly ended: Promise<void>;
+  /** Lets the process go, kills it if it stays longer than `graceMs`, and resolves when it is gone. Waiting calls reject. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Enough for an uncaught exception with its stack. */
+const TAIL_LINES = 30;
+
+/** How long after its process a child's last output may still arrive. */
+const LAST_WORDS_MS = 500;
+
+/** Forks a bundle. Waiting calls reject with ChildCrashError when it ends. */
+export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<LocalApi>): RunningChild<RemoteApi> {
+  const { name, entry, config, handlers, log, onReady } = options;
+  const env: NodeJS.ProcessEnv = { ...process.env, ELECTRON_RUN_AS_NODE: '1', ORT_DISABLE_TELEMETRY: '1' };
+  // A debugger or a preload meant for the editor must not follow into the child.
+  delete env.NODE_OPTIONS;
+  const child = fork(entry, [JSON.stringify(config)], {
+    serialization: 'advanced',
+    execArgv: [],
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+
+  const tail: string[] = [];
+  createInterface({ input: child.stdout! }).on('line', (line) => log?.(line));
+  createInterface({ input: child.stderr! }).on('line', (line) => {
+    log?.(line);
+    tail.push(line);
+    if (tail.length > TAIL_LINES) tail.shift();
+  });
+
+  let ready = false;
+  child.once('message', () => {
+    ready = true;
+    onReady?.();
+  });
+  const peer = connect<RemoteApi, LocalApi>(
+    {
+      // A message that finds the process gone needs no error of its own: the ending below rejects its call.
+      post: (message) => void child.send(message as object, () => undefined),
+      listen: (receive) => void child.on('message', receive),
+    },
+    handlers,
+  );
+
+  let stopping = false;
+  const ended = new Promise<void>((resolve) => {
+    const end = (ending: string) => {
+      peer.close(new ChildCrashError(name, ending, tail.join('\n'), ready));
+      resolve();
+    };
+    child.on('error', (error) => {
+      end(`the error "${error.message}"`);
+      child.kill('SIGKILL');
+    });
+    const endAs = (code: number | null, signal: string | null) =>
+      end(signal ? `signal ${signal}` : `exit code ${code}`);
+    // 'close' comes after the last line of stderr and the last message, but not at all where we closed the channel
+    // ourselves (node 20) or something else holds the pipes.
+    child.once('close', endAs);
+    child.once('exit', (...status) => void setTimeout(endAs, stopping ? 0 : LAST_WORDS_MS, ...status));
+  });
+  return {
+    process: child,
+    peer,
+    ended,
+    async stop(graceMs) {
+      stopping = true;
+      peer.close(new Error(`the ${name} was shut down`));
+      if (child.connected) child.disconnect();
+      const grace = setTimeout(() => child.kill('SIGKILL'), graceMs);
+      await ended;
+      clearTimeout(grace);
+    },
+  };
+}

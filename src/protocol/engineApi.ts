@@ -1,0 +1,238 @@
+/** The calls that cross a process boundary and the data they carry. Types only; everything survives structured clone. */
+import type { Size } from '../core/geometry';
+import type { LabelRuns } from '../core/labelMap';
+import type { RunMask } from '../core/mask';
+import type { PromptCandidate } from '../core/prompts';
+import type { FloatMap } from '../core/raster';
+import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
+import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import type { TrustParts } from '../core/trust';
+
+/** Linear window that maps 16-bit or float intensities to 0..255; one per folder, so that all its images are alike. */
+export interface IntensityWindow {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The labelled example. */
+export interface ReferenceSpec {
+  /** Absolute path of the reference image. */
+  readonly image: string;
+  /** Support mask in referencePx. */
+  readonly mask: RunMask;
+  /** SHA-256 of the image file when the mask was set; the engine refuses a file that has changed since. */
+  readonly imageHash?: string;
+}
+
+export interface SegmentRequest {
+  /** Absolute path of the target image. */
+  readonly image: string;
+  readonly reference: ReferenceSpec;
+  /** Further references of the same class: strategies that can let them vote, the others use the first one alone. */
+  readonly moreReferences?: readonly ReferenceSpec[];
+  readonly strategy: StrategyId;
+  readonly parameters: StrategyParameters;
+  readonly window?: IntensityWindow;
+  /** Also return what an editor shows: rejected candidates, and the mask prompt. */
+  readonly withDetails?: boolean;
+  /** Keep the image's embedding on disk when trust, or else the IoU prediction, is below this (0: never, Infinity: always). */
+  readonly cacheBelow?: number;
+}
+
+/** What a reference is prepared for: requests that agree in this share the work. */
+export type ReferenceRequest = Pick<
+  SegmentRequest,
+  'reference' | 'moreReferences' | 'strategy' | 'parameters' | 'window'
+>;
+
+/** The file as it was when its pixels were read. */
+export interface FileStamp {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly mtimeMs: number;
+}
+
+/** Milliseconds per stage; `total` is wall time in the engine and includes waiting for other work. */
+export type StageTimes = Readonly<Record<string, number>> & { readonly total: number };
+
+export interface SegmentResult {
+  readonly size: Size;
+  readonly file: FileStamp;
+  /** `absent`: nothing in the target matched the reference, or what was found is trusted less than `minTrust`. */
+  readonly outcome: 'mask' | 'absent';
+  /** Union of all instances, in targetPx; all background when absent. */
+  readonly mask: RunMask;
+  /** One mask per instance where instances were prompted separately, else empty. */
+  readonly instances: readonly RunMask[];
+  readonly prompts: readonly PromptCandidate[];
+  /** The segmenter's own estimate of the IoU of its mask, NaN where no segmenter was asked. */
+  readonly iouPrediction: number;
+  /**
+   * How far to believe the mask, 0 to 1: the Dice to be expected of it. Missing where nothing was found, or the strategy
+   * does not judge its masks.
+   */
+  readonly trust?: number;
+  /** What trust was made of. */
+  readonly trustParts?: TrustParts;
+  /**
+   * With details, where the strategy made one: the foreground prior that the segmenter got as mask prompt, logits on the
+   * patch grid. Shown as heat map, and given again where a person moves the points.
+   */
+  readonly maskPrompt?: FloatMap;
+  /** What the strategy decided on the way, in words for a person: fallbacks, degradations, choice of mask. */
+  readonly notes: readonly string[];
+  readonly times: StageTimes;
+}
+
+/** What a reference turned out to be. */
+export interface ReferenceInfo {
+  readonly size: Size;
+  readonly file: FileStamp;
+  /** Foreground and background patches found under the support mask. */
+  readonly foregroundPatches: number;
+  readonly backgroundPatches: number;
+  /** Things a person should know, such as a fallback for a thin object. */
+  readonly notes: readonly string[];
+}
+
+export interface ImageInfo {
+  readonly size: Size;
+  readonly file: FileStamp;
+  /** Format as found in the content, such as `png`. */
+  readonly format: string;
+  /** Bits per channel in the file: 1, 2, 4, 8, 16 or 32. */
+  readonly depth: number;
+}
+
+export interface EngineInfo {
+  readonly pid: number;
+  readonly node: string;
+  readonly onnxruntime: string;
+  readonly sharp: string;
+  readonly libvips: string;
+  readonly threads: number;
+  /** Execution provider really in use, such as `cpu`. */
+  readonly device: string;
+  readonly encoder: ModelInfo;
+  readonly segmenter: ModelInfo;
+  /** What the segmenter can be asked. */
+  readonly capabilities: SegmenterCapabilities;
+  /** Peak resident set size of the engine process so far, in bytes. */
+  readonly peakRss: number;
+}
+
+export interface ModelInfo {
+  readonly id: string;
+  /** SHA-256 over the model's files. */
+  readonly sha256: string;
+}
+
+/** The engine process, as its callers see it. */
+export interface EngineApi {
+  info(): EngineInfo;
+  /** Size, format and depth of an image, without decoding its pixels. */
+  inspectImage(params: { image: string }): ImageInfo;
+  /** Window (0.5th and 99.5th percentile) over a sample of images of more than 8 bits. */
+  sampleWindow(params: { images: readonly string[] }): IntensityWindow;
+  /** Encodes the reference (once; later calls answer from memory) and says what it found. */
+  prepareReference(params: ReferenceRequest): ReferenceInfo;
+  segment(params: SegmentRequest): SegmentResult;
+  /** Writes a PNG of the image with mask outline and prompts. */
+  saveOverlay(params: OverlayRequest): void;
+  /** Answers prompts that a person set. The image is encoded on the first question and kept for the next ones. */
+  decode(params: DecodeRequest): DecodeResult;
+  /** Encodes an image that is likely to be asked about next, and keeps it like `decode` does. */
+  prefetch(params: { image: string; window?: IntensityWindow }): void;
+  /** The whole image as one small picture, quickly: what is shown until the tiles are there. */
+  displayOverview(params: DisplayRequest): DisplayOverview;
+  /** The image as a pyramid of tiles, pixel-exact at its finest level; made once, then found on disk. */
+  displayTiles(params: DisplayRequest): TileFiles;
+  /** What an image looks like as a whole, as one unit vector: images of one kind have near ones. Kept on disk. */
+  describeImage(params: { image: string; window?: IntensityWindow }): ImageDescription;
+  /** Labels of a mask PNG of any kind (see `decodeMaskPng`), read and decoded apart from the caller's process. */
+  readLabels(params: { mask: string }): { readonly labels: LabelRuns; readonly sha256: string };
+}
+
+/** The calls that a batch makes; a pool of engines answers these. */
+export type BatchApi = Pick<
+  EngineApi,
+  'info' | 'inspectImage' | 'sampleWindow' | 'prepareReference' | 'segment' | 'saveOverlay' | 'describeImage'
+>;
+
+export interface ImageDescription {
+  readonly file: FileStamp;
+  /** float32 [dim] of length 1, see `describeImage` of core. */
+  readonly descriptor: Float32Array;
+}
+
+/** A question that a person asks the segmenter about one image. */
+export interface DecodeRequest {
+  /** Absolute path of the image. */
+  readonly image: string;
+  readonly window?: IntensityWindow;
+  readonly prompts: PromptSet;
+  /** Drop components that weigh next to nothing beside the heaviest one, as `ap-medsam` does. */
+  readonly dropSpecks?: boolean;
+}
+
+export interface DecodeResult {
+  /** In targetPx. */
+  readonly mask: RunMask;
+  readonly iouPrediction: number;
+  readonly file: FileStamp;
+  /** `read` and `encode` are missing where the embedding was still in memory. */
+  readonly times: StageTimes;
+}
+
+export interface DisplayRequest {
+  /** Absolute path of the image. */
+  readonly image: string;
+  /** For images of more than 8 bits: what black and white stand for on screen; their own percentiles if left out. */
+  readonly window?: IntensityWindow;
+}
+
+export interface DisplayOverview {
+  readonly info: ImageInfo;
+  /** Absolute path of a PNG or JPEG of the whole, upright image, its long side at most 1024 px. */
+  readonly file: string;
+  /** What an image of more than 8 bits is shown through; undefined for others. */
+  readonly window?: IntensityWindow;
+}
+
+/**
+ * Tiles as files `<dir>/<level>/<column>_<row>.png`. Level `levels - 1` is the image itself in targetPx, each level below
+ * half of the one above (rounded up), level 0 fits one tile. Tiles are `tileSize` square, cut at the right and bottom.
+ * A pixel of level `levels - 1 - n` stands for exactly 2^n x 2^n pixels of the image: the last column and row of a level
+ * may reach beyond the image's edge.
+ */
+export interface TileFiles {
+  /** Absolute. */
+  readonly dir: string;
+  readonly tileSize: number;
+  readonly levels: number;
+}
+
+export interface OverlayRequest {
+  readonly image: string;
+  readonly window?: IntensityWindow;
+  readonly mask: RunMask;
+  readonly prompts: readonly PromptCandidate[];
+  /** Absolute path of the PNG to write. */
+  readonly output: string;
+  /** Outline colour as #rrggbb. */
+  readonly colour: string;
+}
+
+/** How an engine process is started. */
+export interface EngineConfig {
+  /** Folder that holds the manifest and the embedded models. */
+  readonly modelsDir: string;
+  /** Folder of imported models and the cache, shared by extension and command line. */
+  readonly homeDir: string;
+  readonly encoder: string;
+  readonly segmenter: string;
+  readonly threads: number;
+  readonly cacheBytes: number;
+  /** Largest image in pixels that is decoded. */
+  readonly pixelLimit: number;
+}
