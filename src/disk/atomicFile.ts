@@ -103,8 +103,20 @@ export async function makeFolder(path: string): Promise<void> {
     const first = await mkdir(path, { recursive: true });
     if (first !== undefined) await flushFolder(dirname(first));
   } catch (error) {
-    throw explainWriteError(error, path);
+    throw explainWriteError(errorCode(error) === 'ENOENT' ? await refusalOf(path, error) : error, path);
   }
+}
+
+/** Why a folder cannot be made: with `recursive`, Node says ENOENT on a read-only disk. */
+async function refusalOf(path: string, error: unknown): Promise<unknown> {
+  for (let at = path; at !== dirname(at); at = dirname(at)) {
+    const refusal = await mkdir(at).then(
+      () => error,
+      (reason: unknown) => reason,
+    );
+    if (errorCode(refusal) !== 'ENOENT') return errorCode(refusal) === 'EEXIST' ? error : refusal;
+  }
+  return error;
 }
 
 /** `fill` makes the temporary file, which is flushed for `place` to rename, and removed if it has not. */

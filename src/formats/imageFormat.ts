@@ -3,7 +3,7 @@
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'tiff' | 'bmp' | 'gif';
 
 /** Formats that the engine decodes. */
-export const SUPPORTED_FORMATS: ReadonlySet<ImageFormat> = new Set(['png', 'jpeg', 'webp', 'tiff']);
+export const SUPPORTED_FORMATS: ReadonlySet<ImageFormat> = new Set(['png', 'jpeg', 'webp', 'tiff', 'bmp']);
 
 /** First bytes of a file that `imageFormatOf` needs at most. */
 export const FORMAT_BYTES = 18;

@@ -1,16 +1,13 @@
 /** Masks as PNG files: our own palette PNGs are written, those of other tools are read as well. */
-import { constants, deflateSync } from 'node:zlib';
-import { area, type Size } from '../core/geometry';
-import type { Mask } from '../core/mask';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createDeflate } from 'node:zlib';
+import { area } from '../core/geometry';
+import { IGNORE, type LabelMap, type LabelRuns, valuesOf } from '../core/labelMap';
+import type { Mask, RunMask } from '../core/mask';
 import { UserError } from '../core/userError';
 import { assemblePng, COLOUR_TYPE } from './pngChunks';
 import { type PngSamples, readPng } from './pngSamples';
-
-/** Class ids per pixel: uint8 [height, width], row-major, 0 background, 1 to 254 a class, 255 ignore. */
-export interface LabelMap {
-  readonly size: Size;
-  readonly data: Uint8Array;
-}
 
 /** What the palette needs to know of a class. */
 export interface ClassColour {
@@ -19,26 +16,45 @@ export interface ClassColour {
   readonly colour: string;
 }
 
-/** Pixels that neither train nor count. */
-export const IGNORE = 255;
-
 /** What the foreground of a foreign binary mask becomes when its own value does not fit or means nothing. */
 const FOREIGN_FOREGROUND = 255;
 
 /** More values than this are not worth listing in a message. */
 const LISTED_VALUES = 8;
 
-/** The palette PNG (8 bit, index = class id) of a label map. The same labels and colours give the same bytes. */
-export function encodeMaskPng(labels: LabelMap, classes: readonly ClassColour[]): Uint8Array {
-  const { width, height } = labels.size;
-  // A filter byte of 0 before each row: filtering only hurts indices.
-  const rows = new Uint8Array(height * (width + 1));
-  for (let y = 0; y < height; y++) rows.set(labels.data.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+/** Rows are compressed in pieces of about this many bytes, so that the caller's event loop is never held up for long. */
+const BAND_BYTES = 1 << 20;
+
+/**
+ * The palette PNG (8 bit, index = class id) of a label map, which must not change before the promise settles. The same
+ * labels and colours give the same bytes.
+ */
+export async function encodeMaskPng(labels: LabelMap, classes: readonly ClassColour[]): Promise<Uint8Array> {
+  const palette = paletteOf(classes);
+  const compressed: Uint8Array[] = [];
+  // Masks are runs: matching nothing else is ten times faster and no larger than the default.
+  const deflate = createDeflate({ strategy: constants.Z_RLE, chunkSize: 1 << 16 });
+  await pipeline(Readable.from(filteredRows(labels)), deflate, async (chunks: AsyncIterable<Uint8Array>) => {
+    for await (const chunk of chunks) compressed.push(chunk);
+  });
   return assemblePng({ size: labels.size, depth: 8, colourType: COLOUR_TYPE.palette, interlaced: false }, [
-    { type: 'PLTE', data: paletteOf(classes) },
-    // Masks are runs: matching nothing else is ten times faster and no larger than the default.
-    { type: 'IDAT', data: deflateSync(rows, { strategy: constants.Z_RLE }) },
+    { type: 'PLTE', data: palette },
+    { type: 'IDAT', data: Buffer.concat(compressed) },
   ]);
+}
+
+/** Bands of rows, a filter byte of 0 before each row: filtering only hurts indices. */
+function* filteredRows({ size: { width, height }, data }: LabelMap): Generator<Uint8Array> {
+  const bandRows = Math.max(1, Math.floor(BAND_BYTES / (width + 1)));
+  for (let top = 0; top < height; top += bandRows) {
+    const count = Math.min(bandRows, height - top);
+    const band = new Uint8Array(count * (width + 1));
+    for (let row = 0; row < count; row++) {
+      const start = (top + row) * width;
+      band.set(data.subarray(start, start + width), row * (width + 1) + 1);
+    }
+    yield band;
+  }
 }
 
 /**
@@ -55,15 +71,6 @@ export function decodeMaskPng(bytes: Uint8Array, name: string): LabelMap {
   return { size: png.size, data: isGrey(png) ? greyLabels(png, name) : twoColourLabels(png, name) };
 }
 
-/** Values other than 0 that occur, ascending. */
-export function valuesOf(labels: LabelMap): number[] {
-  const seen = new Uint8Array(256);
-  for (const value of labels.data) seen[value] = 1;
-  const values: number[] = [];
-  for (let value = 1; value < 256; value++) if (seen[value]) values.push(value);
-  return values;
-}
-
 /**
  * The pixels of one class. A mask with a single value besides 0 is binary, whatever the value (even 255): that is its
  * foreground. Otherwise the pixels that equal `classId` are, and 255 is background like every other value.
@@ -72,12 +79,29 @@ export function valuesOf(labels: LabelMap): number[] {
  * @throws UserError if the mask holds several values and `classId` is none of them
  */
 export function binaryMaskOf(labels: LabelMap, classId: number, name: string): Mask {
-  const values = valuesOf(labels);
+  const foreground = foregroundOf(valuesOf(labels), classId, name);
+  return { size: labels.size, data: labels.data.map((value) => (value === foreground ? 1 : 0)) };
+}
+
+/** As `binaryMaskOf`, from runs to runs. */
+export function binaryRunsOf({ size, values, lengths }: LabelRuns, classId: number, name: string): RunMask {
+  const found = [...new Set(values)].filter((value) => value !== 0).sort((a, b) => a - b);
+  const foreground = foregroundOf(found, classId, name);
+  const runs = [0];
+  values.forEach((value, i) => {
+    const inside = runs.length % 2 === 0;
+    if ((value === foreground) === inside) runs[runs.length - 1] += lengths[i];
+    else runs.push(lengths[i]);
+  });
+  return { size, runs: Uint32Array.from(runs) };
+}
+
+/** @param values those that occur besides 0, ascending */
+function foregroundOf(values: readonly number[], classId: number, name: string): number {
   if (values.length > 1 && !values.includes(classId)) {
     throw new UserError(`${name} has no pixels of class ${classId}: it holds the values ${list(values)}.`);
   }
-  const foreground = values.length === 1 ? values[0] : classId;
-  return { size: labels.size, data: labels.data.map((value) => (value === foreground ? 1 : 0)) };
+  return values.length === 1 ? values[0] : classId;
 }
 
 /** 256 entries: black, each class in its colour, VOC's colour map for the ids without a class. */
@@ -101,8 +125,8 @@ function vocColour(id: number): number[] {
 }
 
 function indicesOf({ size, samples, palette }: PngSamples): Uint8Array {
-  const indices = Uint8Array.from(samples);
-  const used = [...new Set(indices)];
+  const indices = asBytes(samples);
+  const used = valuesIn(indices);
   const isBlack = (index: number) => palette[index]?.slice(0, 3).every((value) => value === 0) ?? false;
   const black = used.filter(isBlack);
   // Some tools write a two-colour mask with white as entry 0, or without any entry 0.
@@ -122,7 +146,19 @@ function isGrey({ colourType, channels, samples }: PngSamples): boolean {
   return true;
 }
 
+/** A palette's indices are bytes; a copy of a large mask is worth avoiding. */
+const asBytes = (samples: Uint8Array | Uint16Array): Uint8Array =>
+  samples instanceof Uint8Array ? samples : Uint8Array.from(samples);
+
+/** Values that occur, ascending; a Set takes seconds for a large mask. */
+function valuesIn(bytes: Uint8Array): number[] {
+  const seen = new Uint8Array(256);
+  for (let i = 0; i < bytes.length; i++) seen[bytes[i]] = 1;
+  return [...seen.keys()].filter((value) => seen[value] === 1);
+}
+
 function greyLabels(png: PngSamples, name: string): Uint8Array {
+  if (png.channels === 1 && png.samples instanceof Uint8Array) return png.samples;
   const values = new Uint16Array(area(png.size));
   for (let i = 0; i < values.length; i++) if (!isTransparent(png, i)) values[i] = png.samples[i * png.channels];
   const distinct = new Set(values);
