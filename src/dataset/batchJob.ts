@@ -1,6 +1,13 @@
 /** What a batch is given and what it tells. */
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
-import type { IntensityWindow, ModelInfo, ReferenceInfo, SegmentRequest, SegmentResult } from '../protocol';
+import type {
+  IntensityWindow,
+  ModelInfo,
+  ReferenceInfo,
+  ReferenceRequest,
+  SegmentRequest,
+  SegmentResult,
+} from '../protocol/engineApi';
 import type { OverwritePolicy } from './batchPlan';
 import type { BatchCounts, BatchOutcome, BatchProgress } from './batchProgress';
 import type { FolderScan, ImageFailure } from './folder';
@@ -8,15 +15,13 @@ import type { WindowEngine } from './folderWindow';
 import type { Shard } from './lock';
 import type { CommitStep } from './maskCommit';
 import type { Project, ProjectReference } from './project';
+import type { CheckedReference } from './reference';
 
 /** What a batch needs of the engines. Every call rejects when its signal aborts. */
 export interface BatchEngine extends WindowEngine {
   /** Requests that are worth having under way at the same time; a batch never has more. */
   readonly lanes: number;
-  prepareReference(
-    params: Pick<SegmentRequest, 'reference' | 'strategy' | 'parameters' | 'window'>,
-    options: { signal: AbortSignal },
-  ): Promise<ReferenceInfo>;
+  prepareReference(params: ReferenceRequest, options: { signal: AbortSignal }): Promise<ReferenceInfo>;
   segment(request: SegmentRequest, options: { signal: AbortSignal }): Promise<SegmentResult>;
 }
 
@@ -27,6 +32,8 @@ export interface BatchJob {
   readonly project: Project;
   /** The reference whose class is segmented. */
   readonly reference: ProjectReference;
+  /** As `checkReference` found it, where the caller has that already. */
+  readonly checked?: CheckedReference;
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
   /** The models in use; they are part of the run key. */

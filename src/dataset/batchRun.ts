@@ -1,16 +1,14 @@
 /** One run of a batch under its lock: prepare, then as many lanes as the engines have use for. */
 import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
-import { type RunMask, toRuns } from '../core/mask';
 import { UserError } from '../core/userError';
 import { removeStaleTemporaries } from '../disk/atomicFile';
 import { isDiskFailure } from '../disk/storageError';
-import type { ImageInfo, IntensityWindow, ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol';
+import type { SegmentResult } from '../protocol/engineApi';
 import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batchJob';
 import { inShard, needOf, type PlanContext } from './batchPlan';
 import { type BatchOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
-import { folderWindow } from './folderWindow';
 import { instancesFile } from './instanceFile';
 import { type JournalWriter, journalFolder } from './journal';
 import { JournalView } from './journalView';
@@ -18,19 +16,19 @@ import { lockFolder, type Shard } from './lock';
 import { Lowest } from './lowest';
 import { MaskCommitter } from './maskCommit';
 import { MaskLocator } from './maskFolder';
-import { checkReferenceSize, loadReference } from './reference';
-import { runKeyOf } from './runKey';
+import { type CheckedReference, checkReference, referenceFolder } from './reference';
+import { type RunRequest, runRequest } from './runRequest';
 
 /** Images that a person is likely to open next: only their embeddings are worth the space. */
 const CACHED_IMAGES = 32;
 
 /** What all images of a run share. */
 interface Prepared {
-  readonly request: Omit<SegmentRequest, 'image' | 'cacheBelow'>;
+  readonly request: RunRequest['request'];
   readonly committer: MaskCommitter;
   readonly plan: PlanContext;
-  /** The reference image's own result: what a person drew needs no guess. */
-  readonly reference: SegmentResult;
+  /** The reference images' own results by path: what a person drew needs no guess. */
+  readonly references: ReadonlyMap<string, SegmentResult>;
 }
 
 export class BatchRun {
@@ -92,7 +90,8 @@ export class BatchRun {
   /** Removes what crashes left where this run is going to write. */
   private async cleanUp(images: readonly string[]): Promise<void> {
     const { root } = this.job;
-    const folders = new Set([join(root, PROJECT_FOLDER), journalFolder(root), lockFolder(root), this.maskFolder]);
+    const ours = [join(root, PROJECT_FOLDER), journalFolder(root), lockFolder(root), referenceFolder(root)];
+    const folders = new Set([...ours, this.maskFolder]);
     for (const image of images) {
       folders.add(dirname(await this.masks.locate(image)));
       folders.add(dirname(instancesFile(root, image)));
@@ -101,25 +100,20 @@ export class BatchRun {
   }
 
   private async prepare(images: readonly string[], view: JournalView): Promise<Prepared> {
-    const { engine, root, project, strategy, parameters, encoder, segmenter, overwrite } = this.job;
-    const { class: classId, imageHash, maskHash } = this.job.reference;
+    const { job, journal, masks } = this;
+    const { engine, root, project, overwrite } = job;
+    const { class: classId } = job.reference;
     this.signal.throwIfAborted();
-    const loaded = await loadReference(root, this.job.reference);
-    const info = await engine.inspectImage({ image: loaded.image });
-    checkReferenceSize(loaded, info.size);
-    const window = await folderWindow(engine, root, project, images, { image: loaded.image, info });
-    const reference: ReferenceSpec = { image: loaded.image, mask: toRuns(loaded.mask), imageHash };
-    const request = { reference, strategy, parameters, ...(window && { window: plainWindow(window) }) };
+    const checked = job.checked ?? (await checkReference(root, job.reference, engine));
+    const { request, run, references, notes } = await runRequest({ ...job, checked, images });
     this.signal.throwIfAborted();
-    const { notes } = await engine.prepareReference(request, { signal: this.signal });
-    for (const note of notes) this.options.onNote?.(note);
-
-    const run = runKeyOf({ classId, imageHash, maskHash, encoder, segmenter, strategy, parameters, window });
-    const { journal, masks } = this;
+    const prepared = await engine.prepareReference(request, { signal: this.signal });
+    for (const note of [...notes, ...prepared.notes]) this.options.onNote?.(note);
     const { onStep } = this.options;
     const committer = new MaskCommitter({ root, classId, classes: project.classes, run, journal, view, masks, onStep });
     const plan = { view, classId, run, overwrite };
-    return { request, committer, plan, reference: referenceResult(info, reference.mask) };
+    const own = new Map(references.map((one) => [one.image, referenceResult(one)]));
+    return { request, committer, plan, references: own };
   }
 
   /** Processes all images, at most `lanes` at a time; what is thrown ends all lanes and becomes the run's error. */
@@ -162,15 +156,16 @@ export class BatchRun {
   }
 
   /** Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words. */
-  private async segment({ request, reference }: Prepared, image: string): Promise<SegmentResult> {
+  private async segment({ request, references }: Prepared, image: string): Promise<SegmentResult> {
     const path = absolutePath(this.job.root, image);
-    if (path === request.reference.image) return reference;
+    const own = references.get(path);
+    if (own !== undefined) return own;
     try {
       const result = await this.job.engine.segment(
         { ...request, image: path, cacheBelow: this.lowest.bound },
         { signal: this.signal },
       );
-      this.lowest.add(result.iouPrediction);
+      this.lowest.add(result.trust ?? result.iouPrediction);
       return result;
     } catch (error) {
       if (error instanceof UserError) throw error;
@@ -192,7 +187,7 @@ export class BatchRun {
   }
 }
 
-function referenceResult({ size, file }: ImageInfo, mask: RunMask): SegmentResult {
+function referenceResult({ info: { size, file }, mask }: CheckedReference): SegmentResult {
   const notes = ['the reference itself: its support mask is its mask'];
   return {
     size,
@@ -206,6 +201,3 @@ function referenceResult({ size, file }: ImageInfo, mask: RunMask): SegmentResul
     times: { total: 0 },
   };
 }
-
-/** Without what else project.json may say about the window. */
-const plainWindow = ({ low, high }: IntensityWindow): IntensityWindow => ({ low, high });

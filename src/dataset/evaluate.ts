@@ -5,14 +5,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describeSize, sameSize } from '../core/geometry';
-import { fromRuns, type Mask, type RunMask, toRuns } from '../core/mask';
+import { fromRuns, type Mask, toRuns } from '../core/mask';
 import { boundaryF, dice, iou } from '../core/maskMetrics';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import { readIfPresent } from '../disk/atomicFile';
 import { explainReadError } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
-import type { SegmentRequest, SegmentResult } from '../protocol';
+import type { ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol/engineApi';
 import { absolutePath, scanFolder, statOf } from './folder';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
 import { spread } from './spread';
@@ -46,6 +46,8 @@ export interface EvaluationOptions {
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
   readonly classId: number;
+  /** Further references that vote with the first one; no targets either. */
+  readonly moreReferences?: readonly LabelledImage[];
   /** Most targets per reference, spread evenly over the set; all others where undefined. */
   readonly targets?: number;
   readonly signal?: AbortSignal;
@@ -98,8 +100,12 @@ export async function evaluateReference(
   engine: EvaluationEngine,
   options: EvaluationOptions,
 ): Promise<{ scores: ImageScore[]; failures: FailedImage[] }> {
-  const mask = toRuns(await readMask(reference, options.classId));
-  const others = set.filter((image) => image !== reference);
+  const { classId, moreReferences = [] } = options;
+  const specOf = async (one: LabelledImage) => ({ image: one.image, mask: toRuns(await readMask(one, classId)) });
+  const spec = await specOf(reference);
+  const more: ReferenceSpec[] = [];
+  for (const one of moreReferences) more.push(await specOf(one));
+  const others = set.filter((image) => image !== reference && !moreReferences.includes(image));
   const targets = spread(others, options.targets ?? others.length);
   const scores: ImageScore[] = [];
   const failures: FailedImage[] = [];
@@ -107,7 +113,7 @@ export async function evaluateReference(
   const lane = async () => {
     for (const [, target] of queue) {
       try {
-        const score = await scoreTarget(reference, mask, target, engine, options);
+        const score = await scoreTarget(reference, [spec, ...more], target, engine, options);
         scores.push(score);
         await options.onScore?.(score);
       } catch (error) {
@@ -127,14 +133,20 @@ export async function evaluateReference(
 
 async function scoreTarget(
   reference: LabelledImage,
-  mask: RunMask,
+  [first, ...others]: readonly ReferenceSpec[],
   target: LabelledImage,
   engine: EvaluationEngine,
   { strategy, parameters, classId, signal }: EvaluationOptions,
 ): Promise<ImageScore> {
   const truth = await readMask(target, classId);
   const result = await engine.segment(
-    { image: target.image, reference: { image: reference.image, mask }, strategy, parameters },
+    {
+      image: target.image,
+      reference: first,
+      ...(others.length > 0 && { moreReferences: others }),
+      strategy,
+      parameters,
+    },
     signal ? { signal } : {},
   );
   if (!sameSize(truth.size, result.size)) {

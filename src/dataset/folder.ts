@@ -6,13 +6,14 @@ import { UserError } from '../core/userError';
 import { byCodeUnits, entriesIn } from '../disk/listing';
 import { errorCode } from '../disk/storageError';
 import { FORMAT_BYTES, imageFormatOf, SUPPORTED_FORMATS } from '../formats/imageFormat';
+import { mapBounded } from './bounded';
 import { hasImageSuffix, IMAGES_FOLDER, leaves, mayBeImage } from './maskFolder';
 
 /** Folder in the root that holds the project file, the journal, instances and locks. */
 export const PROJECT_FOLDER = '.apmedsam';
 
 /** Files whose first bytes are read at the same time: enough to hide a network disk's latency. */
-const OPEN_FILES = 16;
+export const OPEN_FILES = 16;
 
 export interface ImageFailure {
   /** Posix path relative to the root. */
@@ -65,6 +66,21 @@ export async function findRoot(clicked: string): Promise<string> {
   return basename(folder) === IMAGES_FOLDER ? dirname(folder) : folder;
 }
 
+/** The roots of clicked folders and images, in the order of their first target, each with its targets. */
+export async function groupByRoot(clicked: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  const roots = await Promise.all(clicked.map(findRoot));
+  const hasProject = new Map<string, boolean>();
+  for (const root of new Set(roots)) hasProject.set(root, await isFolder(join(root, PROJECT_FOLDER)));
+  const groups = new Map<string, string[]>();
+  roots.forEach((root, i) => {
+    // A folder that is no project yet, clicked together with one that holds it, is a part of that one.
+    const holders = roots.filter((other) => !hasProject.get(root) && !leaves(relative(other, root)));
+    const outermost = [root, ...holders].reduce((a, b) => (b.length < a.length ? b : a));
+    groups.set(outermost, [...(groups.get(outermost) ?? []), resolve(clicked[i])]);
+  });
+  return groups;
+}
+
 /**
  * Images of a root, or of some folders and images in it.
  *
@@ -74,7 +90,17 @@ export async function findRoot(clicked: string): Promise<string> {
  *
  * @throws UserError for a target outside the root and if nothing at all was found
  */
-export async function scanFolder(root: string, { maskFolder, targets = [] }: ScanOptions): Promise<FolderScan> {
+export async function scanFolder(root: string, options: ScanOptions): Promise<FolderScan> {
+  const { targets = [] } = options;
+  const scan = await findImages(root, options);
+  if (scan.images.length + scan.failures.length === 0) {
+    throw new UserError(`${targets.join(', ') || root} holds no images: expected PNG, JPEG, WebP, TIFF or BMP files.`);
+  }
+  return scan;
+}
+
+/** As `scanFolder`, for a root that may hold nothing. */
+export async function findImages(root: string, { maskFolder, targets = [] }: ScanOptions): Promise<FolderScan> {
   const search = new Search(root, maskFolder);
   for (const target of targets.length > 0 ? targets : [root]) await search.start(resolve(target));
   await search.followLinks();
@@ -82,16 +108,20 @@ export async function scanFolder(root: string, { maskFolder, targets = [] }: Sca
   const images: string[] = [];
   const failures = [...search.failures];
   const named = new Set(targets.map((target) => relativePath(root, resolve(target))));
-  const verdicts = await mapBounded(candidates, (image) => contentProblem(absolutePath(root, image)));
+  const verdicts = await mapBounded(candidates, OPEN_FILES, (image) => contentProblem(absolutePath(root, image)));
   candidates.forEach((image, i) => {
     const problem = verdicts[i];
     if (problem === null) images.push(image);
     else if (hasImageSuffix(basename(image)) || named.has(image)) failures.push({ image, message: problem });
   });
-  if (images.length + failures.length === 0) {
-    throw new UserError(`${targets.join(', ') || root} holds no images: expected PNG, JPEG, WebP or TIFF files.`);
-  }
   return { images, failures: failures.sort((a, b) => byCodeUnits(a.image, b.image)), nested: search.nested.sort() };
+}
+
+/** Whether a search of the root would come upon a file of this path and name and take it for an image. */
+export function isAmongImages(root: string, maskFolder: string, path: string): boolean {
+  const inRoot = relative(root, path);
+  if (leaves(inRoot) || !leaves(relative(maskFolder, path))) return false;
+  return inRoot.split(sep).every((name) => !name.startsWith('.')) && mayBeImage(basename(path));
 }
 
 class Search {
@@ -167,8 +197,8 @@ async function contentProblem(path: string): Promise<string | null> {
   const format = imageFormatOf(head);
   if (format !== null && SUPPORTED_FORMATS.has(format)) return null;
   if (format !== null) return `${path}: ${format.toUpperCase()} is not supported yet, convert it to PNG.`;
-  if (head.length === 0) return `${path} is empty: expected a PNG, JPEG, WebP or TIFF image.`;
-  return `${path} is not an image: expected the content of a PNG, JPEG, WebP or TIFF file.`;
+  if (head.length === 0) return `${path} is empty: expected a PNG, JPEG, WebP, TIFF or BMP image.`;
+  return `${path} is not an image: expected the content of a PNG, JPEG, WebP, TIFF or BMP file.`;
 }
 
 async function readHead(path: string): Promise<Uint8Array> {
@@ -189,15 +219,4 @@ async function isFolder(path: string): Promise<boolean> {
     // A path that cannot be looked at is no folder to search; as a file it is reported when it is read.
     return false;
   }
-}
-
-/** Results in the order of `items`, with at most OPEN_FILES under way. */
-async function mapBounded<T, R>(items: readonly T[], use: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  const work = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await use(items[i]);
-  };
-  await Promise.all(Array.from({ length: OPEN_FILES }, work));
-  return results;
 }

@@ -1,5 +1,5 @@
 /** One intensity window for all images of a folder, found once. */
-import type { ImageInfo, IntensityWindow } from '../protocol';
+import type { ImageInfo, IntensityWindow } from '../protocol/engineApi';
 import { absolutePath } from './folder';
 import { type Project, updateProject } from './project';
 import { spread } from './spread';
@@ -28,18 +28,30 @@ export async function folderWindow(
   reference: { readonly image: string; readonly info: ImageInfo },
 ): Promise<IntensityWindow | null> {
   if (project.window !== undefined) return project.window;
-  const deep = reference.info.depth > 8 ? [reference.image] : [];
-  for (const image of spread(images, SAMPLES)) {
-    const path = absolutePath(root, image);
-    // An unreadable image is reported when its turn comes.
-    const info = await engine.inspectImage({ image: path }).catch(() => null);
-    if (info !== null && info.depth > 8 && path !== reference.image) deep.push(path);
-  }
-  if (deep.length === 0) return null;
-  const { low, high } = await sampleReadable(engine, deep);
+  const measured = await measureWindow(engine, root, images, reference);
+  if (measured === null) return null;
+  const { low, high } = measured;
   // Another shard may have stored its window first: then that one counts for all.
   const stored = await updateProject(root, project, (now) => (now.window ? now : { ...now, window: { low, high } }));
   return stored.window ?? null;
+}
+
+/** The window that a sample of images asks for, null where all are of 8 bits; nothing is stored. As `folderWindow`. */
+export async function measureWindow(
+  engine: WindowEngine,
+  root: string,
+  images: readonly string[],
+  reference?: { readonly image: string; readonly info: ImageInfo },
+): Promise<IntensityWindow | null> {
+  const deep = reference && reference.info.depth > 8 ? [reference.image] : [];
+  for (const image of spread(images, SAMPLES)) {
+    const path = absolutePath(root, image);
+    if (path === reference?.image) continue;
+    // An unreadable image is reported when its turn comes.
+    const info = await engine.inspectImage({ image: path }).catch(() => null);
+    if (info !== null && info.depth > 8) deep.push(path);
+  }
+  return deep.length === 0 ? null : sampleReadable(engine, deep);
 }
 
 /** The window over those of the images that can be decoded, so that one damaged file does not stop a folder. */

@@ -1,8 +1,9 @@
 /** `.apmedsam/instances/<image>.json`: single objects of the classes that were segmented one by one. */
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { cocoCounts, fromRuns, type RunMask } from '../core/mask';
+import { setImmediate } from 'node:timers/promises';
+import * as z from 'zod';
+import { cocoCounts, type RunMask } from '../core/mask';
 import { readIfPresent, writeAtomic } from '../disk/atomicFile';
 import { explainWriteError, isAbsence } from '../disk/storageError';
 import { absolutePath, PROJECT_FOLDER } from './folder';
@@ -35,6 +36,35 @@ export async function readInstances(root: string, image: string): Promise<readon
   }
 }
 
+/**
+ * The instances of a class, where they belong to the mask that the class's journal entry names (`maskHash`). After a
+ * person's edit they do not, so nobody is told of objects that are no longer drawn; they stay in the file, and hold
+ * again when the edit is undone, since the same labels give the same file.
+ */
+export async function heldInstances(
+  root: string,
+  image: string,
+  classId: number,
+  maskHash: string | null,
+): Promise<ClassInstances['instances']> {
+  const found = (await readInstances(root, image)).find((one) => one.class === classId);
+  return found !== undefined && found.mask === maskHash ? found.instances : [];
+}
+
+/** Makes a class's instances that hold for the mask `from` hold for `to`, a mask file with the same pixels of the class. */
+export async function carryInstances(
+  root: string,
+  image: string,
+  classId: number,
+  from: string | null,
+  to: string,
+): Promise<void> {
+  const classes = await readInstances(root, image);
+  if (from === to || !classes.some((one) => one.class === classId && one.mask === from)) return;
+  const carried = classes.map((one) => (one.class === classId ? { ...one, mask: to } : one));
+  await writeAtomic(instancesFile(root, image), fileText(image, carried));
+}
+
 /** Replaces one class's instances; other classes' stay, and a file without any is removed. */
 export async function saveInstances(
   root: string,
@@ -47,18 +77,24 @@ export async function saveInstances(
   const before = await readInstances(root, image);
   const classes = before.filter((one) => one.class !== classId);
   if (instances.length > 0) {
-    const encoded = instances.map((mask) => {
+    const encoded: ClassInstances['instances'] = [];
+    for (const mask of instances) {
       const { width, height } = mask.size;
-      return { size: [height, width] as [number, number], counts: cocoCounts(fromRuns(mask)) };
-    });
+      encoded.push({ size: [height, width], counts: cocoCounts(mask) });
+      // There may be hundreds, and the caller's event loop has other work.
+      await setImmediate();
+    }
     classes.push({ class: classId, mask: maskHash, instances: encoded });
   }
   if (classes.length > 0) {
     classes.sort((a, b) => a.class - b.class);
-    await writeAtomic(path, `${JSON.stringify({ image, classes })}\n`);
+    await writeAtomic(path, fileText(image, classes));
   } else if (before.length > 0) {
     await unlink(path).catch((error: unknown) => {
       if (!isAbsence(error)) throw explainWriteError(error, path);
     });
   }
 }
+
+const fileText = (image: string, classes: readonly ClassInstances[]): string =>
+  `${JSON.stringify({ image, classes })}\n`;

@@ -1,7 +1,7 @@
 /** The journal: one append-only file of JSON lines per writer. This file writes; journalView.ts reads and merges. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { makeFolder } from '../disk/atomicFile';
 import { explainWriteError } from '../disk/storageError';
 import { PROJECT_FOLDER } from './folder';
@@ -34,7 +34,7 @@ export const journalLineSchema = z.object({
   /** 0 to 1, how far to believe the mask; null if nobody judged. */
   trust: z.number().nullable(),
   /** What trust was made of; null for a part that could not be had. */
-  trustParts: z.object({ iouPrediction: z.number().nullable() }),
+  trustParts: z.object({ iouPrediction: z.number().nullable() }).catchall(z.number().nullable()),
   /** Prompts that the segmenter got. */
   prompts: z.array(prompt),
   /** Wall time in the engine, null if it was not asked. */

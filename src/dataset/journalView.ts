@@ -1,5 +1,5 @@
 /** All journal files of a project merged: what is known of each image and class. */
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { entriesIn } from '../disk/listing';
 import { explainReadError } from '../disk/storageError';
@@ -7,6 +7,9 @@ import { BATCH_WRITER_PREFIX, isPersons, type JournalLine, journalFolder, journa
 
 /** The state of one class in one image: the line that counts, without its prompts, which would fill the memory. */
 export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'class'>;
+
+/** Told of each image that has another entry than before; null: of all images. */
+export type EntryListener = (image: string | null) => void;
 
 interface ImageRecord {
   readonly entries: Map<number, JournalEntry>;
@@ -25,6 +28,8 @@ export class JournalView {
   private readonly offsets = new Map<string, number>();
   /** One string for each run key instead of one per line. */
   private readonly runs = new Map<string, string>();
+  private readonly listeners = new Set<EntryListener>();
+  private readonly classIds = new Set<number>();
   private refreshing: Promise<void> = Promise.resolve();
   private broken = 0;
 
@@ -35,6 +40,17 @@ export class JournalView {
     const view = new JournalView(root);
     await view.refresh();
     return view;
+  }
+
+  /** Ids of all classes that have an entry in any image. */
+  get classes(): ReadonlySet<number> {
+    return this.classIds;
+  }
+
+  /** Calls `listener` whenever entries change, until the function that is returned is called. */
+  onEntry(listener: EntryListener): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 
   /** Lines that are no journal lines and were skipped; the torn end of a file is none of them. */
@@ -49,6 +65,26 @@ export class JournalView {
   /** Whether a mask of this hash is ours, or a person's that we were told of. */
   knowsMask(image: string, maskHash: string): boolean {
     return this.images.get(image)?.masks.has(maskHash) ?? false;
+  }
+
+  /** Whether any mask of an image is known. */
+  knows(image: string): boolean {
+    return (this.images.get(image)?.masks.size ?? 0) > 0;
+  }
+
+  /** Of the entries of an image's classes the one that was written last; only of those with a mask, if asked. */
+  newest(image: string, withMask = false): JournalEntry | undefined {
+    let newest: JournalEntry | undefined;
+    for (const entry of this.images.get(image)?.entries.values() ?? []) {
+      if (withMask && entry.mask === null) continue;
+      if (newest === undefined || newest.time < entry.time) newest = entry;
+    }
+    return newest;
+  }
+
+  /** The newest intent for a class in an image that no `done` has followed. */
+  intent(image: string, classId: number): JournalLine | undefined {
+    return this.images.get(image)?.unfinished.get(classId);
   }
 
   /** Every image and class with its entry, in no particular order. */
@@ -88,20 +124,35 @@ export class JournalView {
     if (intent !== undefined && intent.time <= line.time) record.unfinished.delete(line.class);
     const { status, file, mask, trust, trustParts, milliseconds, error, time } = line;
     const entry = { status, file, mask, run: this.shared(line.run), trust, trustParts, milliseconds, error, time };
-    if (known === undefined || beats(entry, known)) record.entries.set(line.class, entry);
+    if (known !== undefined && !beats(entry, known)) return;
+    record.entries.set(line.class, entry);
+    this.classIds.add(line.class);
+    for (const listener of this.listeners) listener(line.image);
   }
 
   private async readNew(writers: 'all' | 'persons'): Promise<void> {
-    for (const { name } of await entriesIn(journalFolder(this.root))) {
-      if (!name.endsWith('.jsonl') || name.startsWith('.')) continue;
-      if (writers === 'persons' && name.startsWith(BATCH_WRITER_PREFIX)) continue;
-      const path = join(journalFolder(this.root), name);
-      try {
-        await this.readFile(path);
-      } catch (error) {
-        throw explainReadError(error, path);
-      }
+    const names = (await entriesIn(journalFolder(this.root))).map(({ name }) => name);
+    const journals = names.filter((name) => name.endsWith('.jsonl') && !name.startsWith('.'));
+    const paths = journals.map((name) => join(journalFolder(this.root), name));
+    const meant = writers === 'all' ? paths : paths.filter((_, i) => !journals[i].startsWith(BATCH_WRITER_PREFIX));
+    const sizes = new Map<string, number>();
+    for (const path of meant) sizes.set(path, await explained(path, async () => (await stat(path)).size));
+    const known = [...this.offsets.keys()];
+    const rewritten = known.some((path) => !paths.includes(path) || sizes.get(path)! < this.offsets.get(path)!);
+    if (rewritten) return this.readAgain();
+    for (const [path, size] of sizes) {
+      if (size !== this.offsets.get(path)) await explained(path, () => this.readFile(path));
     }
+  }
+
+  /** Journals only grow, unless somebody goes to another state of the whole folder, as version control does. */
+  private readAgain(): Promise<void> {
+    this.images.clear();
+    this.classIds.clear();
+    this.offsets.clear();
+    for (const listener of this.listeners) listener(null);
+    this.broken = 0;
+    return this.readNew('all');
   }
 
   /** Merges the lines after the file's offset; `readline` would also split at U+2028, which JSON leaves in names. */
@@ -109,7 +160,6 @@ export class JournalView {
     const file = await open(path, 'r');
     try {
       let offset = this.offsets.get(path) ?? 0;
-      if ((await file.stat()).size === offset) return;
       const chunk = Buffer.alloc(READ_BYTES);
       let rest: Buffer = Buffer.alloc(0);
       for (let position = offset; ; ) {
@@ -162,6 +212,30 @@ export class JournalView {
     if (known !== undefined) return known;
     this.runs.set(run, run);
     return run;
+  }
+}
+
+/** One view per root for all who look at it: a long journal takes a while to read. */
+export class JournalViews {
+  private readonly views = new Map<string, Promise<JournalView>>();
+
+  /** Rejects with UserError if the journal cannot be read; the next call tries again. */
+  of(root: string): Promise<JournalView> {
+    let view = this.views.get(root);
+    if (view === undefined) {
+      view = JournalView.read(root);
+      this.views.set(root, view);
+      view.catch(() => this.views.delete(root));
+    }
+    return view;
+  }
+}
+
+async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw explainReadError(error, path);
   }
 }
 

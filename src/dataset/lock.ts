@@ -3,7 +3,7 @@ import { readlinkSync, unlinkSync } from 'node:fs';
 import { type FileHandle, link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { createAtomic } from '../disk/atomicFile';
 import { entriesIn } from '../disk/listing';

@@ -1,13 +1,13 @@
 /** Puts the result for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
 
+import { blankLabels, labelsOfSize, mergeClass } from '../core/labelMap';
 import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from '../disk/atomicFile';
 import { sha256 } from '../disk/hashing';
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
-import type { SegmentResult } from '../protocol';
+import type { SegmentResult } from '../protocol/engineApi';
 import { saveInstances } from './instanceFile';
 import { isPersons, type JournalLine, type JournalWriter } from './journal';
 import type { JournalView } from './journalView';
-import { blankLabels, labelsOfSize, mergeClass } from './labelMerge';
 import type { MaskLocator } from './maskFolder';
 
 /** Steps of a commit, named by what has just become true. */
@@ -31,7 +31,7 @@ export interface CommitContext {
 }
 
 /** What a journal line says beyond which class, run and time it is about. */
-type LineFacts = Omit<JournalLine, 'kind' | 'class' | 'run' | 'time'>;
+export type LineFacts = Omit<JournalLine, 'kind' | 'class' | 'run' | 'time'>;
 
 export class MaskCommitter {
   constructor(private readonly context: CommitContext) {}
@@ -57,7 +57,7 @@ export class MaskCommitter {
     const after = mergeClass(before, classId, result.mask);
     if (absent && Buffer.compare(before.data, after.data) === 0) return this.finish(facts);
 
-    const bytes = encodeMaskPng(after, classes);
+    const bytes = await encodeMaskPng(after, classes);
     const mask = sha256(bytes);
     await this.append('intent', { ...facts, mask });
     await this.reached('intent', image);
@@ -90,16 +90,10 @@ export class MaskCommitter {
     });
   }
 
-  /** Writes the `done` that a crash prevented, for those of the images whose mask had reached the disk. */
+  /** See `completeUnfinished`. */
   async completeUnfinished(isMine: (image: string) => boolean): Promise<void> {
     const { view, masks, journal } = this.context;
-    for (const intent of [...view.unfinished()]) {
-      if (!isMine(intent.image)) continue;
-      if ((await hashIfPresent(await masks.locate(intent.image))) !== intent.mask) continue;
-      const line: JournalLine = { ...intent, kind: 'done', time: new Date().toISOString() };
-      await journal.append(line);
-      view.merge(line);
-    }
+    await completeUnfinished(view, masks, journal, ({ image }) => isMine(image));
   }
 
   /** Whether a run must leave the class in this image alone; `maskHash` is that of the file on disk, if there is one. */
@@ -125,22 +119,44 @@ export class MaskCommitter {
   }
 }
 
-/** A person has judged the class in this image, or painted a mask file that no journal line knows. */
+/** Writes the `done` that a crash prevented, for those intents that are meant and whose mask had reached the disk. */
+export async function completeUnfinished(
+  view: JournalView,
+  masks: MaskLocator,
+  journal: JournalWriter,
+  isMeant: (intent: JournalLine) => boolean,
+): Promise<void> {
+  for (const intent of [...view.unfinished()]) {
+    if (!isMeant(intent)) continue;
+    if ((await hashIfPresent(await masks.locate(intent.image))) !== intent.mask) continue;
+    const line: JournalLine = { ...intent, kind: 'done', time: new Date().toISOString() };
+    await journal.append(line);
+    view.merge(line);
+  }
+}
+
+/**
+ * A person has judged the class in this image, has just put a mask in place without having told so yet, or has painted a
+ * mask file that no journal line knows.
+ */
 export function isKept(view: JournalView, image: string, classId: number, maskHash: string | null): boolean {
   const entry = view.entry(image, classId);
   if (entry !== undefined && isPersons(entry.status)) return true;
+  const intent = view.intent(image, classId);
+  if (intent !== undefined && isPersons(intent.status) && intent.mask === maskHash) return true;
   return maskHash !== null && maskHash !== EMPTY_HASH && !view.knowsMask(image, maskHash);
 }
 
-function factsOf(image: string, result: SegmentResult): LineFacts {
-  const { iouPrediction } = result;
+/** What a journal line says of a run's result; its mask is not known yet. */
+export function factsOf(image: string, result: SegmentResult): LineFacts {
+  const { iouPrediction, trust, trustParts } = result;
   return {
     image,
     status: result.outcome === 'absent' ? 'absent' : 'auto',
     file: result.file,
     mask: null,
-    trust: null,
-    trustParts: { iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null },
+    trust: trust ?? null,
+    trustParts: { ...trustParts, iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null },
     prompts: result.prompts
       .filter(({ reason }) => reason === 'kept')
       .map(({ point, label, instance }) => ({ x: point.x, y: point.y, label, instance })),

@@ -1,12 +1,13 @@
 /** `.apmedsam/project.json`: all that changes results or paths. */
 import { isAbsolute, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { createAtomic, readIfPresent, replaceAtomic, writeAtomic } from '../disk/atomicFile';
 import { sha256, sortKeys } from '../disk/hashing';
 import { absolutePath, PROJECT_FOLDER, relativePath } from './folder';
 import { leaves } from './maskFolder';
+import { Turns } from './turns';
 
 /** Raised when an older program would misread the file. */
 const VERSION = 1;
@@ -85,18 +86,21 @@ export async function saveProject(root: string, project: Project): Promise<void>
   await writeAtomic(projectFile(root), projectText(project));
 }
 
+/** Updates by this process, by project file. */
+const updates = new Turns();
+
 /**
  * Changes the project on disk, or `initial` where there is none, and returns the outcome. `change` may be called again
- * if another process writes in between.
+ * if another process writes in between; updates of one process take turns.
  *
  * @throws UserError if the file on disk is broken
  */
-export async function updateProject(
-  root: string,
-  initial: Project,
-  change: (project: Project) => Project,
-): Promise<Project> {
+export function updateProject(root: string, initial: Project, change: (project: Project) => Project): Promise<Project> {
   const path = projectFile(root);
+  return updates.take(path, () => updateFile(path, initial, change));
+}
+
+async function updateFile(path: string, initial: Project, change: (project: Project) => Project): Promise<Project> {
   for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
     const bytes = await readIfPresent(path);
     const project = change(bytes === null ? initial : parseProject(bytes.toString('utf8'), path));

@@ -1,12 +1,14 @@
 /** What decides a run's results, as one hash: images done under the same key are done. */
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { sha256, sortKeys } from '../disk/hashing';
-import type { IntensityWindow, ModelInfo } from '../protocol';
+import type { IntensityWindow, ModelInfo } from '../protocol/engineApi';
 
 export interface RunKeyParts {
   readonly classId: number;
   readonly imageHash: string;
   readonly maskHash: string;
+  /** Hashes of image and mask of each further reference that votes; missing where there is none. */
+  readonly others?: readonly (readonly string[])[];
   readonly encoder: ModelInfo;
   readonly segmenter: ModelInfo;
   readonly strategy: StrategyId;

@@ -1,34 +1,31 @@
 /** What stands before a batch: the project of a root, and the reference that is to be used. */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { strategyIds } from '../core/strategies';
 import {
   type Ablation,
+  CLUSTER_DEFAULTS,
+  type ClusterPreset,
   DEFAULT_PARAMETERS,
+  MATCHER_DEFAULTS,
+  type MatcherPreset,
   NO_ABLATION,
   type StrategyId,
   type StrategyParameters,
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
+import { findClass, withClass } from './classes';
 import { relativePath } from './folder';
-import type { WindowEngine } from './folderWindow';
 import { leaves, MaskLocator, resolveMaskFolder } from './maskFolder';
-import {
-  loadProject,
-  type Project,
-  type ProjectClass,
-  type ProjectReference,
-  projectFile,
-  storedPath,
-  updateProject,
-} from './project';
-import { checkReferenceSize, loadReference, makeReference } from './reference';
+import { loadProject, type Project, type ProjectReference, projectFile, storedPath, updateProject } from './project';
+import { type CheckedReference, checkReference, makeReference, type ReferenceEngine } from './reference';
 
 /** What a person has chosen for a project; undefined where the project, or else a default, decides. */
 export interface ProjectSettings {
   readonly strategy?: StrategyId | undefined;
-  readonly parameters?: StrategyParameters | undefined;
+  /** Those that are named; the others stay. */
+  readonly parameters?: Partial<StrategyParameters> | undefined;
   readonly encoder?: string | undefined;
   readonly segmenter?: string | undefined;
   /** Relative to the working directory. */
@@ -36,37 +33,43 @@ export interface ProjectSettings {
 }
 
 /** What a new project starts with. */
+export type ProjectDefaults = Pick<Project, 'strategy' | 'encoder' | 'segmenter'> & {
+  readonly parameters: StrategyParameters;
+  /** Relative to the root, or absolute. */
+  readonly maskFolder: string;
+};
+
 export const PROJECT_DEFAULTS = {
   strategy: 'ap-medsam',
   parameters: DEFAULT_PARAMETERS,
   encoder: 'embedded',
   segmenter: 'embedded',
   maskFolder: 'masks',
-} as const;
+} as const satisfies ProjectDefaults;
 
-/** Name of the first class of a project where nobody has named it. */
-const DEFAULT_CLASS = 'object';
-
-/** Pixels of masks are bytes, and 255 means ignore. */
-const LARGEST_CLASS_ID = 254;
-
-/** Distinct for common colour blindness, after Okabe and Ito 2008 (Color Universal Design). */
-const CLASS_COLOURS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7'];
-
-/** The project of a root with these settings, a new one where there is none; nothing is written (see `storeSetUp`). */
-export async function openProject(root: string, settings: ProjectSettings): Promise<Project> {
+/**
+ * The project of a root with these settings, a new one where there is none; nothing is written (see `storeSetUp`).
+ *
+ * @param defaults what a new one starts with where the settings say nothing
+ */
+export async function openProject(
+  root: string,
+  settings: ProjectSettings,
+  defaults: ProjectDefaults = PROJECT_DEFAULTS,
+): Promise<Project> {
   const known = await loadProject(root);
   const { strategy, parameters, encoder, segmenter, maskFolder } = settings;
   const chosen: Partial<Project> = {
     ...(strategy && { strategy }),
-    ...(parameters && { parameters: { ...parameters } }),
     ...(encoder && { encoder }),
     ...(segmenter && { segmenter }),
     ...(maskFolder !== undefined && { maskFolder: storedPath(root, path.resolve(maskFolder)) }),
   };
-  resolveMaskFolder(root, chosen.maskFolder ?? known?.maskFolder ?? PROJECT_DEFAULTS.maskFolder);
-  const defaults = { ...PROJECT_DEFAULTS, parameters: { ...PROJECT_DEFAULTS.parameters } };
-  return { ...(known ?? { version: 1, classes: [], references: [], ...defaults }), ...chosen };
+  const initial = { ...defaults, parameters: { ...defaults.parameters } };
+  const base = known ?? { version: 1 as const, classes: [], references: [], ...initial };
+  const project = { ...base, ...chosen, parameters: { ...base.parameters, ...parameters } };
+  resolveMaskFolder(root, project.maskFolder);
+  return project;
 }
 
 /** The project's strategy with its parameters. Throws UserError for a strategy or parameters that this version lacks. */
@@ -84,12 +87,31 @@ export function projectStrategy(
     const [{ path: where, message }] = parsed.error.issues;
     throw new UserError(`${projectFile(root)} has odd parameters: ${where.join('.') || 'parameters'}: ${message}.`);
   }
-  return { strategy: strategy as StrategyId, parameters: { ablation: { ...NO_ABLATION, ...parsed.data.ablation } } };
+  const { ablation, minTrust, matcher, cluster } = parsed.data;
+  return {
+    strategy: strategy as StrategyId,
+    parameters: {
+      ablation: { ...NO_ABLATION, ...ablation },
+      // Trusting everything is the same as not asking, and has the same run key.
+      ...(minTrust && { minTrust }),
+      // Settings of another strategy must not change the run key of this one.
+      ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
+      ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
+    },
+  };
 }
 
 /** Stages that a file does not mention are on. */
 const parametersSchema = z.object({
   ablation: z.partialRecord(z.enum(Object.keys(NO_ABLATION) as (keyof Ablation)[]), z.boolean()).optional(),
+  minTrust: z.number().min(0).max(1).optional(),
+  matcher: z
+    .object({
+      preset: z.enum(['semantic', 'object', 'part'] satisfies MatcherPreset[]).exactOptional(),
+      seed: z.int32().exactOptional(),
+    })
+    .optional(),
+  cluster: z.object({ preset: z.enum(['regions', 'prompt'] satisfies ClusterPreset[]).exactOptional() }).optional(),
 });
 
 export interface ReferenceChoice {
@@ -97,33 +119,49 @@ export interface ReferenceChoice {
   readonly image: string | undefined;
   readonly mask: string | undefined;
   readonly className: string | undefined;
+  /** Whether the references that the class has stay and vote with the one given, instead of giving way to it. */
+  readonly keepOthers?: boolean;
 }
 
 /** What a run is to use. */
 export interface SetUp {
   readonly project: Project;
   readonly reference: ProjectReference;
+  /** As chosen, for a reference that is yet to be stored. */
+  readonly keepOthers?: boolean;
 }
 
+/** How a person gives what is missing: the end of a sentence. */
+export interface Advice {
+  readonly giveReference: string;
+  readonly chooseClass: string;
+}
+
+const COMMAND_LINE_ADVICE: Advice = {
+  giveReference: 'give one with --reference (and --mask)',
+  chooseClass: 'choose one with --class',
+};
+
 /**
- * The reference to use: the one given, which is to become its class's only one, or the stored one.
+ * The reference to use: the one given, which is to become its class's only one or its first, or the stored one.
  *
  * @throws UserError when nothing is given and nothing stored, or several classes make the choice unclear
  */
 export async function chooseReference(
   root: string,
   project: Project,
-  { image, mask, className }: ReferenceChoice,
+  { image, mask, className, keepOthers = false }: ReferenceChoice,
+  advice: Advice = COMMAND_LINE_ADVICE,
 ): Promise<SetUp> {
   if (image === undefined) {
     if (mask !== undefined) throw new UserError('A mask was given without its reference image: add --reference.');
-    return { project, reference: storedReference(root, project, className) };
+    return { project, reference: storedReference(root, project, className, advice) };
   }
   const imagePath = path.resolve(image);
   const maskPath = mask === undefined ? await ownMask(root, project, imagePath) : path.resolve(mask);
-  const withClass = addClass(project, className);
-  const { id } = findClass(withClass, className)!;
-  return { project: withClass, reference: await makeReference(root, id, imagePath, maskPath) };
+  const extended = withItsClass(project, className);
+  const { id } = findClass(extended, className)!;
+  return { project: extended, reference: await makeReference(root, id, imagePath, maskPath), keepOthers };
 }
 
 /**
@@ -135,35 +173,40 @@ export async function chooseReference(
  */
 export async function storeSetUp(
   root: string,
-  { project, reference }: SetUp,
-  engine: Pick<WindowEngine, 'inspectImage'>,
-): Promise<SetUp> {
-  const loaded = await loadReference(root, reference);
-  checkReferenceSize(loaded, (await engine.inspectImage({ image: loaded.image })).size);
+  { project, reference, keepOthers = false }: SetUp,
+  engine: ReferenceEngine,
+): Promise<SetUp & { readonly checked: CheckedReference }> {
+  const checked = await checkReference(root, reference, engine);
   const { strategy, parameters, encoder, segmenter, maskFolder } = project;
   const { name } = project.classes.find(({ id }) => id === reference.class)!;
   let used = reference;
   const stored = await updateProject(root, project, (now) => {
-    const withClass = addClass(now, name);
-    used = { ...reference, class: findClass(withClass, name)!.id };
-    const isKnown = withClass.references.some((one) => isDeepStrictEqual(one, used));
-    const others = withClass.references.filter((one) => one.class !== used.class);
-    const references = isKnown ? withClass.references : [...others, used];
-    return { ...withClass, strategy, parameters, encoder, segmenter, maskFolder, references };
+    const extended = withItsClass(now, name);
+    used = { ...reference, class: findClass(extended, name)!.id };
+    const isKnown = extended.references.some((one) => isDeepStrictEqual(one, used));
+    const ofClass = extended.references.filter((one) => one.class === used.class && one.image !== used.image);
+    const others = extended.references.filter((one) => one.class !== used.class);
+    const references = isKnown ? extended.references : [...others, used, ...(keepOthers ? ofClass : [])];
+    return { ...extended, strategy, parameters, encoder, segmenter, maskFolder, references };
   });
-  return { project: stored, reference: used };
+  return { project: stored, reference: used, checked };
 }
 
-function storedReference(root: string, project: Project, className: string | undefined): ProjectReference {
+function storedReference(
+  root: string,
+  project: Project,
+  className: string | undefined,
+  { giveReference, chooseClass }: Advice,
+): ProjectReference {
   const of = findClass(project, className);
   const reference = project.references.find((one) => className === undefined || one.class === of?.id);
   if (reference === undefined) {
     const about = className === undefined ? '' : ` for class "${className}"`;
-    throw new UserError(`${root} has no reference${about} yet: give one with --reference (and --mask).`);
+    throw new UserError(`${root} has no reference${about} yet: ${giveReference}.`);
   }
   if (className === undefined && project.references.some((one) => one.class !== reference.class)) {
     const names = project.classes.map(({ name }) => name).join(', ');
-    throw new UserError(`${root} has references of several classes (${names}): choose one with --class.`);
+    throw new UserError(`${root} has references of several classes (${names}): ${chooseClass}.`);
   }
   return reference;
 }
@@ -177,21 +220,5 @@ async function ownMask(root: string, project: Project, image: string): Promise<s
   return locator.locate(relativePath(root, image));
 }
 
-function findClass({ classes }: Project, name: string | undefined): ProjectClass | undefined {
-  if (name !== undefined) return classes.find((one) => one.name === name);
-  return classes.length === 1 ? classes[0] : classes.find((one) => one.name === DEFAULT_CLASS);
-}
-
-function addClass(project: Project, name: string | undefined): Project {
-  if (findClass(project, name) !== undefined) return project;
-  if (name === '') throw new UserError('A class needs a name, got an empty one.');
-  const { classes } = project;
-  const id = 1 + Math.max(0, ...classes.map((one) => one.id));
-  if (id > LARGEST_CLASS_ID) {
-    throw new UserError(
-      `No class can be added after the one with id ${LARGEST_CLASS_ID}: choose a class with --class.`,
-    );
-  }
-  const colour = CLASS_COLOURS[(id - 1) % CLASS_COLOURS.length];
-  return { ...project, classes: [...classes, { id, name: name ?? DEFAULT_CLASS, colour }] };
-}
+const withItsClass = (project: Project, name: string | undefined): Project =>
+  findClass(project, name) === undefined ? withClass(project, name) : project;

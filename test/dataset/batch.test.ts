@@ -55,7 +55,7 @@ async function judge(job: BatchJob, changes: Partial<JournalLine>): Promise<void
   await appendFile(join(journalFolder(job.root), 'user.jsonl'), `${JSON.stringify(line)}\n`);
 }
 
-const painted = encodeMaskPng(labels([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), CLASSES);
+const painted = await encodeMaskPng(labels([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), CLASSES);
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `images/${String(i).padStart(4, '0')}.png`);
 
@@ -159,6 +159,24 @@ describe('a first run', () => {
     expect(await readInstances(job.root, 'images/a.png')).toEqual([]);
   });
 
+  test('journals trust and its parts', async () => {
+    const trustParts = {
+      stability: 0.8,
+      confidence: 0.9,
+      forwardSimilarity: 0.7,
+      backwardSimilarity: 0.6,
+      consistency: 0.5,
+      reverseMatch: 0.4,
+      reverseDice: 0.3,
+      priorAgreement: null,
+      areaRatio: 2,
+    };
+    const job = await jobWith(['a.png'], new FakeEngine(() => ({ trust: 0.25, trustParts })));
+    await runBatch(job);
+    const entry = (await JournalView.read(job.root)).entry('a.png', 1);
+    expect(entry).toMatchObject({ trust: 0.25, trustParts: { ...trustParts, iouPrediction: 0.9 } });
+  });
+
   test('embeddings are worth keeping only for the least trusted images', async () => {
     const engine = new FakeEngine((image) => ({ iouPrediction: Number(basename(image, '.png')) / 100 }), 1);
     const job = await jobWith(names(40), engine);
@@ -166,6 +184,9 @@ describe('a first run', () => {
     const bounds = engine.requests.map(({ cacheBelow }) => cacheBelow);
     expect(bounds.slice(0, 32).every((bound) => bound === Number.POSITIVE_INFINITY)).toBe(true);
     expect(bounds.slice(32)).toEqual(Array(8).fill(0.31));
+    const trusting = new FakeEngine((image) => ({ trust: 1 - Number(basename(image, '.png')) / 100 }), 1);
+    await runBatch({ ...job, engine: trusting, parameters: { ...job.parameters, minTrust: 0.01 } });
+    expect(trusting.requests[39].cacheBelow).toBe(1 - 0.07);
   });
 });
 
@@ -331,7 +352,7 @@ describe('several classes in one mask', () => {
 
   test('a person’s class and ignored pixels stay when another class is run', async () => {
     const { first, second } = await bothClasses();
-    const edited = encodeMaskPng(labels([1, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES);
+    const edited = await encodeMaskPng(labels([1, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES);
     await put(maskPath(first, 'a.png'), edited);
     await judge(first, { image: 'a.png', status: 'edited', mask: sha256(edited) });
     expect(await run(second)).toEqual({ ...NONE, done: 1, total: 1 });

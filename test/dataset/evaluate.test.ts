@@ -18,7 +18,7 @@ import {
   summarise,
 } from '../../src/dataset/evaluate';
 import { encodeMaskPng } from '../../src/formats/maskPng';
-import type { SegmentRequest, SegmentResult } from '../../src/protocol';
+import type { SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { refusal } from '../refusal';
 import { CLASSES, labels, put, putImages, SIZE, temporaryFolder } from './fixtures';
 
@@ -282,6 +282,17 @@ describe('evaluateReference', () => {
       { reference: set[0], target: set[5], message: 'f.png is no good.' },
     ]);
     expect(seen).toEqual(['g.png', 'e.png', 'd.png', 'b.png']);
+  });
+
+  it('lets other references vote, none of which is a target', async () => {
+    const set = await setOf(5);
+    const engine = new Answering();
+    const { scores } = await evaluateReference(set, set[1], engine, { ...options, moreReferences: [set[3], set[0]] });
+    expect(names(scores)).toEqual(['c.png', 'e.png']);
+    for (const { reference, moreReferences } of engine.requests) {
+      expect([reference, ...moreReferences!].map(({ image }) => image.slice(-5))).toEqual(['b.png', 'd.png', 'a.png']);
+      expect(fromRuns(moreReferences![0].mask).data).toEqual(Uint8Array.from(TOP));
+    }
   });
 
   it('waits for what is done with a score', async () => {

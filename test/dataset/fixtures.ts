@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
+import type { LabelMap } from '../../src/core/labelMap';
 import { toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import type { BatchEngine, BatchJob } from '../../src/dataset/batch';
@@ -11,8 +12,8 @@ import type { JournalLine } from '../../src/dataset/journal';
 import type { Project } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { sha256 } from '../../src/disk/hashing';
-import { encodeMaskPng, type LabelMap } from '../../src/formats/maskPng';
-import type { ImageInfo, SegmentRequest, SegmentResult } from '../../src/protocol';
+import { encodeMaskPng } from '../../src/formats/maskPng';
+import type { ImageInfo, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 
 export const SIZE: Size = { width: 4, height: 3 };
 
@@ -23,9 +24,9 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-export async function put(path: string, content: string | Uint8Array): Promise<string> {
+export async function put(path: string, content: string | Uint8Array | Promise<Uint8Array>): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, content);
+  await writeFile(path, await content);
   return path;
 }
 

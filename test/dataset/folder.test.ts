@@ -1,7 +1,7 @@
 import { mkdir, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findRoot, scanFolder } from '../../src/dataset/folder';
+import { findImages, findRoot, groupByRoot, isAmongImages, scanFolder } from '../../src/dataset/folder';
 import { resolveMaskFolder } from '../../src/dataset/maskFolder';
 import { imageBytes, put, putImages, temporaryFolder } from './fixtures';
 
@@ -35,6 +35,56 @@ describe('findRoot', () => {
   });
 });
 
+describe('groupByRoot', () => {
+  const grouped = async (top: string, clicked: string[]) =>
+    [...(await groupByRoot(clicked.map((path) => join(top, path))))].map(([root, targets]) => [
+      relative(top, root),
+      targets.map((target) => relative(top, target)),
+    ]);
+
+  test('keeps the order of clicks, and what belongs to one root together', async () => {
+    const top = await temporaryFolder();
+    await putImages(top, ['b/x.png', 'a/images/y.png', 'a/images/z.png', 'c/sub/w.png']);
+    await mkdir(join(top, 'c', '.apmedsam'));
+    expect(await grouped(top, ['b', 'a/images/y.png', 'c/sub', 'a/images/z.png', 'c'])).toEqual([
+      ['b', ['b']],
+      ['a', ['a/images/y.png', 'a/images/z.png']],
+      ['c', ['c/sub', 'c']],
+    ]);
+    expect(await grouped(top, [])).toEqual([]);
+  });
+
+  test('takes a folder for a part of another that was clicked with it, unless it is a project of its own', async () => {
+    const top = await temporaryFolder();
+    await putImages(top, ['set/x.png', 'set/new/y.png', 'set/new/deep/z.png', 'set/own/w.png', 'setting/v.png']);
+    await mkdir(join(top, 'set', 'own', '.apmedsam'));
+    expect(await grouped(top, ['set/new/deep', 'set/own', 'set/new', 'set/x.png', 'setting'])).toEqual([
+      ['set', ['set/new/deep', 'set/new', 'set/x.png']],
+      ['set/own', ['set/own']],
+      ['setting', ['setting']],
+    ]);
+  });
+
+  test('what does not exist is a sentence', async () => {
+    await expect(groupByRoot([join(await temporaryFolder(), 'no')])).rejects.toThrow(/does not exist/);
+  });
+});
+
+test('isAmongImages tells what a scan would take for an image', async () => {
+  const root = await temporaryFolder();
+  const maskFolder = join(root, 'out', 'masks');
+  const among = (path: string) => isAmongImages(root, maskFolder, join(root, path));
+  for (const path of ['a.png', 'sub/a.JPG', 'out/a.tif', 'noSuffix']) expect([path, among(path)]).toEqual([path, true]);
+  for (const path of ['a.txt', '.a.png', '.apmedsam/x.png', 'out/masks/a.png', '../a.png', 'sub/.x/a.png']) {
+    expect([path, among(path)]).toEqual([path, false]);
+  }
+});
+
+test('findImages of a folder without any is no error', async () => {
+  const root = await temporaryFolder();
+  expect(await findImages(root, { maskFolder: join(root, 'masks') })).toEqual({ images: [], failures: [], nested: [] });
+});
+
 describe('scanFolder', () => {
   test('finds images in code-unit order and skips masks, dot files and other files', async () => {
     const root = await temporaryFolder();
@@ -59,15 +109,17 @@ describe('scanFolder', () => {
     await put(join(root, 'moving.gif'), 'GIF89a');
     await symlink(join(root, 'nowhere'), join(root, 'broken.png'));
     const { images, failures } = await scan(root);
-    expect(images).toEqual(['good.png']);
+    expect(images).toEqual(['good.png', 'old.bmp']);
     expect(failures).toEqual([
       { image: 'broken.png', message: `${join(root, 'broken.png')} cannot be read (ENOENT).` },
-      { image: 'empty.jpg', message: `${join(root, 'empty.jpg')} is empty: expected a PNG, JPEG, WebP or TIFF image.` },
+      {
+        image: 'empty.jpg',
+        message: `${join(root, 'empty.jpg')} is empty: expected a PNG, JPEG, WebP, TIFF or BMP image.`,
+      },
       { image: 'moving.gif', message: `${join(root, 'moving.gif')}: GIF is not supported yet, convert it to PNG.` },
-      { image: 'old.bmp', message: `${join(root, 'old.bmp')}: BMP is not supported yet, convert it to PNG.` },
       {
         image: 'text.png',
-        message: `${join(root, 'text.png')} is not an image: expected the content of a PNG, JPEG, WebP or TIFF file.`,
+        message: `${join(root, 'text.png')} is not an image: expected the content of a PNG, JPEG, WebP, TIFF or BMP file.`,
       },
     ]);
   });
@@ -85,7 +137,7 @@ describe('scanFolder', () => {
   test('a folder without images is a sentence', async () => {
     const root = await temporaryFolder();
     await put(join(root, 'notes.txt'), 'text');
-    await expect(scan(root)).rejects.toThrow(`${root} holds no images: expected PNG, JPEG, WebP or TIFF files.`);
+    await expect(scan(root)).rejects.toThrow(`${root} holds no images: expected PNG, JPEG, WebP, TIFF or BMP files.`);
   });
 
   test('leaves projects of their own out, with their masks', async () => {

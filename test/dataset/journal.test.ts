@@ -1,8 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal';
-import { JournalView } from '../../src/dataset/journalView';
+import { JournalView, JournalViews } from '../../src/dataset/journalView';
 import { lineWith, put, temporaryFolder } from './fixtures';
 
 const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
@@ -136,6 +136,35 @@ describe('reading', () => {
     await view.refresh();
     expect(view.entry('b.png', 1)?.status).toBe('auto');
     expect(view.brokenLines).toBe(0);
+  });
+
+  test('files that shrank or went, as another state of the folder leaves them, are read afresh', async () => {
+    const root = await temporaryFolder();
+    const [user, batch] = ['user.jsonl', 'batch-1-of-1.jsonl'].map((name) => join(journalFolder(root), name));
+    await put(user, textOf([lineWith({ status: 'edited', mask: 'old' }), lineWith({ image: 'b.png' })]));
+    await put(batch, textOf([lineWith({ time: at(1) })]));
+    const view = await JournalView.read(root);
+    expect(view.entry('a.png', 1)?.status).toBe('edited');
+    await put(user, textOf([lineWith({ image: 'c.png' })]));
+    await view.refresh('persons');
+    expect([...view.all()].map(({ image, entry }) => [image, entry.status])).toEqual([
+      ['a.png', 'auto'],
+      ['c.png', 'auto'],
+    ]);
+    expect(view.knowsMask('a.png', 'old')).toBe(false);
+    await rm(batch);
+    await view.refresh('persons');
+    expect([...view.all()].map(({ image }) => image)).toEqual(['c.png']);
+  });
+
+  test('one view is shared by all who look at a root', async () => {
+    const root = await temporaryFolder();
+    const views = new JournalViews();
+    await put(join(journalFolder(root), 'user.jsonl', 'x'), '');
+    await expect(views.of(root)).rejects.toThrow(/Cannot read/);
+    await rm(journalFolder(root), { recursive: true });
+    expect(await views.of(root)).toBe(await views.of(root));
+    expect(await views.of(await temporaryFolder())).not.toBe(await views.of(root));
   });
 
   test('5,000 lines full of prompts leave only their entries in memory', async () => {

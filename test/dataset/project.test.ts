@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { fromRuns } from '../../src/core/mask';
 import {
   loadProject,
   type Project,
@@ -121,6 +122,21 @@ describe('the file', () => {
     expect(await loadProject(root)).toEqual(projectOf({ encoder: 'theirs' }));
   });
 
+  test('different updates at the same time are all applied', async () => {
+    const root = await temporaryFolder();
+    const add = (i: number) => (project: Project) => ({
+      ...project,
+      classes: [...project.classes, { id: 10 + i, name: `class ${i}`, colour: '#123456' }],
+    });
+    const updates = Array.from({ length: 20 }, (_, i) => updateProject(root, projectOf(), add(i)));
+    const failing = updateProject(root, projectOf(), () => {
+      throw new Error('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    await Promise.all(updates);
+    expect((await loadProject(root))!.classes).toHaveLength(22);
+  });
+
   test('an update of a project that does not exist yet starts from the initial one', async () => {
     const root = await temporaryFolder();
     await updateProject(root, projectOf({ encoder: 'mine' }), (project) => ({
@@ -156,7 +172,7 @@ describe('references', () => {
     expect(made).toMatchObject({ class: 1, image: 'images/a.png', mask: 'masks/a.png' });
     const loaded = await loadReference(root, made);
     expect(loaded).toMatchObject({ image, imageHash: made.imageHash });
-    expect([...loaded.mask.data]).toEqual(half);
+    expect([...fromRuns(loaded.mask).data]).toEqual(half);
   });
 
   test('that have changed or gone since are named', async () => {

@@ -88,6 +88,8 @@ describe('openProject', () => {
     const before = await readFile(projectFile(root), 'utf8');
     expect(await openProject(root, {})).toEqual(known);
     expect(await openProject(root, { segmenter: 'other' })).toEqual({ ...known, segmenter: 'other' });
+    const doubting = await openProject(root, { parameters: { minTrust: 0.2 } });
+    expect(doubting).toEqual({ ...known, parameters: { ...known.parameters, minTrust: 0.2 } });
     expect(await readFile(projectFile(root), 'utf8')).toBe(before);
   });
 
@@ -131,10 +133,34 @@ describe('projectStrategy', () => {
     expect(parameters).toEqual({ ablation: { ...NO_ABLATION, hard: false } });
   });
 
+  it('has the least trust that is asked for, and none where everything is trusted', () => {
+    const stored = (minTrust: unknown) => projectOf({ parameters: { minTrust } });
+    expect(projectStrategy('/root', stored(0.3)).parameters).toEqual({ ...DEFAULT_PARAMETERS, minTrust: 0.3 });
+    expect(projectStrategy('/root', stored(0)).parameters).toEqual(DEFAULT_PARAMETERS);
+    for (const minTrust of [-0.1, 1.1, '0.3', null]) {
+      expect(() => projectStrategy('/root', stored(minTrust))).toThrow(
+        `${projectFile('/root')} has odd parameters: minTrust`,
+      );
+    }
+  });
+
+  it('has the settings of its own strategy alone, complete', () => {
+    const both = { matcher: { preset: 'part' }, cluster: {} };
+    const of = (strategy: string, parameters: Record<string, unknown>) =>
+      projectStrategy('/root', projectOf({ strategy, parameters })).parameters;
+    expect(of('matcher', both)).toEqual({ ablation: NO_ABLATION, matcher: { preset: 'part', seed: 0 } });
+    expect(of('matcher', {})).toEqual({ ablation: NO_ABLATION, matcher: { preset: 'object', seed: 0 } });
+    expect(of('cluster', both)).toEqual({ ablation: NO_ABLATION, cluster: { preset: 'regions' } });
+    for (const strategy of ['ap-medsam', 'gbmseg']) expect(of(strategy, both)).toEqual(DEFAULT_PARAMETERS);
+    for (const odd of [{ preset: 'whole' }, { seed: 0.5 }, { seed: 2 ** 40 }]) {
+      expect(() => of('matcher', { matcher: odd })).toThrow('has odd parameters: matcher');
+    }
+  });
+
   it('refuses a strategy and parameters that this version lacks', () => {
     const file = projectFile('/root');
     expect(() => projectStrategy('/root', projectOf({ strategy: 'toString' }))).toThrow(
-      new UserError(`${file} asks for the strategy "toString"; expected one of ap-medsam, gbmseg.`),
+      new UserError(`${file} asks for the strategy "toString"; expected one of ap-medsam, gbmseg, matcher, cluster.`),
     );
     for (const ablation of [{ soft: false }, { hard: 'no' }, 3]) {
       expect(() => projectStrategy('/root', projectOf({ parameters: { ablation } }))).toThrow(UserError);
@@ -156,13 +182,29 @@ describe('a reference that is given', () => {
       image: 'images/b.png',
       mask,
       imageHash: sha256(imageBytes('images/b.png')),
-      maskHash: sha256(maskBytes()),
+      maskHash: sha256(await maskBytes()),
     });
     expect(chosen.project.classes).toEqual([{ id: 1, name: 'object', colour: '#e69f00' }]);
     const stored = await store(root, chosen);
     expect(stored.reference).toEqual(chosen.reference);
     expect(stored.project).toEqual({ ...NEW, classes: chosen.project.classes, references: [chosen.reference] });
     expect(await loadProject(root)).toEqual(stored.project);
+  });
+
+  it('comes before those that its class has, if they are to stay, and replaces an earlier one of its image', async () => {
+    const root = await newRoot();
+    const names = async () => (await loadProject(root))!.references.map(({ image }) => image);
+    for (const image of ['a.png', 'images/b.png']) await setUp(root, { image: join(root, image), keepOthers: true });
+    expect(await names()).toEqual(['images/b.png', 'a.png']);
+    await put(join(root, 'masks', 'a.png'), encodeMaskPng(labels([0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES));
+    const { reference } = await setUp(root, { image: join(root, 'a.png'), keepOthers: true });
+    expect(await names()).toEqual(['a.png', 'images/b.png']);
+    expect((await loadProject(root))!.references[0]).toEqual(reference);
+    await setUp(root, { image: join(root, 'images', 'b.png'), className: 'object' });
+    expect(await names()).toEqual(['a.png', 'images/b.png']);
+    await put(join(root, 'masks', 'b.png'), encodeMaskPng(labels([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES));
+    await setUp(root, { image: join(root, 'images', 'b.png') });
+    expect(await names()).toEqual(['images/b.png']);
   });
 
   it('by paths from the working directory is the same', async () => {

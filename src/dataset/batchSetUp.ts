@@ -1,0 +1,54 @@
+/** From what a person has clicked or typed to a batch that can run: what the command line and the editor have in common. */
+import type { EngineInfo } from '../protocol/engineApi';
+import type { BatchEngine, BatchJob } from './batchJob';
+import { findRoot, scanFolder } from './folder';
+import { resolveMaskFolder } from './maskFolder';
+import {
+  type Advice,
+  chooseReference,
+  openProject,
+  type ProjectSettings,
+  projectStrategy,
+  type ReferenceChoice,
+  storeSetUp,
+} from './setUp';
+
+export interface BatchRequest extends Pick<BatchJob, 'overwrite' | 'shard'> {
+  /** Absolute paths of folders and images, all in one root. */
+  readonly targets: readonly [string, ...string[]];
+  readonly settings?: ProjectSettings;
+  readonly reference: ReferenceChoice;
+  readonly advice?: Advice;
+}
+
+/** Ids of the models that engines are to open. */
+export interface ModelChoice {
+  readonly encoder: string;
+  readonly segmenter: string;
+}
+
+/**
+ * Finds the root of the targets, its project, images and reference, starts engines with the project's models, and stores
+ * what was chosen once they could be opened.
+ *
+ * @param startEngines called after all that can be refused without an engine
+ * @returns the job, and the execution provider that its engines use
+ * @throws UserError if the batch cannot start
+ */
+export async function prepareBatch(
+  { targets, settings = {}, reference: wanted, advice, overwrite, shard }: BatchRequest,
+  startEngines: (models: ModelChoice) => BatchEngine & { info(): Promise<EngineInfo> },
+): Promise<{ readonly job: BatchJob; readonly device: string }> {
+  const root = await findRoot(targets[0]);
+  const opened = await openProject(root, settings);
+  const strategy = projectStrategy(root, opened);
+  const scan = await scanFolder(root, { maskFolder: resolveMaskFolder(root, opened.maskFolder), targets });
+  const choice = await chooseReference(root, opened, wanted, advice);
+  const engine = startEngines({ encoder: opened.encoder, segmenter: opened.segmenter });
+  const { encoder, segmenter, device } = await engine.info();
+  const setUp = await storeSetUp(root, choice, engine);
+  return {
+    job: { engine, root, ...setUp, ...strategy, encoder, segmenter, overwrite, scan, ...(shard && { shard }) },
+    device,
+  };
+}
