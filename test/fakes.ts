@@ -5,8 +5,9 @@ import { matchTokens, meanTokenDistances } from '../src/core/matching';
 import type { PatchTokens } from '../src/core/patchGrid';
 import { resizeBilinear } from '../src/core/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../src/core/segmenter';
-import type { EncodedImage, PreparationRunner } from '../src/core/strategies/strategy';
+import type { EncodedReference, PreparationRunner } from '../src/core/strategies/strategy';
 import { patchCoverage } from '../src/core/supportMask';
+import { cosines } from '../src/core/tokenRows';
 import { seededRandom } from './seeded';
 
 export const everyCapability: SegmenterCapabilities = {
@@ -46,7 +47,7 @@ export interface FakeImageOptions {
 }
 
 /** An encoded image of an object that `mask` draws. */
-export function fakeImage(mask: Mask, grid: Size, options: FakeImageOptions = {}, seed = 1): EncodedImage {
+export function fakeImage(mask: Mask, grid: Size, options: FakeImageOptions = {}, seed = 1): EncodedReference {
   const { decode = discOrPrompt, asked = [] } = options;
   const capabilities = { ...everyCapability, ...options.capabilities };
   return {
@@ -82,6 +83,7 @@ export const plainRunner: PreparationRunner = {
     match: async (target) => matchTokens(reference, target, proposers),
     meanTokenDistances: async (target, patches) => meanTokenDistances(target, patches),
   }),
+  openCosines: async () => ({ cosines: async (a, b) => cosines(a, b) }),
 };
 
 /** A mask with filled discs. */

@@ -1,14 +1,14 @@
 /** Starts the engine process on first use, restarts it after a crash, and kills it as a last resort. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { UserError } from '../core/userError';
-import type { EngineApi, EngineConfig } from '../protocol';
-import { type CallOptions, connect, type Params, type Peer, type Remote, type Result } from '../rpc';
+import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
+import type { EngineApi, EngineConfig } from '../protocol/engineApi';
+import type { CallOptions, Params, Remote, Result } from '../rpc';
 
 export interface EngineClientOptions {
   /** Absolute path of the engine's bundle. */
   readonly entry: string;
-  readonly config: EngineConfig;
+  /** A function is asked at each start. */
+  readonly config: EngineConfig | (() => EngineConfig);
   /** Receives what the engine writes to stdout and stderr, line by line. */
   readonly log?: (line: string) => void;
   /** Milliseconds that a cancelled call may keep the engine busy before the process is killed. */
@@ -19,45 +19,17 @@ export interface EngineClientOptions {
   readonly restartDelayMs?: number;
 }
 
-/** The engine process went away while a call was waiting for it. */
-export class EngineCrashError extends Error {
-  constructor(
-    /** How the process ended, for example `signal SIGKILL` or `exit code 134`. */
-    readonly ending: string,
-    /** The last lines that it wrote to stderr. */
-    readonly stderrTail: string,
-    /** False where it ended before it was ready for calls. */
-    readonly wasReady: boolean,
-  ) {
-    super(`the engine process ended with ${ending}${stderrTail && `: ${stderrTail}`}`);
-    this.name = 'EngineCrashError';
-  }
-}
-
-/** Enough for an uncaught exception with its stack. */
-const TAIL_LINES = 30;
-
-/** How long after its process an engine's last output may still arrive. */
-const LAST_WORDS_MS = 500;
-
-/** One engine process, as long as it lives. */
-interface Running {
-  readonly child: ChildProcess;
-  readonly peer: Peer<EngineApi>;
-  readonly ended: Promise<void>;
-}
-
 /**
  * The engine in a process of its own. A call whose process dies is repeated once, alone, so that it cannot be the victim
  * of its neighbour; a second death is blamed on the call.
  */
 export class EngineClient implements Remote<EngineApi> {
-  private running: Running | undefined;
+  private running: RunningChild<EngineApi> | undefined;
   private readonly inFlight = new Set<Promise<unknown>>();
   /** Settles when every repeated call so far is over; calls made meanwhile wait for it. */
   private repeats: Promise<unknown> = Promise.resolve();
   /** The ending that was logged last: the calls that met it share its error, and one line tells of them all. */
-  private told: EngineCrashError | undefined;
+  private told: ChildCrashError | undefined;
   private failedStart: { readonly error: UserError; readonly until: number } | undefined;
   private disposed = false;
 
@@ -65,7 +37,7 @@ export class EngineClient implements Remote<EngineApi> {
 
   /** Process id of the engine, undefined while none runs. */
   get pid(): number | undefined {
-    return this.running?.child.pid;
+    return this.running?.process.pid;
   }
 
   readonly info = (options?: CallOptions) => this.call('info', undefined, options);
@@ -79,17 +51,31 @@ export class EngineClient implements Remote<EngineApi> {
     this.call('segment', params, options);
   readonly saveOverlay = (params: Params<EngineApi['saveOverlay']>, options?: CallOptions) =>
     this.call('saveOverlay', params, options);
+  readonly decode = (params: Params<EngineApi['decode']>, options?: CallOptions) =>
+    this.call('decode', params, options);
+  readonly prefetch = (params: Params<EngineApi['prefetch']>, options?: CallOptions) =>
+    this.call('prefetch', params, options);
+  readonly displayOverview = (params: Params<EngineApi['displayOverview']>, options?: CallOptions) =>
+    this.call('displayOverview', params, options);
+  readonly displayTiles = (params: Params<EngineApi['displayTiles']>, options?: CallOptions) =>
+    this.call('displayTiles', params, options);
+  readonly describeImage = (params: Params<EngineApi['describeImage']>, options?: CallOptions) =>
+    this.call('describeImage', params, options);
+  readonly readLabels = (params: Params<EngineApi['readLabels']>, options?: CallOptions) =>
+    this.call('readLabels', params, options);
 
   /** Lets the process go, kills it if it stays, and resolves when it is gone. Waiting calls reject. */
   async dispose(): Promise<void> {
     this.disposed = true;
-    const running = this.running;
-    if (!running) return;
-    running.peer.close(new Error('the engine was shut down'));
-    if (running.child.connected) running.child.disconnect();
-    const grace = setTimeout(() => running.child.kill('SIGKILL'), this.options.disposeGraceMs ?? 2000);
-    await running.ended;
-    clearTimeout(grace);
+    await this.running?.stop(this.options.disposeGraceMs ?? 2000);
+  }
+
+  /** Ends the process when its calls are over; the next call starts a new one, with the configuration of then. */
+  async renew(): Promise<void> {
+    while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
+    const { running } = this;
+    this.running = undefined;
+    await running?.stop(this.options.disposeGraceMs ?? 2000);
   }
 
   private call<M extends keyof EngineApi>(method: M, params: Params<EngineApi[M]>, options: CallOptions = {}) {
@@ -133,7 +119,7 @@ export class EngineClient implements Remote<EngineApi> {
     if (this.disposed) throw new Error('the engine was shut down');
     if (this.failedStart && Date.now() < this.failedStart.until) throw this.failedStart.error;
     this.running ??= this.start();
-    const { child, peer } = this.running;
+    const { process: child, peer } = this.running;
 
     let overstay: NodeJS.Timeout | undefined;
     const watch = () => {
@@ -155,74 +141,26 @@ export class EngineClient implements Remote<EngineApi> {
   }
 
   /** Returns when the call met a crash that may have been an accident. */
-  private throwUnlessRepeatable(error: unknown): asserts error is EngineCrashError {
-    if (!(error instanceof EngineCrashError) || this.disposed) throw error;
+  private throwUnlessRepeatable(error: unknown): asserts error is ChildCrashError {
+    if (!(error instanceof ChildCrashError) || this.disposed) throw error;
     if (error.wasReady) return;
-    const failure = new UserError(`The segmentation engine could not start: ${lastWords(error)}.`, { cause: error });
+    const failure = new UserError(`The segmentation engine could not start: ${error.lastWords}.`, { cause: error });
     this.failedStart = { error: failure, until: Date.now() + (this.options.restartDelayMs ?? 5000) };
     throw failure;
   }
 
-  private start(): Running {
+  private start(): RunningChild<EngineApi> {
     const { entry, config, log } = this.options;
-    const env: NodeJS.ProcessEnv = { ...process.env, ELECTRON_RUN_AS_NODE: '1', ORT_DISABLE_TELEMETRY: '1' };
-    // A debugger or a preload meant for the editor must not follow into the engine.
-    delete env.NODE_OPTIONS;
-    const child = fork(entry, [JSON.stringify(config)], {
-      serialization: 'advanced',
-      execArgv: [],
-      env,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-
-    const tail: string[] = [];
-    createInterface({ input: child.stdout! }).on('line', (line) => log?.(line));
-    createInterface({ input: child.stderr! }).on('line', (line) => {
-      log?.(line);
-      tail.push(line);
-      if (tail.length > TAIL_LINES) tail.shift();
-    });
-
-    let ready = false;
-    child.once('message', () => {
-      ready = true;
+    const onReady = () => {
       this.failedStart = undefined;
+    };
+    const current = typeof config === 'function' ? config() : config;
+    const child = startChild<EngineApi>({ name: 'engine', entry, config: current, handlers: {}, log, onReady });
+    void child.ended.then(() => {
+      if (this.running === child) this.running = undefined;
     });
-    const peer = connect<EngineApi>(
-      {
-        // A message that finds the process gone needs no error of its own: the ending below rejects its call.
-        post: (message) => void child.send(message as object, () => undefined),
-        listen: (receive) => void child.on('message', receive),
-      },
-      {},
-    );
-
-    const ended = new Promise<void>((resolve) => {
-      const end = (ending: string) => {
-        if (this.running?.child === child) this.running = undefined;
-        peer.close(new EngineCrashError(ending, tail.join('\n'), ready));
-        resolve();
-      };
-      child.on('error', (error) => {
-        end(`the error "${error.message}"`);
-        child.kill('SIGKILL');
-      });
-      const endAs = (code: number | null, signal: string | null) =>
-        end(signal ? `signal ${signal}` : `exit code ${code}`);
-      // 'close' comes after the last line of stderr and the last message, but not at all where we closed the channel
-      // ourselves (node 20) or something else holds the pipes.
-      child.once('close', endAs);
-      child.once('exit', (...status) => void setTimeout(endAs, this.disposed ? 0 : LAST_WORDS_MS, ...status));
-    });
-    return { child, peer, ended };
+    return child;
   }
-}
-
-/** The error line of an uncaught exception, else the last line, else how the process ended. */
-function lastWords({ stderrTail, ending }: EngineCrashError): string {
-  const lines = stderrTail.split('\n').filter((line) => line.trim());
-  const line = lines.find((candidate) => /Error\b.*: /.test(candidate)) ?? lines.at(-1) ?? `it ended with ${ending}`;
-  return line.trim().replace(/\.$/, '');
 }
 
 function subject(method: string, params: unknown): string {

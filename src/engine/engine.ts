@@ -1,34 +1,67 @@
 /** The engine's calls bound to the adapters: what the process answers, apart from how it is reached. */
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { describeSize, sameSize } from '../core/geometry';
-import { fromRuns, toRuns } from '../core/mask';
+import { toLabelRuns } from '../core/labelMap';
+import { describeImage } from '../core/labelNext';
+import { fromRuns } from '../core/mask';
+import { thresholdToRuns } from '../core/raster';
+import { checkPrompts, type PromptSet } from '../core/segmenter';
+import { withoutSpecks } from '../core/specks';
 import { strategies } from '../core/strategies';
-import type { EncodedImage, PreparationRunner, PreparedReference, StageRunner } from '../core/strategies/strategy';
-import { UserError } from '../core/userError';
 import type {
+  EncodedImage,
+  ImageVariant,
+  PreparationRunner,
+  PreparedReference,
+  StageRunner,
+} from '../core/strategies/strategy';
+import { UserError } from '../core/userError';
+import { sha256 } from '../disk/hashing';
+import { explainReadError } from '../disk/storageError';
+import { decodeMaskPng } from '../formats/maskPng';
+import type {
+  DecodeRequest,
+  DecodeResult,
+  DisplayOverview,
+  DisplayRequest,
   EngineApi,
   EngineConfig,
   EngineInfo,
+  ImageInfo,
   IntensityWindow,
   ReferenceInfo,
+  ReferenceRequest,
+  ReferenceSpec,
   SegmentRequest,
   SegmentResult,
-} from '../protocol';
+  TileFiles,
+} from '../protocol/engineApi';
 import type { Handlers } from '../rpc';
-import { type CacheKey, TensorCache } from './cache';
+import type { EntryKey } from './boundedFolder';
+import { TensorCache } from './cache';
+import { CosineGraph } from './cosineGraph';
+import { Display } from './display';
 import type { Encoding } from './encoders';
 import { homeCacheDir } from './home';
-import { imageLibraryVersions, initImageIo, openImage, readRgb, sampleWindow } from './imageIo';
+import {
+  type ImageFile,
+  imageLibraryVersions,
+  initImageIo,
+  openImage,
+  readRgb,
+  sampleWindow,
+  stampOf,
+} from './imageIo';
 import { Matcher } from './matcher';
 import { ModelStore } from './modelStore';
 import { type LoadedModels, loadModels } from './models';
 import { saveOverlay } from './overlay';
-import type { ImageEmbedding } from './segmenters';
+import type { ImageEmbedding, Segmenter } from './segmenters';
 import { type NamedTensors, runtimeVersion } from './sessions';
+import { SharedWork } from './sharedWork';
 import { readVariant } from './variants';
-
-type ReferenceRequest = Pick<SegmentRequest, 'reference' | 'strategy' | 'parameters' | 'window'>;
 
 /** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
 interface ReadyReference {
@@ -40,25 +73,48 @@ interface ReadyReference {
   dispose(): Promise<void>;
 }
 
+/** An image that can be asked about, without its pixels. */
+interface EncodedFile {
+  readonly info: ImageInfo;
+  /** Things a person should know about the file. */
+  readonly notes: readonly string[];
+  /** Of the cache on disk. */
+  readonly key: EntryKey;
+  readonly encoding: Encoding;
+  /** Made on the first call, then the same. */
+  embedding(): Promise<ImageEmbedding>;
+}
+
+/** Says that kept descriptors were made this way; to be raised with any change of it. */
+const DESCRIPTOR_REVISION = 'descriptor-1';
+
+/** Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 16 MB each. */
+const ENCODINGS_KEPT = 8;
+
 /** Prepared references kept in memory; a batch uses one, an editor a few in turn. Each costs about 50 MB. */
 const REFERENCES_KEPT = 3;
 
 export class Engine implements Handlers<EngineApi> {
   private readonly store: ModelStore;
   private readonly cache: TensorCache;
+  private readonly display: Display;
   private models: Promise<LoadedModels> | undefined;
   /** Least recently used first. */
   private readonly references = new Map<string, Promise<ReadyReference>>();
+  /** Least recently used first; by path, window and what `stat` says of the file. */
+  private readonly encoded = new Map<string, EncodedFile>();
+  private readonly encoding = new SharedWork<EncodedFile>();
   private inference: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly config: EngineConfig) {
     initImageIo();
     this.store = new ModelStore(config.modelsDir, config.homeDir);
     this.cache = new TensorCache(homeCacheDir(config.homeDir), config.cacheBytes);
+    this.display = new Display(config.homeDir, config.cacheBytes, config.pixelLimit);
   }
 
   async info(): Promise<EngineInfo> {
-    const { encoderModel, segmenterModel } = await this.loaded();
+    const { encoderModel, segmenterModel, segmenter } = await this.loaded();
     return {
       pid: process.pid,
       node: process.versions.node,
@@ -68,6 +124,7 @@ export class Engine implements Handlers<EngineApi> {
       device: 'cpu',
       encoder: { id: encoderModel.entry.id, sha256: encoderModel.sha256 },
       segmenter: { id: segmenterModel.entry.id, sha256: segmenterModel.sha256 },
+      capabilities: segmenter.capabilities,
       peakRss: process.resourceUsage().maxRSS * 1024,
     };
   }
@@ -82,6 +139,14 @@ export class Engine implements Handlers<EngineApi> {
 
   saveOverlay(request: Parameters<EngineApi['saveOverlay']>[0]): Promise<void> {
     return saveOverlay(request, this.config.pixelLimit);
+  }
+
+  displayOverview(request: DisplayRequest, signal: AbortSignal): Promise<DisplayOverview> {
+    return this.display.overview(request, signal);
+  }
+
+  displayTiles(request: DisplayRequest, signal: AbortSignal): Promise<TileFiles> {
+    return this.display.tiles(request, signal);
   }
 
   async prepareReference(request: ReferenceRequest, signal: AbortSignal): Promise<ReferenceInfo> {
@@ -107,27 +172,72 @@ export class Engine implements Handlers<EngineApi> {
     const started = performance.now();
     const times: Record<string, number> = {};
     const runner = stageRunner(signal, times);
-    const target = await runner.stage('read', () => this.read(request.image, request.window));
-    const { file } = target;
-    const { encoding, found } = await this.exclusively(async () => {
-      const encoded = await this.encode(target, runner);
-      return { encoding: encoded.encoding, found: await prepared.segment(encoded.image, runner) };
-    });
+    const { segmenter } = await this.loaded();
+    // Who wants the details will ask about this image next; a batch never comes back to it.
+    const target = await this.target(request, request.withDetails === true, signal, times);
+    const found = await this.exclusively(() => prepared.segment(imageOf(target, segmenter), runner));
     // Beside the inference of the next image: what is kept is written, not waited for by others.
-    if (found.iouPrediction < (request.cacheBelow ?? 0)) {
-      await runner.stage('keep', () => this.cache.put(target.key, toCached(encoding)));
+    if ((found.trust ?? found.iouPrediction) < (request.cacheBelow ?? 0)) {
+      await runner.stage('keep', () => this.cache.put(target.key, toCached(target.encoding)));
     }
     return {
-      size: file.info.size,
-      file: file.info.file,
+      size: target.info.size,
+      file: target.info.file,
       outcome: found.outcome,
-      mask: toRuns(found.mask),
-      instances: found.instances.map(toRuns),
-      prompts: request.withRejected ? found.prompts : found.prompts.filter(({ reason }) => reason === 'kept'),
+      mask: found.mask,
+      instances: found.instances,
+      prompts: request.withDetails ? found.prompts : found.prompts.filter(({ reason }) => reason === 'kept'),
       iouPrediction: found.iouPrediction,
-      notes: [...file.notes, ...found.notes],
+      ...(found.trust !== undefined && { trust: found.trust }),
+      ...(found.trustParts && { trustParts: found.trustParts }),
+      ...(request.withDetails && found.maskPrompt && { maskPrompt: found.maskPrompt }),
+      notes: [...target.notes, ...found.notes],
       times: { ...times, total: performance.now() - started },
     };
+  }
+
+  async decode(request: DecodeRequest, signal: AbortSignal): Promise<DecodeResult> {
+    const started = performance.now();
+    const times: Record<string, number> = {};
+    const { stage } = stageRunner(signal, times);
+    const { segmenter } = await this.loaded();
+    checkPrompts(request.prompts, segmenter.capabilities);
+    const target = await this.target(request, true, signal, times);
+    const { size, file } = target.info;
+    const { logits, iouPrediction } = await this.exclusively(async () => {
+      const embedding = await target.embedding();
+      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [request.prompts]));
+      return decoded!;
+    });
+    const mask = await stage('mask', () =>
+      thresholdToRuns(request.dropSpecks ? withoutSpecks(logits) : logits, size, 0),
+    );
+    return { mask, iouPrediction, file, times: { ...times, total: performance.now() - started } };
+  }
+
+  async prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {
+    const target = await this.target(request, true, signal, {});
+    await this.exclusively(() => stageRunner(signal, {}).stage('embed', () => target.embedding()));
+  }
+
+  async describeImage({ image, window }: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal) {
+    const { info, key } = await this.identify(image, window);
+    const descriptorKey = [...key, DESCRIPTOR_REVISION];
+    const known = (await this.cache.get(descriptorKey))?.descriptor;
+    if (known) return { file: info.file, descriptor: known.data };
+    const target = await this.target({ image, ...(window && { window }) }, false, signal, {});
+    const descriptor = describeImage(target.encoding.tokens);
+    await this.cache.put([...target.key, DESCRIPTOR_REVISION], {
+      descriptor: { dims: [descriptor.length], data: descriptor },
+    });
+    return { file: target.info.file, descriptor };
+  }
+
+  async readLabels({ mask }: { mask: string }) {
+    const bytes = await readFile(mask).catch((error: unknown) => {
+      throw explainReadError(error, mask);
+    });
+    return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };
   }
 
   /** The reference of a request, prepared once; a failure is forgotten so that it can be tried again. */
@@ -149,32 +259,30 @@ export class Engine implements Handlers<EngineApi> {
     return ready;
   }
 
-  private async prepare({ reference, strategy, parameters, window }: ReferenceRequest): Promise<ReadyReference> {
-    const mask = fromRuns(reference.mask);
-    const source = await this.read(reference.image, window);
-    const { info, notes } = source.file;
-    if (reference.imageHash !== undefined && reference.imageHash !== info.file.sha256) {
-      throw new UserError(
-        `The reference image ${reference.image} has changed since its mask was set: set the reference again.`,
-      );
-    }
-    if (!sameSize(mask.size, info.size)) {
-      throw new UserError(
-        `The support mask is ${describeSize(mask.size)} pixels, but its reference image ${reference.image} is ${describeSize(info.size)}.`,
-      );
-    }
-    const matchers: Matcher[] = [];
-    const { segmenterModel } = await this.loaded();
-    const maskHash = createHash('sha256').update(reference.mask.runs).digest('hex');
+  private async prepare(request: ReferenceRequest): Promise<ReadyReference> {
+    const { reference, moreReferences = [], strategy, parameters, window } = request;
+    const sources: Awaited<ReturnType<Engine['readReference']>>[] = [];
+    for (const one of [reference, ...moreReferences]) sources.push(await this.readReference(one, window));
+    const opened: { dispose(): Promise<void> }[] = [];
+    const { segmenter, segmenterModel } = await this.loaded();
     const runner: PreparationRunner = {
       ...stageRunner(new AbortController().signal, {}),
       openMatcher: async (tokens, proposers) => {
         const matcher = await Matcher.create(tokens, proposers, this.config.threads);
-        matchers.push(matcher);
+        opened.push(matcher);
         return matcher;
       },
+      openCosines: async () => {
+        const graph = await CosineGraph.open(this.config.threads);
+        opened.push(graph);
+        return graph;
+      },
       remember: async (revision, compute) => {
-        const key = [...source.key, segmenterModel.sha256, maskHash, revision];
+        const key = [
+          ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
+          segmenterModel.sha256,
+          revision,
+        ];
         const known = await this.cache.get(key);
         if (known) return mapValues(known, ({ data }) => data);
         const values = await compute();
@@ -185,71 +293,141 @@ export class Engine implements Handlers<EngineApi> {
         return values;
       },
     };
-    const { image, encoding, cached } = await this.encode(source, runner);
-    const prepared = await strategies[strategy].prepare(image, mask, parameters, runner);
-    if (!cached) await this.cache.put(source.key, toCached(encoding));
+    const references = [];
+    for (const { source, mask } of sources) {
+      const encoded = await this.encode(source, runner);
+      const image = {
+        ...imageOf(encoded, segmenter),
+        variant: (change: ImageVariant) => this.encodeVariant(source.file, change, window),
+      };
+      references.push({
+        image,
+        mask,
+        keep: source.cached ? undefined : { key: source.key, encoding: encoded.encoding },
+      });
+    }
+    const [first, ...others] = references;
+    const prepared = await strategies[strategy].prepare(first!.image, first!.mask, parameters, runner, others);
+    for (const { keep } of references) if (keep) await this.cache.put(keep.key, toCached(keep.encoding));
+    const { size, file } = sources[0]!.source.file.info;
     const { foregroundPatches, backgroundPatches } = prepared;
     return {
       prepared,
       users: 0,
       forgotten: false,
       info: {
-        size: info.size,
-        file: info.file,
+        size,
+        file,
         foregroundPatches,
         backgroundPatches,
-        notes: [...notes, ...prepared.notes],
+        notes: [...sources.flatMap(({ source }) => source.file.notes), ...prepared.notes],
       },
       dispose: async () => {
-        for (const matcher of matchers) await matcher.dispose();
+        for (const graph of opened) await graph.dispose();
       },
     };
   }
 
-  /** Reads and decodes an image, or its embedding where that is on disk; runs beside the inference of other images. */
-  private async read(path: string, window: IntensityWindow | undefined) {
+  /** A reference's image and mask. Throws UserError where the image has changed since, or the mask does not fit it. */
+  private async readReference({ image, imageHash, mask: runs }: ReferenceSpec, window: IntensityWindow | undefined) {
+    const mask = fromRuns(runs);
+    const source = await this.read(image, window);
+    const { info } = source.file;
+    if (imageHash !== undefined && imageHash !== info.file.sha256) {
+      throw new UserError(`The reference image ${image} has changed since its mask was set: set the reference again.`);
+    }
+    if (!sameSize(mask.size, info.size)) {
+      throw new UserError(
+        `The support mask is ${describeSize(mask.size)} pixels, but its reference image ${image} is ${describeSize(info.size)}.`,
+      );
+    }
+    return { source, mask, maskHash: createHash('sha256').update(runs.runs).digest('hex') };
+  }
+
+  /**
+   * The image of a request, encoded: from memory while `stat` says that the file is the same, else from disk, else anew.
+   * Requests for the same image at the same time share the work, whose stages count in the `times` of the first.
+   *
+   * @param keep whether to leave it in memory.
+   */
+  private async target(
+    { image, window }: Pick<DecodeRequest, 'image' | 'window'>,
+    keep: boolean,
+    signal: AbortSignal,
+    times: Record<string, number>,
+  ): Promise<EncodedFile> {
+    const stamp = await stampOf(image);
+    const key = JSON.stringify([image, stamp.bytes, stamp.mtimeMs, window?.low, window?.high]);
+    const known = this.encoded.get(key);
+    const encoded =
+      known ??
+      (await this.encoding.join(key, signal, async (shared) => {
+        const runner = stageRunner(shared, times);
+        const source = await runner.stage('read', () => this.read(image, window));
+        return await this.exclusively(() => this.encode(source, runner));
+      }));
+    const { bytes, mtimeMs } = encoded.info.file;
+    // Replaced between the two looks at it: the next request will see what it has become.
+    if (keep && bytes === stamp.bytes && mtimeMs === stamp.mtimeMs) {
+      this.encoded.delete(key);
+      this.encoded.set(key, encoded);
+      for (const oldest of this.encoded.keys()) {
+        if (this.encoded.size <= ENCODINGS_KEPT) break;
+        this.encoded.delete(oldest);
+      }
+    }
+    return encoded;
+  }
+
+  /** Everything that an image's encoding depends on, without decoding it. */
+  private async identify(path: string, window: IntensityWindow | undefined) {
     const { encoder, encoderModel } = await this.loaded();
     const file = await openImage(path, this.config.pixelLimit);
     const modelSize = encoder.inputSize(file.info.size);
-    const key: CacheKey = [
+    const key: EntryKey = [
       file.info.file.sha256,
       encoderModel.sha256,
       modelSize.width,
       modelSize.height,
       ...(file.deep && window ? [window.low, window.high] : []),
     ];
+    return { file, info: file.info, modelSize, key };
+  }
+
+  /** Reads and decodes an image, or its embedding where that is on disk; runs beside the inference of other images. */
+  private async read(path: string, window: IntensityWindow | undefined) {
+    const { file, modelSize, key } = await this.identify(path, window);
     const cached = await this.cache.get(key);
     const pixels = cached ? undefined : await readRgb(file, modelSize, window);
-    return { file, window, modelSize, key, cached, pixels };
+    return { file, modelSize, key, cached, pixels };
   }
 
   private async encode(
-    { file, window, modelSize, cached, pixels }: Awaited<ReturnType<Engine['read']>>,
+    { file, modelSize, key, cached, pixels }: Awaited<ReturnType<Engine['read']>>,
     { stage }: StageRunner,
-  ): Promise<{ image: EncodedImage; encoding: Encoding; cached: boolean }> {
+  ): Promise<EncodedFile> {
     const { encoder, segmenter } = await this.loaded();
     const encoding = cached ? fromCached(cached) : await stage('encode', () => encoder.encode(pixels!, modelSize));
     let embedding: Promise<ImageEmbedding> | undefined;
-    const { size } = file.info;
     return {
+      info: file.info,
+      notes: file.notes,
+      key,
       encoding,
-      cached: cached !== undefined,
-      image: {
-        size,
-        tokens: encoding.tokens,
-        capabilities: segmenter.capabilities,
-        variant: async (change) =>
-          (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens,
-        promptable: async () => {
-          embedding ??= segmenter.embed(encoding);
-          const bound = await embedding;
-          return {
-            capabilities: segmenter.capabilities,
-            decode: (prompts) => segmenter.decode(bound, size, prompts),
-          };
-        },
+      embedding: () => {
+        embedding ??= segmenter.embed(encoding).catch((error: unknown) => {
+          embedding = undefined;
+          throw error;
+        });
+        return embedding;
       },
     };
+  }
+
+  private async encodeVariant(file: ImageFile, change: ImageVariant, window: IntensityWindow | undefined) {
+    const { encoder } = await this.loaded();
+    const modelSize = encoder.inputSize(file.info.size);
+    return (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens;
   }
 
   private loaded(): Promise<LoadedModels> {
@@ -266,6 +444,23 @@ export class Engine implements Handlers<EngineApi> {
     this.inference = result.catch(() => undefined);
     return result;
   }
+}
+
+/** An encoded file as strategies see it. */
+function imageOf({ info, encoding, embedding }: EncodedFile, segmenter: Segmenter): EncodedImage {
+  const { capabilities } = segmenter;
+  return {
+    size: info.size,
+    tokens: encoding.tokens,
+    capabilities,
+    promptable: async () => {
+      const bound = await embedding();
+      return {
+        capabilities,
+        decode: (prompts: readonly PromptSet[]) => segmenter.decode(bound, info.size, prompts),
+      };
+    },
+  };
 }
 
 function forget(reference: ReadyReference): Promise<void> {
@@ -291,12 +486,12 @@ function stageRunner(signal: AbortSignal, times: Record<string, number>): StageR
   };
 }
 
-function referenceKey({ reference, strategy, parameters, window }: ReferenceRequest): string {
+function referenceKey({ reference, moreReferences = [], strategy, parameters, window }: ReferenceRequest): string {
   const hash = createHash('sha256');
-  hash.update(
-    JSON.stringify([reference.image, reference.imageHash, reference.mask.size, strategy, parameters, window]),
-  );
-  hash.update(reference.mask.runs);
+  const all = [reference, ...moreReferences];
+  const about = all.map(({ image, imageHash, mask }) => [image, imageHash, mask.size, mask.runs.length]);
+  hash.update(JSON.stringify([about, strategy, parameters, window]));
+  for (const { mask } of all) hash.update(mask.runs);
   return hash.digest('hex');
 }
 

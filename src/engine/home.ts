@@ -1,4 +1,4 @@
-/** The one home of imported models and of the cache, shared by the extension and the command line. */
+/** The one home of imported models and of the caches, shared by the extension and the command line. */
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 
@@ -24,3 +24,6 @@ export const homeModelsDir = (home: string): string => join(home, 'models');
 
 /** Tokens and image embeddings. */
 export const homeCacheDir = (home: string): string => join(home, 'cache');
+
+/** Pictures of images as the editor shows them. */
+export const homeDisplayDir = (home: string): string => join(home, 'display');

@@ -7,11 +7,14 @@
  * "no signal" looks like in their opaque neighbours. More than 8 bits, signed and float pass through an intensity window.
  */
 import { webcrypto } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
-import { area, describeSize, type Size, sameSize } from '../core/geometry';
+import { area, type Box, describeSize, type Size, sameSize } from '../core/geometry';
 import { UserError } from '../core/userError';
-import type { ImageInfo, IntensityWindow } from '../protocol';
+import { decodeBmp, readBmpHeader } from '../formats/bmp';
+import { imageFormatOf } from '../formats/imageFormat';
+import type { FileStamp, ImageInfo, IntensityWindow } from '../protocol/engineApi';
+import { type DeepPixels, Histogram, throughWindow } from './intensity';
 
 /** An image file, read once: what it is and the bytes to decode it from. */
 export interface ImageFile {
@@ -22,15 +25,32 @@ export interface ImageFile {
   /** True where a pixel needs an intensity window: more than 8 bits, signed, or float. */
   readonly deep: boolean;
   readonly content: Buffer;
-  readonly metadata: Metadata;
+  readonly header: ImageHeader;
 }
 
-/** Quantiles of the automatic window; robust against dead pixels and burnt-in text. */
-const WINDOW_QUANTILES = [0.005, 0.995] as const;
+/** What the header says of the pixels. */
+export type ImageHeader = Pick<Metadata, 'space' | 'depth' | 'channels' | 'hasAlpha' | 'autoOrient'> & {
+  readonly format: string;
+  readonly compression?: string | undefined;
+  readonly bitsPerSample?: number | undefined;
+  readonly pages?: number | undefined;
+};
+
+/** Pixels as a screen shows them. */
+export interface Picture {
+  readonly size: Size;
+  /** 1 where the image is grey, else RGB. */
+  readonly channels: 1 | 3;
+  /** uint8 [height, width, channels], row-major, EXIF-upright. */
+  readonly data: Uint8Array;
+}
+
+/** The quickest: zlib's 2 makes tiles a third smaller for a third more time. */
+const TILE_COMPRESSION = 1;
 
 const DEEP_SPACES = ['grey16', 'rgb16', 'b-w', 'srgb', 'scrgb'] as const;
 
-const FORMATS = 'PNG, JPEG, TIFF or WebP';
+const FORMATS = 'PNG, JPEG, TIFF, WebP or BMP';
 
 /** Sets libvips up for an engine process: no cache of files that are read once, no threads besides libuv's. */
 export function initImageIo(): void {
@@ -50,18 +70,18 @@ export const imageLibraryVersions = (): { sharp: string; libvips: string } => ({
 export async function openImage(path: string, pixelLimit: number): Promise<ImageFile> {
   const { content, mtimeMs } = await readWhole(path);
   if (content.length === 0) throw new UserError(`${path} is empty (0 bytes); expected an image.`);
-  const [metadata, digest] = await Promise.all([
+  const [header, digest] = await Promise.all([
     readHeader(path, content),
     // Unlike createHash, this runs beside the message loop.
     webcrypto.subtle.digest('SHA-256', content),
   ]);
-  const { channels, depth, pages = 1, space } = metadata;
-  const format = metadata.format === 'heif' ? (metadata.compression === 'av1' ? 'avif' : 'heif') : metadata.format;
+  const { channels, depth, pages = 1, space } = header;
+  const format = header.format === 'heif' ? (header.compression === 'av1' ? 'avif' : 'heif') : header.format;
   // libvips draws SVG and PDF too, but a drawing has no pixels that a mask could label.
   if (format === 'svg' || format === 'pdf') {
     throw new UserError(`${path} is a drawing (${format.toUpperCase()}); expected an image in ${FORMATS}.`);
   }
-  const size: Size = metadata.autoOrient;
+  const size: Size = header.autoOrient;
   if (area(size) > pixelLimit) {
     throw new UserError(
       `${path} is ${describeSize(size)} = ${area(size).toLocaleString('en')} pixels; the limit is ${pixelLimit.toLocaleString('en')} pixels.`,
@@ -73,13 +93,13 @@ export async function openImage(path: string, pixelLimit: number): Promise<Image
   return {
     path,
     content,
-    metadata,
+    header,
     deep: depth !== 'uchar' && DEEP_SPACES.some((name) => name === space),
     notes: pages > 1 ? [`the file has ${pages} pages or frames; the first one is used`] : [],
     info: {
       size,
       format,
-      depth: metadata.bitsPerSample ?? BITS[depth] ?? 8,
+      depth: header.bitsPerSample ?? BITS[depth] ?? 8,
       file: { sha256: Buffer.from(digest).toString('hex'), bytes: content.length, mtimeMs },
     },
   };
@@ -105,20 +125,34 @@ export async function readRgb(
   size: Size = file.info.size,
   window?: IntensityWindow,
 ): Promise<Uint8Array> {
-  if (file.deep) return toRgb(await readDeep(file, size), window ?? (await windowOf([file])));
-  const pipeline = resized(file, size).flatten({ background: '#000' }).toColourspace('srgb').raw();
-  const { data } = await decode(file, pipeline);
-  return new Uint8Array(data.buffer, data.byteOffset, data.length);
+  const { channels, data } = await readPicture(file, size, window);
+  if (channels === 3) return data;
+  const rgb = new Uint8Array(data.length * 3);
+  for (let i = 0, p = 0; i < data.length; i++, p += 3) rgb[p] = rgb[p + 1] = rgb[p + 2] = data[i]!;
+  return rgb;
 }
 
-/**
- * Window from the 0.5th to the 99.5th percentile over the deep images among `files`, every pixel and channel counted
- * alike; [0, 255] when there is none. Where both percentiles fall on one value (a nearly empty image), the extremes.
- */
+/** Like `readRgb`, with one channel for a grey image. The window may still be on its way. */
+export async function readPicture(
+  file: ImageFile,
+  size: Size = file.info.size,
+  window?: IntensityWindow | Promise<IntensityWindow>,
+): Promise<Picture> {
+  if (file.deep) {
+    const [pixels, shownThrough] = await Promise.all([readDeep(file, size), window ?? windowOf([file])]);
+    return { size, channels: pixels.channels < 3 ? 1 : 3, data: await throughWindow(pixels, shownThrough) };
+  }
+  const channels = file.header.space === 'b-w' ? 1 : 3;
+  const pipeline = resized(file, size).flatten({ background: '#000' });
+  const { data } = await decode(file, pipeline.toColourspace(channels === 1 ? 'b-w' : 'srgb').raw());
+  return { size, channels, data: bytesOf(data) };
+}
+
+/** The window that shows the deep images among `files` (see Histogram); [0, 255] when there is none. */
 export async function windowOf(files: Iterable<ImageFile>): Promise<IntensityWindow> {
   const histogram = new Histogram();
   for (const file of files) {
-    if (file.deep) histogram.add(await readDeep(file, file.info.size));
+    if (file.deep) await histogram.add(await readDeep(file, file.info.size));
   }
   return histogram.window();
 }
@@ -133,7 +167,7 @@ export async function sampleWindow(paths: readonly string[], pixelLimit: number)
   for (const path of paths) {
     try {
       const file = await openImage(path, pixelLimit);
-      if (file.deep) histogram.add(await readDeep(file, file.info.size));
+      if (file.deep) await histogram.add(await readDeep(file, file.info.size));
     } catch (error) {
       errors.push(error);
     }
@@ -145,32 +179,43 @@ export async function sampleWindow(paths: readonly string[], pixelLimit: number)
 /** Resizes uint8 [height, width] to exactly `to`, smoothly: a mask of 0 and 255 becomes its coverage. */
 export async function resizeGrey(data: Uint8Array, from: Size, to: Size): Promise<Uint8Array> {
   if (sameSize(from, to)) return data;
-  const resizedData = await sharp(data, { raw: { ...from, channels: 1 }, limitInputPixels: false })
-    .resize({ ...to, fit: 'fill', kernel: 'cubic' })
-    .toColourspace('b-w')
-    .raw()
+  return (await resizePicture({ size: from, channels: 1, data }, to)).data;
+}
+
+/** Resizes to exactly `to`, smoothly. */
+export async function resizePicture({ size, channels, data }: Picture, to: Size): Promise<Picture> {
+  const image = fromRaw(data, size, channels).resize({ ...to, fit: 'fill', kernel: 'cubic' });
+  return { size: to, channels, data: bytesOf(await image.raw().toBuffer()) };
+}
+
+/** Repeats the last column and row until the picture has size `to`. */
+export async function extendPicture({ size, channels, data }: Picture, to: Size): Promise<Picture> {
+  const missing = { right: to.width - size.width, bottom: to.height - size.height };
+  const image = fromRaw(data, size, channels).extend({ ...missing, extendWith: 'copy' });
+  return { size: to, channels, data: bytesOf(await image.raw().toBuffer()) };
+}
+
+/** A part of a picture as PNG, quickly rather than as small as possible. */
+export function encodeTile({ size, channels, data }: Picture, { left, top, right, bottom }: Box): Promise<Buffer> {
+  return fromRaw(data, size, channels)
+    .extract({ left, top, width: right - left, height: bottom - top })
+    .png({ compressionLevel: TILE_COMPRESSION })
     .toBuffer();
-  return new Uint8Array(resizedData.buffer, resizedData.byteOffset, resizedData.length);
+}
+
+export function encodeJpeg({ size, channels, data }: Picture): Promise<Buffer> {
+  return fromRaw(data, size, channels).jpeg({ quality: 90, chromaSubsampling: '4:4:4' }).toBuffer();
 }
 
 /** Encodes uint8 RGB [height, width, 3] as PNG, with an optional SVG drawing of the same size laid over it. */
 export async function encodePng(rgb: Uint8Array, size: Size, svg?: string): Promise<Buffer> {
-  const image = sharp(rgb, { raw: { ...size, channels: 3 }, limitInputPixels: false });
+  const image = fromRaw(rgb, size, 3);
   if (svg) image.composite([{ input: Buffer.from(svg), left: 0, top: 0 }]);
   return await image.removeAlpha().png({ compressionLevel: 6 }).toBuffer();
 }
 
-/** Samples of a deep image, in file order, without alpha. */
-interface DeepPixels {
-  /** [height, width, channels], row-major, channels interleaved. */
-  readonly values: Float32Array | Uint16Array;
-  readonly channels: number;
-  /** What to add to a value to get the file's own number. */
-  readonly offset: number;
-}
-
 async function readDeep(file: ImageFile, size: Size): Promise<DeepPixels> {
-  const { space, depth, hasAlpha } = file.metadata;
+  const { space, depth, hasAlpha } = file.header;
   const pipeline = resized(file, size);
   // Naming the image's own space keeps libvips from converting (and clipping) the numbers on their way out.
   pipeline.toColourspace(space as (typeof DEEP_SPACES)[number]);
@@ -189,16 +234,34 @@ async function readDeep(file: ImageFile, size: Size): Promise<DeepPixels> {
 
 /** Bicubic is antialiased in libvips when it shrinks, and rings less than its default, Lanczos. */
 function resized(file: ImageFile, size: Size): Sharp {
-  const { content, metadata, info } = file;
-  const image = sharp(content, {
+  const { info } = file;
+  const image = info.format === 'bmp' ? openBmp(file) : openByLibrary(file);
+  return sameSize(size, info.size) ? image : image.resize({ ...size, fit: 'fill', kernel: 'cubic' });
+}
+
+function openByLibrary({ content, header, info }: ImageFile): Sharp {
+  return sharp(content, {
     autoOrient: true,
     // Warnings are mostly about unknown TIFF tags of scanners and microscopes.
     failOn: 'error',
     limitInputPixels: area(info.size),
-    ignoreIcc: metadata.space !== 'cmyk',
+    ignoreIcc: header.space !== 'cmyk',
   });
-  return sameSize(size, info.size) ? image : image.resize({ ...size, fit: 'fill', kernel: 'cubic' });
 }
+
+function openBmp({ content, path }: ImageFile): Sharp {
+  const { header, data } = decodeBmp(content, path);
+  return fromRaw(data, header.size, header.channels);
+}
+
+function fromRaw(data: Uint8Array, size: Size, channels: 1 | 3 | 4): Sharp {
+  const image = sharp(data, { raw: { ...size, channels }, limitInputPixels: false });
+  // Raw pixels of one channel come out as three unless told otherwise.
+  return channels === 1 ? image.toColourspace('b-w') : image;
+}
+
+/** The bytes of a result, without a copy. */
+const bytesOf = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 
 async function decode(file: ImageFile, pipeline: Sharp) {
   try {
@@ -208,58 +271,13 @@ async function decode(file: ImageFile, pipeline: Sharp) {
   }
 }
 
-function toRgb({ values, channels, offset }: DeepPixels, window: IntensityWindow): Uint8Array {
-  const low = window.low - offset;
-  const scale = window.high > window.low ? 255 / (window.high - window.low) : Number.POSITIVE_INFINITY;
-  const count = values.length / channels;
-  // Clamps and rounds on assignment, and makes 0 of NaN.
-  const rgb = new Uint8ClampedArray(count * 3);
-  for (let pixel = 0; pixel < count; pixel++) {
-    for (let channel = 0; channel < 3; channel++) {
-      rgb[pixel * 3 + channel] = (values[pixel * channels + Math.min(channel, channels - 1)]! - low) * scale;
-    }
-  }
-  return new Uint8Array(rgb.buffer);
-}
-
-/**
- * Counts of values in 2^20 bins: the sign, exponent and upper 11 fraction bits of a float32. So whole numbers up to 4096
- * (12-bit scanners) are exact and everything else is within 0.05 %, in 4 MB whatever the range and number of images.
- */
-class Histogram {
-  private readonly counts = new Uint32Array(1 << 20);
-  private readonly float = new Float32Array(1);
-  private readonly bits = new Uint32Array(this.float.buffer);
-
-  add({ values, offset }: DeepPixels): void {
-    for (const value of values) {
-      this.float[0] = value + offset;
-      const bits = this.bits[0]!;
-      const isNumber = (bits & 0x7f800000) !== 0x7f800000;
-      // Turned so that the order of the bins is the order of the numbers, negatives included.
-      if (isNumber) this.counts[(bits & 0x80000000 ? ~bits : bits ^ 0x80000000) >>> 12]!++;
-    }
-  }
-
-  window(): IntensityWindow {
-    let total = 0;
-    for (const count of this.counts) total += count;
-    if (total === 0) return { low: 0, high: 255 };
-    const [low, high] = WINDOW_QUANTILES;
-    const window = {
-      low: this.valueAt(Math.floor(low * (total - 1))),
-      high: this.valueAt(Math.ceil(high * (total - 1))),
-    };
-    return window.low < window.high ? window : { low: this.valueAt(0), high: this.valueAt(total - 1) };
-  }
-
-  /** The value of that rank in ascending order: of its bin, the number nearest to zero. */
-  private valueAt(rank: number): number {
-    let bin = 0;
-    for (let before = this.counts[0]!; before <= rank; before += this.counts[bin]!) bin++;
-    const turned = bin << 12;
-    this.bits[0] = turned & 0x80000000 ? turned ^ 0x80000000 : ~(turned | 0xfff);
-    return this.float[0]!;
+/** What tells, without reading it, whether an image file is still the same. Throws UserError. */
+export async function stampOf(path: string): Promise<Omit<FileStamp, 'sha256'>> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { bytes: size, mtimeMs };
+  } catch (cause) {
+    throw unreadable(path, cause);
   }
 }
 
@@ -274,11 +292,12 @@ async function readWhole(path: string): Promise<{ content: Buffer; mtimeMs: numb
       await handle.close();
     }
   } catch (cause) {
-    throw new UserError(`${path} ${FILE_ERRORS[(cause as NodeJS.ErrnoException).code ?? ''] ?? 'cannot be read'}.`, {
-      cause,
-    });
+    throw unreadable(path, cause);
   }
 }
+
+const unreadable = (path: string, cause: unknown): UserError =>
+  new UserError(`${path} ${FILE_ERRORS[(cause as NodeJS.ErrnoException).code ?? ''] ?? 'cannot be read'}.`, { cause });
 
 const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
@@ -289,12 +308,26 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
   ERR_FS_FILE_TOO_LARGE: 'is larger than 2 GB',
 };
 
-async function readHeader(path: string, content: Buffer): Promise<Metadata> {
+async function readHeader(path: string, content: Buffer): Promise<ImageHeader> {
+  if (imageFormatOf(content) === 'bmp') return bmpHeader(path, content);
   try {
     return await sharp(content, { failOn: 'error', limitInputPixels: false, limitInputChannels: false }).metadata();
   } catch (cause) {
     throw new UserError(whyUnreadable(path, content), { cause });
   }
+}
+
+function bmpHeader(path: string, content: Buffer): ImageHeader {
+  const { size, bits, channels } = readBmpHeader(content, path);
+  return {
+    format: 'bmp',
+    autoOrient: size,
+    channels,
+    hasAlpha: channels === 4,
+    space: channels === 1 ? 'b-w' : 'srgb',
+    depth: 'uchar',
+    bitsPerSample: Math.min(8, bits),
+  };
 }
 
 /** First bytes of the formats that are read here. */
@@ -314,7 +347,6 @@ const FOREIGN: typeof READABLE = [
   ['a NIfTI volume', 344, 'n+1\0'],
   ['an NRRD volume', 0, 'NRRD'],
   ['a HEIC photo', 4, 'ftyphei'],
-  ['a BMP image', 0, 'BM'],
   ['a JPEG 2000 image', 0, '\0\0\0\x0cjP'],
   ['a JPEG XL image', 0, '\xff\x0a'],
   ['a Photoshop document', 0, '8BPS'],

@@ -1,6 +1,7 @@
 /** Entry of the engine process: everything that infers happens here, behind the calls of EngineApi. */
+import { configFromArguments, exitWithParent, serveParent } from '../processes/parent';
+import type { EngineApi, EngineConfig } from '../protocol/engineApi';
 import { Engine } from './engine';
-import { configFromArguments, exitWithParent, serveParent } from './parent';
 
 exitWithParent();
-serveParent(new Engine(configFromArguments()));
+serveParent<EngineApi>(new Engine(configFromArguments<EngineConfig>()));

@@ -26,7 +26,7 @@ export class Matcher implements MatcherPort {
     return new Matcher(
       reference,
       proposers,
-      await open(forwardGraph(reference, rowsOf(proposers)), 'forward matching graph'),
+      await open(forwardGraph(reference, proposers), 'forward matching graph'),
       await open(backwardGraph(reference), 'backward matching graph'),
       await open(spreadGraph(reference.dim), 'self-matching graph'),
     );
@@ -52,6 +52,19 @@ export class Matcher implements MatcherPort {
       table.farthestTarget[patch] = Number(farthest[row]);
       table.farthestTargetDistance[patch] = toDistance(farthestCloseness[row]);
     });
+
+    const { foreground, background } = this.proposers;
+    if (foreground.length > 0) {
+      const own = proposed.foreground.data as BigInt64Array;
+      const ownCloseness = proposed.foreground_closeness.data as Float32Array;
+      for (let patch = 0; patch < own.length; patch++) {
+        table.nearestForeground[patch] = foreground[Number(own[patch])];
+        table.nearestForegroundDistance[patch] = toDistance(ownCloseness[patch]);
+      }
+    }
+    if (background.length > 0) {
+      table.nearestBackgroundDistance.set((proposed.background_closeness.data as Float32Array).map(toDistance));
+    }
 
     const asked = proposedTargets(table, this.proposers);
     const answered = await this.backward.run({ tokens, patches: patchTensor(asked) });
@@ -93,8 +106,9 @@ interface BuiltGraph {
   readonly contract: Contract;
 }
 
-/** Closeness of all target patches (rows) to the proposers (columns), reduced over the target patches. */
-function forwardGraph(reference: PatchTokens, rows: readonly number[]): BuiltGraph {
+/** Closeness of all target patches (rows) to the proposers (columns), reduced over the former and over the latter. */
+function forwardGraph(reference: PatchTokens, proposers: PatchSets): BuiltGraph {
+  const rows = rowsOf(proposers);
   const nodes: Node[] = [];
   const initializers = closeness(reference, rows, 'tokens', nodes);
   const outputs: ValueInfo[] = [];
@@ -107,6 +121,23 @@ function forwardGraph(reference: PatchTokens, rows: readonly number[]): BuiltGra
   reduce('ReduceMax', 'nearest_closeness', 'float32');
   reduce('ArgMin', 'farthest', 'int64');
   reduce('ReduceMin', 'farthest_closeness', 'float32');
+  const { foreground, background } = proposers;
+  const sets = [
+    { name: 'foreground', width: foreground.length },
+    { name: 'background', width: background.length },
+  ].filter(({ width }) => width > 0);
+  const widths = BigInt64Array.from(sets, ({ width }) => BigInt(width));
+  initializers.push({ name: 'widths', type: 'int64', dims: [sets.length], data: widths });
+  const columns = sets.map(({ name }) => `${name}_columns`);
+  nodes.push({ op: 'Split', inputs: ['closeness', 'widths'], outputs: columns, attributes: { axis: 1 } });
+  sets.forEach(({ name }, k) => {
+    const across = { inputs: [columns[k]] };
+    nodes.push({ op: 'ReduceMax', ...across, outputs: [`${name}_closeness`], attributes: { axes: [1], keepdims: 0 } });
+    outputs.push({ name: `${name}_closeness`, type: 'float32', dims: ['m'] });
+    if (name === 'background') return;
+    nodes.push({ op: 'ArgMax', ...across, outputs: [name], attributes: { axis: 1, keepdims: 0 } });
+    outputs.push({ name, type: 'int64', dims: ['m'] });
+  });
   return build('forward', nodes, initializers, [tokensInput(reference.dim)], outputs);
 }
 

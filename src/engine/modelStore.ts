@@ -1,7 +1,7 @@
 /** From a model's id to files on disk that are known to be the right ones. */
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { copyAtomic, writeAtomic } from '../disk/atomicFile';
 import { sha256, sha256File } from '../disk/hashing';

@@ -4,7 +4,7 @@ import { fromRuns } from '../core/mask';
 import type { PromptCandidate } from '../core/prompts';
 import { UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
-import type { OverlayRequest } from '../protocol';
+import type { OverlayRequest } from '../protocol/engineApi';
 import { encodePng, type ImageFile, openImage, readRgb, resizeGrey } from './imageIo';
 
 /** Below, a prompt hides the object that it stands on. */

@@ -1,10 +1,10 @@
 /** Several engine processes behind the interface of one, for a batch. */
-import type { EngineApi } from '../protocol';
+import type { BatchApi } from '../protocol/engineApi';
 import type { CallOptions, Params, Remote } from '../rpc';
 import { EngineClient, type EngineClientOptions } from './client';
 
 /** An engine that can be shut down. */
-export type DisposableEngine = Remote<EngineApi> & { dispose(): Promise<void> };
+export type DisposableEngine = Remote<BatchApi> & { dispose(): Promise<void> };
 
 /** Calls per engine that pay off: while one is inferred, the next image is read and decoded on a libuv thread. */
 const LANES_PER_ENGINE = 2;
@@ -44,16 +44,18 @@ export class EnginePool implements DisposableEngine {
    * Goes to the first engine, which leaves the reference's tokens in the cache on disk; the others find them there,
    * since every segment request names its reference.
    */
-  readonly prepareReference = (params: Params<EngineApi['prepareReference']>, options?: CallOptions) =>
+  readonly prepareReference = (params: Params<BatchApi['prepareReference']>, options?: CallOptions) =>
     this.on(0, (engine) => engine.prepareReference(params, options));
 
-  readonly inspectImage = (params: Params<EngineApi['inspectImage']>, options?: CallOptions) =>
+  readonly inspectImage = (params: Params<BatchApi['inspectImage']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.inspectImage(params, options));
-  readonly sampleWindow = (params: Params<EngineApi['sampleWindow']>, options?: CallOptions) =>
+  readonly sampleWindow = (params: Params<BatchApi['sampleWindow']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.sampleWindow(params, options));
-  readonly segment = (params: Params<EngineApi['segment']>, options?: CallOptions) =>
+  readonly segment = (params: Params<BatchApi['segment']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.segment(params, options));
-  readonly saveOverlay = (params: Params<EngineApi['saveOverlay']>, options?: CallOptions) =>
+  readonly describeImage = (params: Params<BatchApi['describeImage']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.describeImage(params, options));
+  readonly saveOverlay = (params: Params<BatchApi['saveOverlay']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.saveOverlay(params, options));
 
   async dispose(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Pixels of a changed copy of an image, as an encoder takes them. */
 import type { Size } from '../core/geometry';
 import type { ImageVariant } from '../core/strategies/strategy';
-import type { IntensityWindow } from '../protocol';
+import type { IntensityWindow } from '../protocol/engineApi';
 import { type ImageFile, readRgb } from './imageIo';
 
 /** uint8 RGB [modelSize.height, modelSize.width, 3] of the changed image. */

@@ -7,9 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UserError } from '../../src/core/userError';
-import { EngineClient, type EngineClientOptions, EngineCrashError } from '../../src/engine/client';
+import { EngineClient, type EngineClientOptions } from '../../src/engine/client';
 import { createPool } from '../../src/engine/pool';
-import type { EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol';
+import { ChildCrashError } from '../../src/processes/child';
+import type { EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import type { FakeNotes } from './fixtures/fakeEngine';
 
 let dir: string;
@@ -116,7 +117,7 @@ describe('EngineClient', () => {
     const error = await errorOf(client.segment(request('kill')));
     expect(error).toBeInstanceOf(UserError);
     expect(error.message).toBe('The engine crashed twice (signal SIGKILL) on kill.');
-    expect(error.cause).toBeInstanceOf(EngineCrashError);
+    expect(error.cause).toBeInstanceOf(ChildCrashError);
     expect(error.cause).toMatchObject({ ending: 'signal SIGKILL', wasReady: true });
     await client.segment(request('next'));
   });

@@ -1,20 +1,26 @@
 /** The real engine process on the embedded models: what it answers, refuses, remembers and survives. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fromLabelRuns } from '../../src/core/labelMap';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
+import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
 import { ModelStore } from '../../src/engine/modelStore';
 import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
-import type { EngineConfig, SegmentRequest } from '../../src/protocol';
+import type { EngineConfig, SegmentRequest } from '../../src/protocol/engineApi';
+import { makeBmp } from '../formats/makeBmp';
 
 const repository = path.resolve(import.meta.dirname, '..', '..');
-const samples = path.join(repository, 'models', 'samples', 'nuclei');
+const models = path.join(repository, 'models');
+const samples = path.join(models, 'samples', 'nuclei');
 const sampleImage = (n: number) => path.join(samples, 'images', `nuclei_0${n}.png`);
 
 async function sampleMask(n: number) {
@@ -31,7 +37,7 @@ function start(config: Partial<EngineConfig> = {}): EngineClient {
   const client = new EngineClient({
     entry: path.join(repository, 'dist', 'engine.js'),
     config: {
-      modelsDir: path.join(repository, 'models'),
+      modelsDir: models,
       homeDir: home,
       encoder: 'embedded',
       segmenter: 'embedded',
@@ -76,8 +82,23 @@ describe('segmenting', () => {
     expect(Object.keys(result.times)).toEqual(expect.arrayContaining(['read', 'encode', 'match', 'decode', 'total']));
   });
 
+  it.each(presetNames)('labels a sample from another with preset %s, the same every time', async (name) => {
+    const { strategy, parameters } = presets[name];
+    const asked = { ...request, strategy, parameters: { ...DEFAULT_PARAMETERS, ...parameters } };
+    const result = await engine.segment(asked);
+    expect(result.outcome).toBe('mask');
+    expect(dice(fromRuns(result.mask), await sampleMask(2))).toBeGreaterThan(0.5);
+    const asksSegmenter = name !== 'regions';
+    expect(Number.isFinite(result.iouPrediction)).toBe(asksSegmenter);
+    expect('decode' in result.times).toBe(asksSegmenter);
+    expect(result.notes.join()).toMatch(strategy === 'matcher' ? /masks from \d+ prompt sets/ : /regions joined/);
+    const again = await start().segment(asked);
+    expect(again.mask).toEqual(result.mask);
+    expect(again.notes).toEqual(result.notes);
+  });
+
   it('tells of rejected candidates on request', async () => {
-    const { prompts } = await engine.segment({ ...request, withRejected: true });
+    const { prompts } = await engine.segment({ ...request, withDetails: true });
     expect(new Set(prompts.map(({ reason }) => reason)).size).toBeGreaterThan(1);
   });
 
@@ -109,6 +130,218 @@ describe('segmenting', () => {
     expect(info.foregroundPatches).toBeGreaterThan(10);
     expect(info.backgroundPatches).toBeGreaterThan(100);
     expect(info.file.sha256).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe('decoding what a person asks', () => {
+  const point = (x: number, y: number, label: 0 | 1 = 1) => ({ point: { x, y }, label });
+  const question = (n: number) => ({ image: sampleImage(n), prompts: { points: [point(100, 100)] } });
+  /** A sample of its own in the home, to be changed. */
+  async function copyOf(n: number, name: string): Promise<string> {
+    const copy = path.join(home, name);
+    await cp(sampleImage(n), copy);
+    return copy;
+  }
+
+  it.each([2, 3, 4, 5, 6])('gives the mask of a segmentation again from its prompts, sample %i', async (n) => {
+    const found = await engine.segment({ ...request, image: sampleImage(n), withDetails: true });
+    const maskPrompt = found.maskPrompt;
+    expect(maskPrompt?.data).toHaveLength(48 * 48);
+    const points = found.prompts.filter(({ reason }) => reason === 'kept');
+    const again = await engine.decode({
+      image: sampleImage(n),
+      prompts: { points, ...(maskPrompt && { maskPrompt }) },
+      dropSpecks: true,
+    });
+    expect(again.mask).toEqual(found.mask);
+    expect(again.iouPrediction).toBe(found.iouPrediction);
+    expect(again.file).toEqual(found.file);
+  });
+
+  it('does so for gbmseg, which has no mask prompt', async () => {
+    const found = await engine.segment({ ...request, strategy: 'gbmseg', withDetails: true });
+    expect(found).not.toHaveProperty('maskPrompt');
+    const points = found.prompts.filter(({ reason }) => reason === 'kept');
+    expect((await engine.decode({ image: request.image, prompts: { points } })).mask).toEqual(found.mask);
+  });
+
+  it('gives the mask prompt with the details only', async () => {
+    expect(await engine.segment(request)).not.toHaveProperty('maskPrompt');
+  });
+
+  it('sees in a BMP what it sees in a PNG', async () => {
+    const { data, info } = await sharp(sampleImage(2)).toColourspace('srgb').removeAlpha().raw().toBuffer({
+      resolveWithObject: true,
+    });
+    const pixels = Array.from({ length: info.width * info.height }, (_, i) => data.readUIntBE(i * 3, 3));
+    const image = path.join(home, 'sample.bmp');
+    await writeFile(image, makeBmp({ size: info, bits: 24, pixels }));
+    const { prompts } = question(2);
+    const [bmp, png] = [await engine.decode({ image, prompts }), await engine.decode(question(2))];
+    expect(bmp.mask).toEqual(png.mask);
+    expect(bmp.iouPrediction).toBe(png.iouPrediction);
+  });
+
+  it('heeds points, box and specks', async () => {
+    const image = sampleImage(2);
+    const foreground = async (extra: object, dropSpecks = false) => {
+      const { mask } = await engine.decode({ image, prompts: { points: [], ...extra }, dropSpecks });
+      return fromRuns(mask).data;
+    };
+    const count = (data: Uint8Array) => data.reduce((sum, value) => sum + value, 0);
+    const points = [point(100, 100), point(250, 250)];
+    const plain = await foreground({ points });
+    const denied = await foreground({ points: [...points, point(20, 20, 0), point(300, 60, 0)] });
+    const boxed = await foreground({ points, box: { left: 0, top: 0, right: 180, bottom: 180 } });
+    const clean = await foreground({ points }, true);
+    for (const data of [plain, denied, boxed, clean]) expect(count(data)).toBeGreaterThan(0);
+    expect(denied).not.toEqual(plain);
+    expect(boxed).not.toEqual(plain);
+    expect(clean.every((value, i) => value <= plain[i])).toBe(true);
+  });
+
+  it('encodes an image once, for several first questions at a time too', async () => {
+    const client = start();
+    const first = await Promise.all([client.decode(question(5)), client.decode(question(5))]);
+    expect(first.filter(({ times }) => times.encode !== undefined)).toHaveLength(1);
+    expect(first[0].mask).toEqual(first[1].mask);
+    const next = await client.decode(question(5));
+    expect(Object.keys(next.times)).toEqual(['decode', 'mask', 'total']);
+    expect(next.mask).toEqual(first[0].mask);
+  });
+
+  it('finds what was prefetched, segmented with details, or left on disk', async () => {
+    const client = start();
+    await client.prefetch({ image: sampleImage(6) });
+    expect((await client.decode(question(6))).times).not.toHaveProperty('read');
+    await client.segment({ ...request, image: sampleImage(7), withDetails: true });
+    expect((await client.decode(question(7))).times).not.toHaveProperty('read');
+    expect((await client.segment({ ...request, image: sampleImage(6) })).times).not.toHaveProperty('read');
+    // A batch does not come back to an image.
+    await client.segment({ ...request, image: sampleImage(8) });
+    expect((await client.decode(question(8))).times).toHaveProperty('encode');
+
+    await client.segment({ ...request, image: sampleImage(9), cacheBelow: Number.POSITIVE_INFINITY });
+    const { times } = await start().decode(question(9));
+    expect(times).toHaveProperty('read');
+    expect(times).not.toHaveProperty('encode');
+  });
+
+  it('forgets the image asked about longest ago', async () => {
+    const client = start();
+    for (let n = 1; n <= 8; n++) await client.prefetch({ image: sampleImage(n) });
+    expect((await client.decode(question(1))).times).not.toHaveProperty('encode');
+    await client.prefetch({ image: sampleImage(9) });
+    expect((await client.decode(question(1))).times).not.toHaveProperty('read');
+    expect((await client.decode(question(2))).times).toHaveProperty('read');
+  });
+
+  it('sees that the file has changed, or gone', async () => {
+    const image = await copyOf(2, 'changing.png');
+    const prompts = { points: [point(100, 100)] };
+    const before = await engine.decode({ image, prompts });
+    await copyOf(3, 'changing.png');
+    const after = await engine.decode({ image, prompts });
+    expect(after.times).toHaveProperty('read');
+    expect(after.file.sha256).not.toBe(before.file.sha256);
+    expect(after.mask).toEqual((await engine.decode({ image: sampleImage(3), prompts })).mask);
+    await rm(image);
+    await expect(engine.decode({ image, prompts })).rejects.toThrow(/changing\.png does not exist\.$/);
+  });
+
+  it('lets several references vote, and refuses any that does not fit its mask', async () => {
+    const mask = toRuns(await sampleMask(3));
+    const before = await engine.prepareReference(request);
+    const together = { ...request, moreReferences: [{ image: sampleImage(3), mask }] };
+    const prepared = await engine.prepareReference(together);
+    expect(prepared.foregroundPatches).toBeGreaterThan(before.foregroundPatches);
+    expect(prepared.file).toEqual(before.file);
+    const result = await engine.segment(together);
+    expect(dice(fromRuns(result.mask), await sampleMask(2))).toBeGreaterThan(0.75);
+    expect(result.mask).not.toEqual((await engine.segment(request)).mask);
+    const small = { size: { width: 2, height: 2 }, runs: Uint32Array.of(0, 4) };
+    await expect(
+      engine.prepareReference({ ...request, moreReferences: [{ image: sampleImage(3), mask: small }] }),
+    ).rejects.toThrow(/^The support mask is 2 x 2 pixels, but its reference image .*nuclei_03\.png is 360 x 360\.$/);
+  });
+
+  it('describes an image by one unit vector, kept on disk', async () => {
+    const first = await engine.describeImage({ image: sampleImage(2) });
+    const other = await engine.describeImage({ image: sampleImage(3) });
+    expect(Math.hypot(...first.descriptor)).toBeCloseTo(1, 5);
+    expect(first.file.sha256).not.toBe(other.file.sha256);
+    const cosine = first.descriptor.reduce((sum, value, k) => sum + value * other.descriptor[k], 0);
+    expect(cosine).toBeGreaterThan(0.5);
+    expect(cosine).toBeLessThan(0.9999);
+    expect(await engine.describeImage({ image: sampleImage(2) })).toEqual(first);
+    await expect(engine.describeImage({ image: path.join(home, 'none.png') })).rejects.toThrow(/does not exist\.$/);
+  });
+
+  it('answers while tiles are made', async () => {
+    const side = 3000;
+    const noise = Uint8Array.from({ length: side * side }, (_, i) => (i * 7919 + (i >> 5) * 31) % 251);
+    const large = path.join(home, 'large.png');
+    await sharp(noise, { raw: { width: side, height: side, channels: 1 } })
+      .toColourspace('b-w')
+      .png()
+      .toFile(large);
+    await engine.prefetch({ image: sampleImage(2) });
+    let drawn = false;
+    const tiles = engine.displayTiles({ image: large }).finally(() => {
+      drawn = true;
+    });
+    expect((await engine.displayOverview({ image: sampleImage(2) })).info.format).toBe('png');
+    expect((await engine.decode(question(2))).times).not.toHaveProperty('read');
+    expect(drawn).toBe(false);
+    expect(await tiles).toMatchObject({ tileSize: 512, levels: 4 });
+  });
+
+  it('refuses what cannot be asked, in words', async () => {
+    await expect(engine.decode({ image: sampleImage(2), prompts: { points: [] } })).rejects.toMatchObject({
+      name: 'RangeError',
+      message: 'expected a point, a box or a mask prompt, got none',
+    });
+    const maskPrompt = { size: { width: 9, height: 9 }, data: new Float32Array(80) };
+    await expect(engine.decode({ image: sampleImage(2), prompts: { points: [], maskPrompt } })).rejects.toThrow(
+      'a mask prompt of 9 x 9 needs 81 values, got 80',
+    );
+  });
+
+  it('stops for who no longer waits, and answers the others', async () => {
+    const client = start();
+    await client.info();
+    const controller = new AbortController();
+    const given = [client.decode(question(3), { signal: controller.signal }), client.decode(question(3))];
+    controller.abort(new Error('moved on'));
+    await expect(given[0]).rejects.toThrow('moved on');
+    expect((await given[1]).iouPrediction).toBeGreaterThan(0);
+  });
+});
+
+describe('reading labels', () => {
+  it('gives runs and the hash of a mask', async () => {
+    const mask = path.join(samples, 'masks', 'nuclei_02.png');
+    const bytes = await readFile(mask);
+    const { labels, sha256 } = await engine.readLabels({ mask });
+    expect(fromLabelRuns(labels)).toEqual(decodeMaskPng(bytes, mask));
+    expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+
+  it('refuses a mask that is none, or missing', async () => {
+    await expect(engine.readLabels({ mask: path.join(models, 'manifest.json') })).rejects.toMatchObject({
+      name: 'UserError',
+      message: expect.stringMatching(/manifest\.json is not a PNG/),
+    });
+    const gone = path.join(home, 'gone.png');
+    await expect(engine.readLabels({ mask: gone })).rejects.toMatchObject({
+      name: 'UserError',
+      message: `Cannot read ${gone}: it does not exist.`,
+    });
+  });
+
+  it('is told what the segmenter can be asked', async () => {
+    const { capabilities } = await engine.info();
+    expect(capabilities).toMatchObject({ points: true, box: true, maskPrompt: true, wholeClass: true });
   });
 });
 
@@ -166,17 +399,17 @@ describe('refusing', () => {
   it('a model that is unknown, truncated, or of the wrong kind', async () => {
     await expect(start({ encoder: 'nothing' }).info()).rejects.toThrow('no encoder called "nothing"; known: embedded');
 
-    const models = path.join(home, 'spoilt-models');
-    await cp(path.join(repository, 'models'), models, {
+    const spoilt = path.join(home, 'spoilt-models');
+    await cp(models, spoilt, {
       recursive: true,
       filter: (source) => !source.includes('samples'),
     });
-    await truncate(path.join(models, 'embedded-encoder.onnx'), 1000);
-    await expect(start({ modelsDir: models }).info()).rejects.toThrow(/embedded-encoder\.onnx.*1,?858,?554.*1,?000/);
+    await truncate(path.join(spoilt, 'embedded-encoder.onnx'), 1000);
+    await expect(start({ modelsDir: spoilt }).info()).rejects.toThrow(/embedded-encoder\.onnx.*1,?858,?554.*1,?000/);
 
     const importedHome = path.join(home, 'imported');
-    await new ModelStore(path.join(repository, 'models'), importedHome).importModel({
-      paths: [path.join(repository, 'models', 'embedded-decoder.onnx')],
+    await new ModelStore(models, importedHome).importModel({
+      paths: [path.join(models, 'embedded-decoder.onnx')],
       id: 'wrong',
       kind: 'encoder',
       family: 'embedded',
@@ -215,7 +448,7 @@ describe('surviving', () => {
 
   it.runIf(process.platform === 'linux')('would notice such a trace', async () => {
     // The same runtime with telemetry left on: the test above is worth something only while this one finds files.
-    const model = JSON.stringify(path.join(repository, 'models', 'embedded-encoder.onnx'));
+    const model = JSON.stringify(path.join(models, 'embedded-encoder.onnx'));
     const program = `require('onnxruntime-node').InferenceSession.create(${model})`;
     const traces = await withTemporaryHome(path.join(home, 'telemetry-on'), async () => {
       const env = { ...process.env, ORT_DISABLE_TELEMETRY: '' };

@@ -14,6 +14,7 @@ import {
   sampleWindow,
   windowOf,
 } from '../../src/engine/imageIo';
+import { makeBmp } from '../formats/makeBmp';
 import { refusal } from '../refusal';
 import { makeTiff } from './fixtures/tiff';
 
@@ -82,8 +83,7 @@ describe('openImage', () => {
 
   it.each([
     ['zero bytes', '', 'image.png', /image\.png is empty \(0 bytes\); expected an image\.$/],
-    ['text', 'not a picture', 'text.png', /text\.png is not an image; expected PNG, JPEG, TIFF or WebP\.$/],
-    ['BMP', 'BM123456', 'scan.bmp', /scan\.bmp is a BMP image; expected PNG/],
+    ['text', 'not a picture', 'text.png', /text\.png is not an image; expected PNG, JPEG, TIFF, WebP or BMP\.$/],
     ['DICOM', `${'\0'.repeat(128)}DICM`, 'slice.png', /is a DICOM file; expected PNG/],
     ['Git LFS', 'version https://git-lfs.github.com/spec/v1', 'a.png', /is a Git LFS pointer.*git lfs pull/],
     [
@@ -132,18 +132,18 @@ describe('readRgb', () => {
     const rgba = await open(await raw([200, 100, 50, 255, 200, 100, 50, 0], 2, 1, 4).png().toBuffer());
     expect(await readRgb(rgba)).toEqual(Uint8Array.of(200, 100, 50, 0, 0, 0));
     const greyAlpha = await open(await raw([200, 255, 200, 0], 2, 1, 2).toColourspace('b-w').png().toBuffer());
-    expect(greyAlpha.metadata.channels).toBe(2);
+    expect(greyAlpha.header.channels).toBe(2);
     expect(await readRgb(greyAlpha)).toEqual(Uint8Array.of(200, 200, 200, 0, 0, 0));
   });
 
   it('resolves a palette and converts CMYK', async () => {
     const two = Uint8Array.of(255, 0, 0, 0, 0, 255);
-    const palette = await open(await raw(two, 2, 1, 3).png({ palette: true }).toBuffer());
-    expect(palette.metadata.isPalette).toBe(true);
-    expect(await readRgb(palette)).toEqual(two);
+    const palette = await raw(two, 2, 1, 3).png({ palette: true }).toBuffer();
+    expect((await sharp(palette).metadata()).isPalette).toBe(true);
+    expect(await readRgb(await open(palette))).toEqual(two);
     const white = raw(new Uint8Array(16 * 16 * 3).fill(255), 16, 16, 3);
     const cmyk = await open(await white.toColourspace('cmyk').jpeg().toBuffer());
-    expect(cmyk.metadata.space).toBe('cmyk');
+    expect(cmyk.header.space).toBe('cmyk');
     const rgb = await readRgb(cmyk);
     expect(rgb).toHaveLength(16 * 16 * 3);
     expect(Math.min(...rgb)).toBeGreaterThan(245);
@@ -153,7 +153,7 @@ describe('readRgb', () => {
     const pixels = noise(6, 6);
     const tagged = await raw(pixels, 6, 6, 3).png().keepIccProfile().withIccProfile('p3').toBuffer();
     const file = await open(tagged);
-    expect(file.metadata.hasProfile).toBe(true);
+    expect((await sharp(tagged).metadata()).hasProfile).toBe(true);
     const { data } = await sharp(tagged, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
     expect(await readRgb(file)).toEqual(new Uint8Array(data));
   });
@@ -206,6 +206,64 @@ describe('readRgb', () => {
     const cut = await save(whole.subarray(0, Math.floor(whole.length / 2)), `cut.${format}`);
     const read = async () => readRgb(await openImage(cut, NO_LIMIT), { width: 32, height: 32 });
     expect(await refusal(read())).toMatch(/cut\.\w+ is damaged or cut short: it begins as \w+ but/);
+  });
+});
+
+describe('BMP, which libvips does not read', () => {
+  const size = { width: 21, height: 9 };
+  const rgb = noise(size.width, size.height);
+  const pixels = Array.from(
+    { length: 21 * 9 },
+    (_, i) => (rgb[i * 3]! << 16) + (rgb[i * 3 + 1]! << 8) + rgb[i * 3 + 2]!,
+  );
+
+  it('gives its numbers, and what it is', async () => {
+    const bmp = makeBmp({ size, bits: 24, pixels });
+    const file = await open(bmp, 'scan.bmp');
+    expect(file.info).toMatchObject({ size, format: 'bmp', depth: 8, file: { bytes: bmp.length } });
+    expect(file.deep).toBe(false);
+    expect(await readRgb(file)).toEqual(rgb);
+  });
+
+  it('repeats grey three times, and says how deep a palette is', async () => {
+    const palette = [0, 40, 250].map((value) => [value, value, value] as const);
+    const file = await open(makeBmp({ size: { width: 3, height: 1 }, bits: 4, pixels: [2, 0, 1], palette }));
+    expect(file.info.depth).toBe(4);
+    expect(await readRgb(file)).toEqual(Uint8Array.of(250, 250, 250, 0, 0, 0, 40, 40, 40));
+  });
+
+  it('lays alpha on black', async () => {
+    const masks = [0xff0000, 0xff00, 0xff, 0xff000000];
+    const transparent = [0xff0a141e, 0x000a141e];
+    const file = await open(makeBmp({ size: { width: 2, height: 1 }, bits: 32, masks, pixels: transparent }));
+    expect(await readRgb(file)).toEqual(Uint8Array.of(10, 20, 30, 0, 0, 0));
+  });
+
+  it('is resized as a PNG of the same numbers is', async () => {
+    const bmp = await open(makeBmp({ size, bits: 24, pixels, topDown: true }));
+    const png = await open(await raw(rgb, size.width, size.height, 3).png().toBuffer());
+    for (const to of [
+      { width: 64, height: 64 },
+      { width: 5, height: 3 },
+    ]) {
+      expect(await readRgb(bmp, to)).toEqual(await readRgb(png, to));
+    }
+  });
+
+  it('is refused where it is cut short, compressed or too large', async () => {
+    const bmp = makeBmp({ size, bits: 24, pixels });
+    const cut = await open(bmp.subarray(0, 300), 'cut.bmp');
+    expect(await refusal(readRgb(cut))).toMatch(
+      /cut\.bmp is cut short: its header tells of \d+ bytes, the file has 300\.$/,
+    );
+    const packed = makeBmp({ size, bits: 8, pixels: [], compression: 1 });
+    expect(await refusal(open(packed, 'packed.bmp'))).toMatch(/packed\.bmp is a compressed BMP, which is not read:/);
+    const path = await save(bmp);
+    expect(await refusal(openImage(path, 188))).toMatch(/is 21 x 9 = 189 pixels; the limit is 188 pixels\.$/);
+  });
+
+  it('is told by its header: text may start with BM', async () => {
+    expect(await refusal(open('BM is also how some notes start', 'notes.bmp'))).toMatch(/notes\.bmp is not an image;/);
   });
 });
 
@@ -263,7 +321,7 @@ describe('more than 8 bits', () => {
     expect(await readRgb(await open(rgb16), undefined, wide)).toEqual(Uint8Array.of(0, 1, 255, 2, 100, 200));
     const withAlpha = await sharp(rgb16).ensureAlpha(0).toColourspace('rgb16').png().toBuffer();
     const file = await open(withAlpha);
-    expect(file.metadata).toMatchObject({ channels: 4, depth: 'ushort' });
+    expect(file.header).toMatchObject({ channels: 4, depth: 'ushort' });
     expect(await readRgb(file, undefined, wide)).toEqual(new Uint8Array(6));
   });
 

@@ -6,8 +6,14 @@ import { Matcher } from '../../src/engine/matcher';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
 import { seededRandom } from '../seeded';
 
-const indexFields = ['nearestTarget', 'farthestTarget', 'nearestReference'] as const;
-const floatFields = ['nearestTargetDistance', 'farthestTargetDistance', 'nearestReferenceDistance'] as const;
+const indexFields = ['nearestTarget', 'farthestTarget', 'nearestReference', 'nearestForeground'] as const;
+const floatFields = [
+  'nearestTargetDistance',
+  'farthestTargetDistance',
+  'nearestReferenceDistance',
+  'nearestForegroundDistance',
+  'nearestBackgroundDistance',
+] as const;
 
 function expectSameTable(actual: MatchTable, expected: MatchTable): void {
   for (const field of indexFields) expect([...actual[field]], field).toEqual([...expected[field]]);
@@ -60,6 +66,13 @@ describe('matching graph', () => {
       expectSameTable(await matcher.match({ ...target, normalised }), expected);
       await matcher.dispose();
     }
+  });
+
+  it('does without background', async () => {
+    const alone: PatchSets = { ...sets, background: new Int32Array(0) };
+    const matcher = await Matcher.create(reference, alone, 1);
+    expectSameTable(await matcher.match(target), matchTokens(reference, target, alone));
+    await matcher.dispose();
   });
 
   it('serves targets of different grids', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type DisposableEngine, defaultParallelism, EnginePool } from '../../src/engine/pool';
-import type { SegmentRequest } from '../../src/protocol';
+import type { SegmentRequest } from '../../src/protocol/engineApi';
 
 /** An engine whose calls end when the test says so. */
 function fakeEngine() {
