@@ -1,0 +1,100 @@
+/** What the runner process does when it is called: the command line's batch with engines of its own. */
+import { runBatch } from '../dataset/batch';
+import type { BatchProgress } from '../dataset/batchProgress';
+import { prepareBatch } from '../dataset/batchSetUp';
+import type { Advice } from '../dataset/setUp';
+import { createPool, type EnginePool } from '../engine/pool';
+import type { FolderJob, FolderSummary, RunnerApi, RunnerConfig, RunnerEvents } from '../protocol/runnerApi';
+import type { Handlers } from '../rpc';
+
+/** Between two reports of progress. */
+const REPORT_MS = 100;
+
+const EDITOR_ADVICE: Advice = {
+  giveReference: 'open a labelled image and choose "Use as Reference"',
+  chooseClass: 'choose one of them',
+};
+
+export class FolderRunner implements Handlers<RunnerApi> {
+  private readonly stops = new Set<AbortController>();
+
+  constructor(
+    private readonly config: RunnerConfig,
+    private readonly events: RunnerEvents,
+  ) {}
+
+  async labelFolder({ targets, className, overwrite }: FolderJob, aborted: AbortSignal): Promise<FolderSummary> {
+    const [first, ...others] = targets;
+    if (first === undefined) throw new RangeError('a folder job needs at least one target, got none');
+    const stop = new AbortController();
+    this.stops.add(stop);
+    const reports = new ProgressReports(this.events);
+    let pool: EnginePool | undefined;
+    try {
+      const reference = { image: undefined, mask: undefined, className };
+      const { job, device } = await prepareBatch(
+        { targets: [first, ...others], reference, advice: EDITOR_ADVICE, overwrite },
+        (models) => {
+          pool = this.startEngines(models);
+          return pool;
+        },
+      );
+      const summary = await runBatch(job, {
+        signal: AbortSignal.any([stop.signal, aborted]),
+        onNote: (note) => this.events.note({ note }),
+        onProgress: (progress) => reports.add(progress),
+      });
+      return { ...summary, root: job.root, device, engines: this.config.engines };
+    } finally {
+      reports.flush();
+      this.stops.delete(stop);
+      await pool?.dispose();
+    }
+  }
+
+  stop(): void {
+    for (const stop of this.stops) stop.abort();
+  }
+
+  private startEngines(models: { encoder: string; segmenter: string }): EnginePool {
+    const { engineEntry, engine, engines } = this.config;
+    return createPool(engines, {
+      entry: engineEntry,
+      config: { ...engine, ...models },
+      log: (line) => console.error(`engine: ${line}`),
+    });
+  }
+}
+
+/** Tells the first image at once, and the others together as often as is worth while. */
+class ProgressReports {
+  private images: string[] = [];
+  private latest: BatchProgress | undefined;
+  private pause: NodeJS.Timeout | undefined;
+
+  constructor(private readonly events: RunnerEvents) {}
+
+  add(progress: BatchProgress): void {
+    this.images.push(progress.image);
+    this.latest = progress;
+    if (this.pause === undefined) this.report();
+  }
+
+  /** Tells what has not been told. */
+  flush(): void {
+    clearTimeout(this.pause);
+    this.pause = undefined;
+    if (this.images.length > 0) this.report();
+    clearTimeout(this.pause);
+  }
+
+  private report(): void {
+    const { image: _, ...counts } = this.latest!;
+    this.events.progress({ ...counts, images: this.images });
+    this.images = [];
+    this.pause = setTimeout(() => {
+      this.pause = undefined;
+      if (this.images.length > 0) this.report();
+    }, REPORT_MS);
+  }
+}
