@@ -16,18 +16,26 @@ import {
 import { evaluate } from './cli/evaluateCommand';
 import { modelsImport, modelsList, modelsVerify } from './cli/modelCommands';
 import { segment } from './cli/segmentCommand';
+import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
-import { homeCacheDir, homeDir } from './engine/home';
+import { PIXEL_LIMIT } from './engine/defaults';
+import { homeDir } from './engine/home';
 import { ModelStore } from './engine/modelStore';
 import { createPool, type EnginePool } from './engine/pool';
 
-const commands: readonly Command[] = [segment, evaluate, modelsList, modelsVerify, modelsImport, cacheInfo, cacheClear];
+const commands: readonly Command[] = [
+  segment,
+  suggest,
+  evaluate,
+  modelsList,
+  modelsVerify,
+  modelsImport,
+  cacheInfo,
+  cacheClear,
+];
 
 const packageDir = path.resolve(__dirname, '..');
 const modelsDir = path.join(packageDir, 'models');
-
-/** A picture of this many pixels takes some gigabytes to decode; more is a mistake or an attack. */
-const PIXEL_LIMIT = 500_000_000;
 
 async function main(argv: readonly string[]): Promise<number> {
   const [first, second] = argv;
@@ -84,7 +92,7 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     columns: process.stderr.isTTY ? process.stderr.columns : undefined,
     signal: cancelled.signal,
     store: new ModelStore(modelsDir, home),
-    cacheDir: homeCacheDir(home),
+    home,
     startEngines: ({ engines, threads, encoder, segmenter }: EngineSettings) => {
       const pool = createPool(engines, {
         entry: path.join(__dirname, 'engine.js'),

@@ -31,7 +31,8 @@ export interface CommandContext {
   /** Aborts on Ctrl+C. */
   readonly signal: AbortSignal;
   readonly store: ModelStore;
-  readonly cacheDir: string;
+  /** Absolute path of the home of models and caches. */
+  readonly home: string;
   /** The pool is shut down when the command ends. */
   startEngines(settings: EngineSettings): EnginePool;
 }

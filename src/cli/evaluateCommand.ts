@@ -1,5 +1,6 @@
 /** `ap-medsam evaluate`: how good the masks are on a folder whose masks are known. */
 import path from 'node:path';
+import { spearman } from '../core/rankCorrelation';
 import {
   type EvaluationOptions,
   evaluateReference,
@@ -21,6 +22,7 @@ export const evaluate: Command = {
   description: [
     'Takes some labelled images as reference in turn, labels the others and compares the results with their own masks. Writes nothing unless asked for overlays.',
     'Dice and IoU are 1 for a perfect mask and 0 for none; boundary F is the share of the outline that lies within 0.8 % of the diagonal.',
+    'Trust is what the program expects of the Dice without knowing the right mask; rho (Spearman) is 1 where it puts the images in the order of their real Dice, and 0 where it tells nothing.',
   ],
   options: {
     data: { value: 'folder', help: 'folder that holds the images (in it or in "images") and a mask folder' },
@@ -58,7 +60,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const overlays = args.text('save-overlays');
   const options: EvaluationOptions = {
     strategy: chosen.strategy ?? PROJECT_DEFAULTS.strategy,
-    parameters: chosen.parameters ?? PROJECT_DEFAULTS.parameters,
+    parameters: { ...PROJECT_DEFAULTS.parameters, ...chosen.parameters },
     classId,
     signal: context.signal,
     ...(targets === undefined ? {} : { targets }),
@@ -109,7 +111,17 @@ function report(scores: readonly ImageScore[]): string {
     const boundary = summarise(of.map((score) => score.boundaryF));
     const absent = of.filter(({ result }) => result.outcome === 'absent').length;
     const numbers = [dice.mean, dice.median, dice.deviation, iou.mean, iou.median, boundary.mean];
-    return [name, String(of.length), ...numbers.map((value) => value.toFixed(3)), String(absent)];
+    // What is called absent has an empty mask, whatever was found: its Dice is not what trust is about.
+    const judged = of.filter(({ result }) => result.outcome === 'mask' && result.trust !== undefined);
+    const trust = judged.map(({ result }) => result.trust!);
+    const order = spearman(
+      trust,
+      judged.map((score) => score.dice),
+    );
+    const cells = [...numbers, summarise(trust).mean, order].map((value) =>
+      Number.isNaN(value) ? '-' : value.toFixed(3),
+    );
+    return [name, String(of.length), ...cells, String(absent)];
   };
   const rows = references.map((reference) =>
     row(
@@ -118,7 +130,7 @@ function report(scores: readonly ImageScore[]): string {
     ),
   );
   return textTable(
-    ['reference', 'images', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent'],
+    ['reference', 'images', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'trust', 'rho', 'absent'],
     rows.length > 1 ? [...rows, row('all', scores)] : rows,
   );
 }
@@ -132,6 +144,8 @@ function jsonRow({ reference, target, dice, iou, boundaryF, result }: ImageScore
     dice,
     iou,
     boundaryF,
+    trust: result.trust ?? null,
+    trustParts: result.trustParts ?? null,
     iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
     notes,
     milliseconds: Math.round(times.total),

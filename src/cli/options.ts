@@ -1,6 +1,7 @@
 /** Options that several commands share, and what their values become. */
 import os from 'node:os';
 import { strategies, strategyIds } from '../core/strategies';
+import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import { NO_ABLATION, type StrategyId, type StrategyParameters } from '../core/strategies/strategy';
 import { defaultParallelism } from '../engine/pool';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
@@ -20,11 +21,19 @@ export const engineOptions: Readonly<Record<string, Option>> = {
 export const strategyOptions: Readonly<Record<string, Option>> = {
   strategy: {
     value: 'name',
-    help: `how prompts and masks are made: ${strategyIds.join(' or ')}; default: ap-medsam, or what the project says`,
+    help: `how prompts and masks are made: ${strategyIds.join(', ')}; default: ap-medsam, or what the project says`,
+  },
+  preset: {
+    value: 'name',
+    help: `settings of a strategy: ${presetHelp()}; default: the first, or what the project says`,
   },
   without: {
     value: 'stages',
     help: `switch stages off, separated by commas: ${Object.keys(NO_ABLATION).join(', ')}`,
+  },
+  'min-trust': {
+    value: 'x',
+    help: 'call an image "probably absent" and write no mask where trust is below x, 0 to 1; default: 0, or what the project says',
   },
 };
 
@@ -35,10 +44,10 @@ export function parallelism(args: Arguments): Pick<EngineSettings, 'engines' | '
   return { engines, threads: args.count('threads') ?? Math.max(1, Math.floor(cores / engines)) };
 }
 
-/** Strategy and parameters, each undefined where the command line does not say. */
+/** Strategy and parameters, as far as the command line says. */
 export function chosenStrategy(args: Arguments): {
   strategy: StrategyId | undefined;
-  parameters: StrategyParameters | undefined;
+  parameters: Partial<StrategyParameters>;
 } {
   const strategy = args.text('strategy');
   if (strategy !== undefined && !Object.hasOwn(strategies, strategy)) {
@@ -49,6 +58,38 @@ export function chosenStrategy(args: Arguments): {
   if (unknown !== undefined) {
     throw new UsageError(`--without knows the stages ${Object.keys(NO_ABLATION).join(', ')}, not "${unknown}"`);
   }
+  const preset = chosenPreset(args.text('preset'), strategy);
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
-  return { strategy: strategy as StrategyId | undefined, parameters: ablation && { ablation } };
+  const minTrust = minTrustOf(args.text('min-trust'));
+  return {
+    strategy: preset?.strategy ?? (strategy as StrategyId | undefined),
+    parameters: { ...(ablation && { ablation }), ...preset?.parameters, ...(minTrust !== undefined && { minTrust }) },
+  };
+}
+
+function minTrustOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  // Number('') is 0.
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (number >= 0 && number <= 1) return number;
+  throw new UsageError(`--min-trust should be a number from 0 to 1, got "${text}"`);
+}
+
+/** A preset says its strategy, which `--strategy` may repeat but not contradict. */
+function chosenPreset(name: string | undefined, strategy: string | undefined): Preset | undefined {
+  if (name === undefined) return undefined;
+  if (!Object.hasOwn(presets, name)) {
+    throw new UsageError(`there is no preset "${name}"; known: ${presetNames.join(', ')}`);
+  }
+  const preset = presets[name];
+  if (strategy === undefined || strategy === preset.strategy) return preset;
+  throw new UsageError(`the preset "${name}" is one of strategy ${preset.strategy}, not of ${strategy}`);
+}
+
+/** "object, semantic or part of matcher, ..." */
+function presetHelp(): string {
+  const of = (strategy: string) => presetNames.filter((name) => presets[name].strategy === strategy);
+  return [...new Set(Object.values(presets).map(({ strategy }) => strategy))]
+    .map((strategy) => `${of(strategy).join(', ')} (${strategy})`)
+    .join('; ');
 }

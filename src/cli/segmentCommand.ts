@@ -3,10 +3,8 @@ import path from 'node:path';
 import { UserError } from '../core/userError';
 import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch';
 import type { OverwritePolicy } from '../dataset/batchPlan';
-import { findRoot, scanFolder } from '../dataset/folder';
+import { type BatchRequest, prepareBatch } from '../dataset/batchSetUp';
 import type { Shard } from '../dataset/lock';
-import { resolveMaskFolder } from '../dataset/maskFolder';
-import { chooseReference, openProject, projectStrategy, storeSetUp } from '../dataset/setUp';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
@@ -26,6 +24,7 @@ export const segment: Command = {
       value: 'png',
       help: "its support mask, any value but 0 is the object; default: the reference's own mask in the mask folder",
     },
+    add: { help: 'let --reference vote with the references that its class has, instead of taking their place' },
     out: { value: 'folder', help: 'where the masks go; stored in the project (default: masks)' },
     class: { value: 'name', help: 'class of the reference; default: the only class of the project, or "object"' },
     overwrite: {
@@ -52,52 +51,55 @@ export const segment: Command = {
 };
 
 async function run(args: Arguments, context: CommandContext): Promise<number> {
-  const targets = args.positionals.map((target) => path.resolve(target));
-  if (targets.length === 0) throw new UsageError('name the folder or the images to label');
-  const chosen = chosenStrategy(args);
+  const [first, ...others] = args.positionals.map((target) => path.resolve(target));
+  if (first === undefined) throw new UsageError('name the folder or the images to label');
+  const targets = [first, ...others] as const;
+  if (args.flag('add') && args.text('reference') === undefined)
+    throw new UsageError('--add needs a --reference to add');
   const engines = parallelism(args);
-  const overwrite = overwritePolicy(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
-  const root = await findRoot(targets[0]);
-  const opened = await openProject(root, {
-    ...chosen,
-    encoder: args.text('encoder'),
-    segmenter: args.text('segmenter'),
-    maskFolder: args.text('out'),
-  });
-  const strategy = projectStrategy(root, opened);
-  const scan = await scanFolder(root, { maskFolder: resolveMaskFolder(root, opened.maskFolder), targets });
-  const choice = await chooseReference(root, opened, {
-    image: args.text('reference'),
-    mask: args.text('mask'),
-    className: args.text('class'),
-  });
+  const request: BatchRequest = {
+    targets,
+    settings: {
+      ...chosenStrategy(args),
+      encoder: args.text('encoder'),
+      segmenter: args.text('segmenter'),
+      maskFolder: args.text('out'),
+    },
+    reference: {
+      image: args.text('reference'),
+      mask: args.text('mask'),
+      className: args.text('class'),
+      keepOthers: args.flag('add'),
+    },
+    overwrite: overwritePolicy(args),
+    ...(shard && { shard }),
+  };
 
   const progress = new ProgressLine(context);
-  progress.begin('Loading the models and learning the reference...');
   try {
-    const engine = context.startEngines({ ...engines, encoder: opened.encoder, segmenter: opened.segmenter });
-    const { encoder, segmenter } = await engine.info();
-    const { project, reference } = await storeSetUp(root, choice, engine);
+    let engine!: EnginePool;
+    const { job } = await prepareBatch(request, (models) => {
+      progress.begin('Loading the models and learning the reference...');
+      engine = context.startEngines({ ...engines, ...models });
+      return engine;
+    });
+    const { root, project, reference } = job;
     const colour = project.classes.find(({ id }) => id === reference.class)!.colour;
     const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
-    const models = { encoder, segmenter };
-    const summary = await runBatch(
-      { engine, root, project, reference, ...strategy, ...models, overwrite, scan, ...(shard && { shard }) },
-      {
-        signal: context.signal,
-        onNote: (note) => {
-          progress.clear();
-          context.err(`Note: ${note}`);
-        },
-        onProgress: (now) => progress.update(now),
-        onImage: async (report) => {
-          if (report.outcome === 'failed') progress.clear();
-          await reporter.image(report);
-        },
+    const summary = await runBatch(job, {
+      signal: context.signal,
+      onNote: (note) => {
+        progress.clear();
+        context.err(`Note: ${note}`);
       },
-    );
+      onProgress: (now) => progress.update(now),
+      onImage: async (report) => {
+        if (report.outcome === 'failed') progress.clear();
+        await reporter.image(report);
+      },
+    });
     progress.clear();
     reporter.summary(summary);
     if (summary.cancelled) return EXIT.cancelled;
@@ -107,8 +109,20 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   }
 }
 
+/** Masks of this run that are named at the end for a person to look at first, and the trust below which one is. */
+const NAMED = 5;
+const DOUBTFUL = 0.5;
+
+/** As many judged images say something of the reference. */
+const ENOUGH = 8;
+
 /** Results as they come, and the last words. */
 class Reporter {
+  /** The least trusted masks, lowest first. */
+  private doubtful: { readonly image: string; readonly trust: number }[] = [];
+  /** Of all images that were judged. */
+  private readonly trusts: number[] = [];
+
   constructor(
     private readonly context: CommandContext,
     private readonly engine: EnginePool,
@@ -137,8 +151,15 @@ class Reporter {
         err(`Warning: ${error.message}`);
       }
     }
+    if (result?.trust !== undefined) this.trusts.push(result.trust);
+    const trust = outcome === 'done' ? result?.trust : undefined;
+    if (trust !== undefined && trust < DOUBTFUL) {
+      this.doubtful = [...this.doubtful, { image, trust }].sort((a, b) => a.trust - b.trust).slice(0, NAMED);
+    }
     if (!json) return;
     const about = result && {
+      trust: result.trust ?? null,
+      trustParts: result.trustParts ?? null,
       iouPrediction: Number.isFinite(result.iouPrediction) ? result.iouPrediction : null,
       milliseconds: Math.round(result.times.total),
       notes: result.notes,
@@ -158,6 +179,17 @@ class Reporter {
       ...(failed > 0 ? [`${failed} failed`] : []),
     ];
     say(`${cancelled ? 'Cancelled: ' : ''}${parts.join(', ')} of ${total} images in ${duration(seconds)}.`);
+    if (this.doubtful.length > 0) {
+      say(
+        `Look first at: ${this.doubtful.map(({ image, trust }) => `${image} (trust ${trust.toFixed(2)})`).join(', ')}.`,
+      );
+    }
+    const meanTrust = this.trusts.reduce((sum, value) => sum + value, 0) / this.trusts.length;
+    if (this.trusts.length >= ENOUGH && meanTrust < DOUBTFUL) {
+      say(
+        `The images are hardly like the reference (mean trust ${meanTrust.toFixed(2)}): "ap-medsam suggest" names one that is worth labelling.`,
+      );
+    }
     if (cancelled) say('Run the same command again to go on.');
     if (this.options.overlays !== undefined && skipped > 0) say('Overlays are drawn only of what this run labelled.');
     for (const folder of nested) say(`Left out: ${folder} is a project of its own.`);

@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { assemblePng } from '../../src/formats/pngChunks';
+import { makeBmp } from '../formats/makeBmp';
 import {
   complaint,
   type Ended,
@@ -35,14 +36,9 @@ const SIZE = { width: SAMPLE_SIDE, height: SAMPLE_SIDE };
 const greyPng = (values: (index: number) => number, { width, height } = SIZE): Uint8Array =>
   encode({ width, height, data: Uint8Array.from({ length: width * height }, (_, i) => values(i)), channels: 1 });
 
-const bmpHeader = (): Buffer => {
-  const bytes = Buffer.alloc(54 + 12);
-  bytes.write('BM', 'latin1');
-  bytes.writeUInt32LE(bytes.length, 2);
-  bytes.writeUInt32LE(54, 10);
-  bytes.writeUInt32LE(40, 14);
-  return bytes;
-};
+/** Run-length encoded, as hardly any program writes it. */
+const compressedBmp = (): Buffer =>
+  makeBmp({ size: { width: 2, height: 1 }, bits: 8, pixels: [0, 1], palette: [[9, 9, 9]], compression: 1 });
 
 const sampleJpeg = () => sharp(sampleImage(4)).jpeg().toBuffer();
 
@@ -61,13 +57,13 @@ describe('images that are none', () => {
       async () => (await readFile(sampleImage(2))).subarray(0, 40),
       ' is damaged or cut short: it begins as PNG but its pixels cannot be decoded.',
     ],
-    'empty.png': [() => Buffer.alloc(0), ' is empty: expected a PNG, JPEG, WebP or TIFF image.'],
+    'empty.png': [() => Buffer.alloc(0), ' is empty: expected a PNG, JPEG, WebP, TIFF or BMP image.'],
     'text.png': [
       () => Buffer.from('This is no picture.\n'),
-      ' is not an image: expected the content of a PNG, JPEG, WebP or TIFF file.',
+      ' is not an image: expected the content of a PNG, JPEG, WebP, TIFF or BMP file.',
     ],
-    'photo.bmp': [bmpHeader, ': BMP is not supported yet, convert it to PNG.'],
-    'bitmap.png': [bmpHeader, ': BMP is not supported yet, convert it to PNG.'],
+    'moving.gif': [() => Buffer.from('GIF89a'), ': GIF is not supported yet, convert it to PNG.'],
+    'photo.bmp': [compressedBmp, ' is a compressed BMP, which is not read: expected an uncompressed one, or a PNG.'],
     'huge.png': [
       () =>
         assemblePng({ size: { width: 30_000, height: 20_000 }, depth: 8, colourType: 0, interlaced: false }, [
@@ -199,9 +195,9 @@ describe('a reference', () => {
       (image) => `${image} is not an image; expected `,
     ],
     [
-      'that is a BMP',
-      async () => ({ [REFERENCE]: bmpHeader(), [MASK]: handPainted() }),
-      (image) => `${image} is a BMP image; expected `,
+      'that is a compressed BMP',
+      async () => ({ [REFERENCE]: compressedBmp(), [MASK]: handPainted() }),
+      (image) => `${image} is a compressed BMP, which is not read: expected `,
     ],
   ];
 
@@ -263,7 +259,7 @@ describe('masks of images', () => {
     await workshop.label(['images', ...referenceArgs(1), '--class', 'nucleus'], { cwd: root });
     const mask = path.join(root, 'masks', 'nuclei_02.png');
     const data = new Uint8Array(SAMPLE_SIDE * SAMPLE_SIDE).fill(1, 0, 500).fill(2, 500, 900);
-    const bytes = encodeMaskPng({ size: SIZE, data }, []);
+    const bytes = await encodeMaskPng({ size: SIZE, data }, []);
     await writeFile(mask, bytes);
     await tellJournal(root, 'images/nuclei_02.png', bytes);
     await sharp(sampleImage(2))
@@ -343,7 +339,9 @@ describe('folders and projects', () => {
   it.concurrent('without images', async () => {
     const root = await workshop.newFolder();
     await writeFile(path.join(root, 'notes.txt'), 'nothing here');
-    expect(complaint(await start(root, '.'))).toBe(`${root} holds no images: expected PNG, JPEG, WebP or TIFF files.`);
+    expect(complaint(await start(root, '.'))).toBe(
+      `${root} holds no images: expected PNG, JPEG, WebP, TIFF or BMP files.`,
+    );
   });
 
   it.concurrent('that do not exist', async () => {

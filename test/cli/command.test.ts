@@ -4,6 +4,7 @@ import { type Command, commandHelp, overview, parseArguments, UsageError } from 
 import { evaluate } from '../../src/cli/evaluateCommand';
 import { chosenStrategy } from '../../src/cli/options';
 import { segment } from '../../src/cli/segmentCommand';
+import { NO_ABLATION } from '../../src/core/strategies/strategy';
 import { UserError } from '../../src/core/userError';
 
 const LONG =
@@ -116,19 +117,45 @@ describe('chosenStrategy', () => {
   const chosen = (...argv: string[]) => chosenStrategy(parseArguments(segment, argv));
 
   it('is what the command line says, and undefined where it says nothing', () => {
-    expect(chosen()).toEqual({ strategy: undefined, parameters: undefined });
+    expect(chosen()).toEqual({ strategy: undefined, parameters: {} });
     expect(chosen('--strategy', 'gbmseg').strategy).toBe('gbmseg');
     const { parameters } = chosen('--without', 'hard,sparse');
-    expect(Object.entries(parameters!.ablation).filter(([, on]) => !on)).toEqual([
+    expect(Object.entries(parameters.ablation!).filter(([, on]) => !on)).toEqual([
       ['hard', false],
       ['sparse', false],
     ]);
+    expect(chosen('--min-trust', '0.25').parameters).toEqual({ minTrust: 0.25 });
+    expect(chosen('--min-trust', '0', '--without', 'hard').parameters).toMatchObject({ minTrust: 0, ablation: {} });
+  });
+
+  it('takes trust from 0 to 1', () => {
+    for (const text of ['-0.1', '1.01', 'much', '', ' ']) {
+      expect(refusal(() => chosen(`--min-trust=${text}`))).toBe(
+        `--min-trust should be a number from 0 to 1, got "${text}"`,
+      );
+    }
+  });
+
+  it('takes the strategy from the preset', () => {
+    expect(chosen('--preset', 'part')).toEqual({
+      strategy: 'matcher',
+      parameters: { matcher: { preset: 'part', seed: 0 } },
+    });
+    const { strategy, parameters } = chosen('--strategy', 'cluster', '--preset', 'prompt', '--without', 'specks');
+    expect(strategy).toBe('cluster');
+    expect(parameters).toEqual({ ablation: { ...NO_ABLATION, specks: false }, cluster: { preset: 'prompt' } });
+    expect(refusal(() => chosen('--strategy', 'gbmseg', '--preset', 'part'))).toBe(
+      'the preset "part" is one of strategy matcher, not of gbmseg',
+    );
+    expect(refusal(() => chosen('--preset', 'toString'))).toBe(
+      'there is no preset "toString"; known: object, semantic, part, regions, prompt',
+    );
   });
 
   it('refuses what it does not know, also where every object has a member of that name', () => {
     for (const name of ['sam', 'constructor']) {
       expect(refusal(() => chosen('--strategy', name))).toBe(
-        `there is no strategy "${name}"; known: ap-medsam, gbmseg`,
+        `there is no strategy "${name}"; known: ap-medsam, gbmseg, matcher, cluster`,
       );
       expect(refusal(() => chosen('--without', `hard,${name}`))).toMatch(
         new RegExp(`^--without knows the stages backward, .*, not "${name}"$`),

@@ -9,8 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect } from 'vitest';
+import type { LabelMap } from '../../src/core/labelMap';
 import type { JournalLine } from '../../src/dataset/journal';
-import { decodeMaskPng, type LabelMap } from '../../src/formats/maskPng';
+import { decodeMaskPng } from '../../src/formats/maskPng';
 import { readHeader } from '../../src/formats/pngChunks';
 
 export const repository = path.resolve(import.meta.dirname, '..', '..');
@@ -54,6 +55,9 @@ export interface ImageRow {
   readonly outcome: 'done' | 'skipped' | 'kept' | 'absent' | 'failed';
   readonly message?: string;
   readonly iouPrediction?: number;
+  readonly trust?: number | null;
+  readonly trustParts?: Readonly<Record<string, number | null>> | null;
+  readonly notes?: readonly string[];
 }
 
 export interface RunOptions {

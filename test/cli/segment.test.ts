@@ -12,6 +12,8 @@ import {
   fingerprint,
   handPainted,
   journalOf,
+  jsonLines,
+  models,
   ONE_ENGINE,
   outcomes,
   readLabels,
@@ -88,6 +90,45 @@ describe('a first run', () => {
   });
 });
 
+describe('trust', () => {
+  it('stands in the rows and in the journal, with what it is made of, but not for the reference', async () => {
+    const lines = (await journalOf(labelled)).filter(({ kind }) => kind === 'done');
+    for (const n of [2, 3, 4]) {
+      const { trust, trustParts } = first.rows.get(image(n))!;
+      expect(trust).toBeGreaterThan(0.5);
+      expect(trust).toBeLessThanOrEqual(1);
+      const line = lines.find((one) => one.image === image(n))!;
+      expect(line).toMatchObject({ trust, trustParts });
+      expect(trustParts).toMatchObject({ stability: expect.any(Number), forwardSimilarity: expect.any(Number) });
+    }
+    expect(first.rows.get(image(1))).toMatchObject({ trust: null, trustParts: null });
+    expect(lines.find((one) => one.image === image(1))).toMatchObject({
+      trust: null,
+      trustParts: { iouPrediction: null },
+    });
+  });
+
+  it('below --min-trust makes an image absent, is remembered, and can be taken back', async () => {
+    const root = await copyOfLabelled();
+    const doubting = await workshop.label(['images', '--min-trust', '1'], { cwd: root });
+    expect(doubting.code, doubting.stderr).toBe(0);
+    expect(outcomes(doubting.rows)).toEqual({ done: 1, absent: 3 });
+    expect(doubting.stderr).toMatch(/^1 labelled, 3 without the object of 4 images/m);
+    const { mask, trust, notes } = doubting.rows.get(image(2))!;
+    expect(mask).toBeNull();
+    expect(trust).toBe(first.rows.get(image(2))!.trust);
+    expect(notes?.at(-1)).toMatch(
+      /^probably absent: what was found is trusted 0\.\d\d, less than the 1\.00 asked for$/,
+    );
+    // The mask of the run before is the program's own, and is emptied.
+    expect(new Set((await readLabels(maskOf(root, 2))).data)).toEqual(new Set([0]));
+    expect(outcomes((await workshop.label(['images'], { cwd: root })).rows)).toEqual({ skipped: 4 });
+    const trusting = await workshop.label(['images', '--min-trust', '0'], { cwd: root });
+    expect(outcomes(trusting.rows)).toEqual({ done: 4 });
+    expect(await readFile(maskOf(root, 2))).toEqual(await readFile(maskOf(labelled, 2)));
+  });
+});
+
 describe('a second run', () => {
   it('does nothing, with the stored reference', async () => {
     const before = await fingerprint(labelled);
@@ -148,6 +189,21 @@ describe('the project', () => {
     });
     const project = JSON.parse(await readFile(path.join(root, '.apmedsam', 'project.json'), 'utf8'));
     expect(project).toMatchObject({ strategy: 'ap-medsam', parameters: { ablation: { hard: false, self: true } } });
+  });
+});
+
+describe('a preset', () => {
+  it('chooses the strategy, needs no segmenter where it asks none, and is remembered', async () => {
+    const root = await workshop.sampleFolder([2]);
+    const first = await workshop.label(['images', ...referenceArgs(1), '--preset', 'regions'], { cwd: root });
+    expect(outcomes(first.rows)).toEqual({ done: 1 });
+    expect(first.rows.get(image(2))).toMatchObject({ iouPrediction: null });
+    expect(outcomes((await workshop.label(['images'], { cwd: root })).rows)).toEqual({ skipped: 1 });
+    const again = await workshop.label(['images', '--preset', 'prompt'], { cwd: root });
+    expect(outcomes(again.rows)).toEqual({ done: 1 });
+    expect(again.rows.get(image(2))).toMatchObject({ iouPrediction: expect.any(Number) });
+    const project = JSON.parse(await readFile(path.join(root, '.apmedsam', 'project.json'), 'utf8'));
+    expect(project).toMatchObject({ strategy: 'cluster', parameters: { cluster: { preset: 'prompt' } } });
   });
 });
 
@@ -278,3 +334,81 @@ async function deepened(n: number): Promise<Uint8Array> {
   const values = Uint16Array.from(data, (value) => DEEP_OFFSET + DEEP_SCALE * value);
   return encode({ width: info.width, height: info.height, data: values, depth: 16, channels: 1 });
 }
+
+describe('suggest', () => {
+  it('names images that are no references, in words or rows, and writes nothing', async () => {
+    const root = await copyOfLabelled();
+    const before = await fingerprint(root);
+    const words = await workshop.run(['suggest', 'images', '--count', '2', ...ONE_ENGINE], { cwd: root });
+    expect(words).toMatchObject({ code: 0, stderr: '' });
+    const lines = words.stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(2);
+    for (const [k, line] of lines.entries()) {
+      expect(line).toMatch(
+        new RegExp(
+          `^${k + 1}\\. images/nuclei_0[234]\\.png: (it stands for itself alone|\\d images are most like it); trust is 0\\.\\d\\d there\\.$`,
+        ),
+      );
+    }
+    const rows = await workshop.run(['suggest', 'images', '--json', ...ONE_ENGINE], { cwd: root });
+    const named = jsonLines(rows.stdout) as { image: string; serves: number; trust: number }[];
+    expect(named.slice(0, 2).map(({ image }) => image)).toEqual(lines.map((line) => line.split(/[ :]/)[1]));
+    for (const { image, serves, trust } of named) {
+      expect(trust).toBe(first.rows.get(image)!.trust);
+      expect(serves).toBeGreaterThanOrEqual(1);
+    }
+    expect(await fingerprint(root)).toEqual(before);
+  });
+
+  it('names the most typical image where nothing is labelled yet', async () => {
+    const root = await workshop.sampleFolder([1, 2, 3]);
+    const { code, stdout } = await workshop.run(['suggest', 'images', '--count', '1', ...ONE_ENGINE], { cwd: root });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^1\. images\/nuclei_0[123]\.png: (it stands for itself alone|\d images are most like it)\.\n$/,
+    );
+    expect(await filesIn(root)).toEqual([1, 2, 3].map(image));
+  });
+});
+
+describe('several references', () => {
+  it('vote with --add, are labelled with their own masks, and stay for the next run', async () => {
+    const root = await copyOfLabelled();
+    const added = ['--reference', image(3), '--mask', sampleMask(3), '--add'];
+    const both = await workshop.label(['images', ...added], { cwd: root });
+    expect(both.code, both.stderr).toBe(0);
+    expect(both.stderr).toContain('Note: "object" has 2 references, of which 2 vote.\n');
+    expect(outcomes(both.rows)).toEqual({ done: 4 });
+    for (const n of [1, 3]) {
+      const { data } = await readMask(maskOf(root, n));
+      expect(data).toEqual((await readMask(sampleMask(n))).data);
+    }
+    const project = JSON.parse(await readFile(path.join(root, '.apmedsam', 'project.json'), 'utf8'));
+    expect(project.references.map((one: { image: string }) => one.image)).toEqual([image(3), image(1)]);
+    expect(outcomes((await workshop.label(['images'], { cwd: root })).rows)).toEqual({ skipped: 4 });
+  });
+
+  it('need a --reference to be added', async () => {
+    const { code, stderr } = await workshop.run(['segment', 'images', '--add'], { cwd: labelled });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--add needs a --reference to add. See "ap-medsam segment --help".');
+  });
+});
+
+describe('images of another kind', () => {
+  it('are hardly trusted: they are named at the end, with a word on the reference, and absent if asked', async () => {
+    const root = await workshop.newFolder();
+    const vertebrae = path.join(models, 'samples', 'vertebrae', 'images');
+    await cp(vertebrae, path.join(root, 'images'), { recursive: true });
+    const count = (await filesIn(vertebrae)).length;
+    const run = async (...more: string[]) =>
+      (await workshop.run(['segment', 'images', ...referenceArgs(1), ...ONE_ENGINE, ...more], { cwd: root })).stdout;
+    const named = /^Look first at: (?:images\/\S+ \(trust 0\.[0-4]\d\)(?:, |\.$)){5}/m;
+    const words = await run();
+    expect(words).toMatch(named);
+    expect(words).toMatch(/^The images are hardly like the reference \(mean trust 0\.[0-4]\d\): "ap-medsam suggest"/m);
+    const doubting = await run('--min-trust', '0.2');
+    const absent = Number(/, (\d+) without the object of/.exec(doubting)?.[1]);
+    expect(absent).toBeGreaterThanOrEqual(count / 2);
+  });
+});

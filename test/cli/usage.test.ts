@@ -1,5 +1,5 @@
 /** What a stranger meets first: help, versions, exit codes, refusals in one sentence, and results that programs can read. */
-import { appendFile, copyFile, readFile, rm, truncate } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { complaint, filesIn, fingerprint, jsonLines, models, QUICK, referenceArgs, Workshop } from './runCli';
@@ -7,15 +7,16 @@ import { complaint, filesIn, fingerprint, jsonLines, models, QUICK, referenceArg
 const workshop = new Workshop();
 
 const ENGINE = ['encoder', 'segmenter', 'engines', 'threads'];
-const STRATEGY = ['strategy', 'without'];
+const STRATEGY = ['strategy', 'preset', 'without', 'min-trust'];
 
 /** Every command and its options. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   segment: [
-    ...['reference', 'mask', 'out', 'class', 'overwrite', 'shard', 'save-overlays', 'json'],
+    ...['reference', 'mask', 'add', 'out', 'class', 'overwrite', 'shard', 'save-overlays', 'json'],
     ...STRATEGY,
     ...ENGINE,
   ],
+  suggest: ['class', 'count', ...ENGINE, 'json'],
   evaluate: [
     ...['data', 'masks', 'class', 'references', 'reference', 'targets', 'save-overlays', 'json'],
     ...STRATEGY,
@@ -106,7 +107,8 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
     ['segment . --reference', /^--reference needs a value\. See/],
     ['segment . --reference --json', /^--reference needs a value\. See/],
     ['segment . --json=yes', /^Option '--json' does not take an argument\. See/],
-    ['segment . --strategy best', /^there is no strategy "best"; known: ap-medsam, gbmseg\. See/],
+    ['segment . --strategy best', /^there is no strategy "best"; known: ap-medsam, gbmseg, matcher, cluster\. See/],
+    ['segment . --preset best', /^there is no preset "best"; known: object, semantic, part, regions, prompt\. See/],
     ['segment . --without colour', /^--without knows the stages backward, .*, not "colour"\. See/],
     ['segment . --engines 0', /^--engines should be a whole number of at least 1, got "0"\. See/],
     ['segment . --threads many', /^--threads should be a whole number of at least 1, got "many"\. See/],
@@ -221,6 +223,8 @@ describe('results for programs, progress for people', () => {
         image: `images/nuclei_0${n}.png`,
         mask: path.join(root, 'masks', `nuclei_0${n}.png`),
         outcome: 'done',
+        trust: expect.closeTo(0.8, 0),
+        trustParts: expect.objectContaining({ stability: expect.closeTo(0.9, 0), priorAgreement: null }),
         iouPrediction: expect.closeTo(0.8, 0),
         milliseconds: expect.any(Number),
         notes: [],
@@ -231,18 +235,37 @@ describe('results for programs, progress for people', () => {
     );
 
     const before = jsonLines((await workshop.run(['cache', 'info', '--json'], { home })).stdout);
-    expect(before).toEqual([
-      { dir: path.join(home, 'cache'), entries: expect.any(Number), bytes: expect.any(Number), capBytes: 2 ** 31 },
-    ]);
+    const about = (
+      cache: string,
+      folder: string,
+      counts = { entries: expect.any(Number), bytes: expect.any(Number) },
+    ) => ({
+      cache,
+      dir: path.join(home, folder),
+      ...counts,
+      capBytes: 2 ** 31,
+    });
+    expect(before).toEqual([about('embeddings', 'cache'), about('pictures', 'display', { entries: 0, bytes: 0 })]);
     const { entries } = before[0] as { entries: number };
     expect(entries).toBeGreaterThan(0);
     expect(await filesIn(path.join(home, 'cache'))).toHaveLength(entries);
+
+    // A pyramid of tiles, as the editor has it drawn, beside a file of somebody else's.
+    const pyramid = path.join(home, 'display', `${'0'.repeat(64)}.tiles`);
+    await mkdir(path.join(pyramid, '0'), { recursive: true });
+    await writeFile(path.join(pyramid, '0', '0_0.png'), Buffer.alloc(200_000));
+    await writeFile(path.join(home, 'display', 'notes.txt'), 'mine');
     const cleared = await workshop.run(['cache', 'clear'], { home });
     expect(cleared).toMatchObject({ code: 0, stderr: '' });
-    expect(cleared.stdout).toMatch(new RegExp(`^Removed ${entries} entries, [\\d.]+ MB\\.\n$`));
+    expect(cleared.stdout).toMatch(
+      new RegExp(
+        `^Removed ${entries} entries of embeddings, [\\d.]+ MB\\.\nRemoved 1 entries of pictures, 0\\.2 MB\\.\n$`,
+      ),
+    );
     expect(await filesIn(path.join(home, 'cache'))).toEqual([]);
+    expect(await filesIn(path.join(home, 'display'))).toEqual(['notes.txt']);
     expect((await workshop.run(['cache', 'info'], { home })).stdout).toMatch(
-      /^0 entries, 0\.0 MB of at most 2147 MB in /,
+      /^embeddings: 0 entries, 0\.0 MB of at most 2147 MB in .*\npictures: 0 entries, 0\.0 MB of at most 2147 MB in /,
     );
   });
 
@@ -255,9 +278,9 @@ describe('results for programs, progress for people', () => {
     expect(table.code).toBe(0);
     const lines = table.stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(
-      /^\| reference +\| images \| Dice mean \| median \| +std \| IoU mean \| median \| boundary F \| absent \|$/,
+      /^\| reference +\| images \| Dice mean \| median \| +std \| IoU mean \| median \| boundary F \| trust \| +rho \| absent \|$/,
     );
-    expect(lines[1]).toMatch(/^\| -+ \|(?: -+: \|){8}$/);
+    expect(lines[1]).toMatch(/^\| -+ \|(?: -+: \|){10}$/);
     const references = lines.slice(2).map((line) => line.split('|')[1].trim());
     expect(references).toEqual([expect.stringMatching(/^images\/nuclei_\d\d\.png$/), expect.any(String), 'all']);
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
@@ -277,7 +300,7 @@ describe('results for programs, progress for people', () => {
     const [row, ...more] = jsonLines(json.stdout);
     expect(more).toEqual([]);
     expect(row).toMatchObject({ reference: 'images/nuclei_03.png', outcome: 'mask' });
-    for (const measure of ['dice', 'iou', 'boundaryF', 'iouPrediction'] as const) {
+    for (const measure of ['dice', 'iou', 'boundaryF', 'iouPrediction', 'trust'] as const) {
       expect((row as Record<string, number>)[measure]).toBeGreaterThan(0.5);
     }
     expect(await fingerprint(data)).toEqual(before);
