@@ -8,19 +8,20 @@ const external = ['vscode', 'onnxruntime-node', 'sharp'];
 const node = { platform: 'node', target: 'node20', format: 'cjs', external };
 const browser = { platform: 'browser', target: 'es2022', format: 'esm' };
 
-/** The four bundles: two entries of VS Code, the command line, and the engine process that both start. */
+/** Two entries of VS Code, the command line, the engine process that both start, and the editor's batch process. */
 export const bundles = [
   { entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', ...node },
   { entryPoints: ['src/engine/main.ts'], outfile: 'dist/engine.js', ...node },
+  { entryPoints: ['src/runner/main.ts'], outfile: 'dist/runner.js', ...node },
   { entryPoints: ['src/cli.ts'], outfile: 'dist/cli.js', ...node, banner: { js: '#!/usr/bin/env node' } },
   { entryPoints: ['webview/main.ts'], outfile: 'dist/webview.js', ...browser },
 ];
 
-export function options(bundle) {
+export function options(bundle, release = production) {
   return {
     bundle: true,
-    minify: production,
-    sourcemap: production ? false : 'linked',
+    minify: release,
+    sourcemap: release ? false : 'linked',
     legalComments: 'none',
     logLevel: 'warning',
     absWorkingDir: import.meta.dirname,

@@ -1,2 +1,22 @@
-/** Entry of the label editor's page. The editor is not part of this version, and the page says so. */
-document.body.textContent = 'The label editor is not part of this version: label folders with the command line.';
+/** Entry of the label editor's page: connects it with the extension host. */
+import type { Port } from '../src/rpc';
+import { openPage, type StateStore } from './editorPage';
+import { registerComponents } from './toolkit';
+import './style.css';
+
+/** What VS Code gives to the script of a webview, once. */
+interface WebviewApi extends StateStore {
+  postMessage(message: unknown): void;
+}
+
+declare function acquireVsCodeApi(): WebviewApi;
+
+const webview = acquireVsCodeApi();
+
+const port: Port = {
+  post: (message) => webview.postMessage(message),
+  listen: (receive) => window.addEventListener('message', (event) => receive(event.data)),
+};
+
+registerComponents();
+void openPage(document.body, port, webview);

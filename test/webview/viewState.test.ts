@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import {
+  BRUSH_LIMITS,
+  DEFAULT_VIEW_STATE,
+  readViewState,
+  steppedDiameter,
+  type ViewState,
+} from '../../webview/viewState';
+
+const some: ViewState = {
+  tool: 'polygon',
+  brush: { diameter: 7, overOthers: true, erasesAll: true },
+  style: {
+    brightness: { low: 10, high: 200 },
+    maskOpacity: 0.25,
+    maskVisible: false,
+    promptsVisible: false,
+    rejectedVisible: true,
+    heatMapVisible: true,
+    heatMapOpacity: 1,
+  },
+  panelOpen: false,
+  folded: ['Result'],
+  place: { target: { width: 640, height: 480 }, scale: 2.5, centre: { x: 100.5, y: 20 } },
+  polygon: [
+    { x: 1, y: 2 },
+    { x: 3.5, y: 4 },
+  ],
+};
+
+describe('readViewState', () => {
+  it('gives back what was kept', () => {
+    expect(readViewState(JSON.parse(JSON.stringify(some)))).toEqual(some);
+    expect(readViewState(JSON.parse(JSON.stringify(DEFAULT_VIEW_STATE)))).toEqual(DEFAULT_VIEW_STATE);
+  });
+
+  it.each([undefined, null, 3, 'x', [], {}])('is the default for %j', (kept) => {
+    expect(readViewState(kept)).toEqual(DEFAULT_VIEW_STATE);
+    expect(readViewState(kept, { ...DEFAULT_VIEW_STATE, panelOpen: false }).panelOpen).toBe(false);
+  });
+
+  it('keeps what is good beside what is not', () => {
+    const kept = {
+      ...some,
+      tool: 'lasso',
+      brush: { diameter: -3, overOthers: 'yes', erasesAll: true },
+      style: { ...some.style, maskOpacity: 7, brightness: { low: Number.NaN, high: 90 } },
+      folded: ['Layers', 5],
+      place: { ...some.place, scale: 0 },
+      polygon: [{ x: 1, y: 2 }, { x: 'a', y: 2 }, null],
+    };
+    const { brush, style } = DEFAULT_VIEW_STATE;
+    expect(readViewState(kept)).toEqual({
+      ...some,
+      tool: DEFAULT_VIEW_STATE.tool,
+      brush: { diameter: brush.diameter, overOthers: false, erasesAll: true },
+      style: { ...some.style, maskOpacity: style.maskOpacity, brightness: { low: style.brightness.low, high: 90 } },
+      folded: ['Layers'],
+      place: null,
+      polygon: [{ x: 1, y: 2 }],
+    });
+  });
+});
+
+describe('steppedDiameter', () => {
+  it('goes by single pixels while small and reaches both ends in few steps', () => {
+    expect(steppedDiameter(1, 1)).toBe(2);
+    expect(steppedDiameter(8, -1)).toBe(7);
+    expect(steppedDiameter(BRUSH_LIMITS.least, -1)).toBe(BRUSH_LIMITS.least);
+    expect(steppedDiameter(BRUSH_LIMITS.most, 1)).toBe(BRUSH_LIMITS.most);
+    for (const [start, direction, end] of [
+      [BRUSH_LIMITS.least, 1, BRUSH_LIMITS.most],
+      [BRUSH_LIMITS.most, -1, BRUSH_LIMITS.least],
+    ] as const) {
+      let diameter: number = start;
+      let steps = 0;
+      for (; diameter !== end; steps++) {
+        const next = steppedDiameter(diameter, direction);
+        expect(Math.sign(next - diameter)).toBe(direction);
+        diameter = next;
+      }
+      expect(steps).toBeLessThan(40);
+    }
+  });
+});
