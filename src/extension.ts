@@ -1,4 +1,109 @@
-/** Entry of the VS Code extension. It registers nothing yet: this version labels from the command line only. */
-export function activate(): void {
-  // The label editor, views and commands will be registered here.
+/** Entry of the VS Code extension: constructs what it is made of, and registers it. Nothing starts before it is used. */
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { type CommandServices, pageCommand, registerCommands } from './commands';
+import { importModel } from './commands/importModel';
+import { Reports } from './commands/reports';
+import { onConfigChange, projectChoices, readConfig } from './config';
+import { JournalViews } from './dataset/journalView';
+import { PROJECT_DEFAULTS } from './dataset/setUp';
+import { Owner } from './dispose';
+import { Engines } from './editor/engines';
+import { Prefetcher } from './editor/prefetcher';
+import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
+import { PersonMasks } from './editor/saving';
+import { PIXEL_LIMIT } from './engine/defaults';
+import { homeDir, homeDisplayDir } from './engine/home';
+import { ModelStore } from './engine/modelStore';
+import { Projects } from './projects';
+import { RunnerClient } from './runner/runnerClient';
+import { ModelsView } from './views/modelTree';
+import { ReferencesView } from './views/referenceTree';
+import { ReviewView } from './views/reviewTree';
+import { StatusBar } from './views/statusBar';
+
+/** What the tests inside VS Code look at. */
+export type TestApi = Pick<CommandServices, 'provider' | 'projects' | 'runner' | 'engines'>;
+
+export function activate(context: vscode.ExtensionContext): TestApi | undefined {
+  const owner = new Owner();
+  context.subscriptions.push(owner);
+  const log = owner.register(vscode.window.createOutputChannel('AP-MedSAM', { log: true }));
+  const dist = path.join(context.extensionPath, 'dist');
+  const modelsDir = path.join(context.extensionPath, 'models');
+  const home = homeDir();
+  const store = new ModelStore(modelsDir, home);
+  const journals = new JournalViews();
+  const defaults = () => ({ ...PROJECT_DEFAULTS, ...projectChoices(readConfig()) });
+  const projects = owner.register(new Projects(journals, defaults));
+  const statusBar = owner.register(new StatusBar('apMedSam.showLog'));
+  const engineConfig = () => ({
+    modelsDir,
+    homeDir: home,
+    cacheBytes: readConfig().cacheBytes,
+    pixelLimit: PIXEL_LIMIT,
+  });
+  const engines = owner.register(
+    new Engines({
+      entry: path.join(dist, 'engine.js'),
+      config: () => ({ ...engineConfig(), threads: readConfig().threads }),
+      log: (line) => log.info(`engine: ${line}`),
+    }),
+  );
+  const masks = owner.register(
+    new PersonMasks({ session: randomBytes(6).toString('hex'), journals, defaults: defaults() }),
+  );
+  const runner = owner.register(
+    new RunnerClient({
+      entry: path.join(dist, 'runner.js'),
+      config: () => {
+        const { engines: count } = readConfig();
+        const threads = Math.max(1, Math.floor(availableParallelism() / count));
+        const engine = { ...engineConfig(), threads };
+        return { engineEntry: path.join(dist, 'engine.js'), engine, engines: count };
+      },
+      log: (line) => log.info(`runner: ${line}`),
+    }),
+  );
+  const provider: LabelEditorProvider = owner.register(
+    new LabelEditorProvider({
+      extensionUri: context.extensionUri,
+      displayDir: homeDisplayDir(home),
+      copiesDir: path.join(context.globalStorageUri.fsPath, 'copies'),
+      engines,
+      projects,
+      masks,
+      onEngine: (info) => statusBar.showEngine(info),
+      runCommand: (command, document) => pageCommand(services, command, document),
+      log,
+    }),
+  );
+  const services: CommandServices = {
+    provider,
+    projects,
+    engines,
+    runner,
+    masks,
+    reports: owner.register(new Reports()),
+    review: owner.register(new ReviewView(projects, provider, log)),
+    models: owner.register(new ModelsView(store)),
+    samplesDir: path.join(modelsDir, 'samples'),
+    importModel: () => importModel(store, services.models),
+    overwrite: () => readConfig().overwrite,
+    onRun: (text) => statusBar.showRun(text),
+    log,
+  };
+  owner.register(new ReferencesView(projects));
+  owner.register(onConfigChange(() => void engines.renew()));
+  owner.register(new Prefetcher(provider, services.review, engines, () => readConfig().prefetch));
+  owner.register(registerCommands(services));
+  owner.register(
+    vscode.window.registerCustomEditorProvider(VIEW_TYPE, provider, {
+      supportsMultipleEditorsPerDocument: true,
+      webviewOptions: { retainContextWhenHidden: false },
+    }),
+  );
+  return context.extensionMode === vscode.ExtensionMode.Test ? services : undefined;
 }

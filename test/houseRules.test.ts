@@ -53,7 +53,7 @@ function packageName(specifier: string): string {
     .join('/');
 }
 
-/** `src/core/mask` -> core; `src/protocol` -> protocol; `webview/main` -> webview; a package -> its name. */
+/** `src/core/mask` -> core; `src/protocol/engineApi` -> protocol; `webview/main` -> webview; a package -> its name. */
 function roomOf({ target, relative }: { target: string; relative: boolean }): string {
   if (!relative) return target;
   const [top, second] = target.split('/');
@@ -67,6 +67,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   protocol: ['core'],
   rpc: [],
+  processes: ['rpc', 'node'],
   disk: ['core', 'node'],
   dataset: ['core', 'protocol', 'formats', 'disk', 'node', 'zod'],
   formats: ['core', 'node', 'fast-png', 'zod'],
@@ -85,9 +86,9 @@ const ONLY_IN: Readonly<Record<string, string>> = {
   '@vscode/webview-ui-toolkit': 'webview/toolkit.ts',
 };
 
-/** The only engine files that the extension's rooms may import. */
-const ENGINE_FRONT = ['src/engine/client', 'src/engine/pool'];
-const FRONT_ROOMS = ['editor', 'views', 'commands'];
+/** The only engine files that the extension's rooms and the batch process may import: none loads a native library. */
+const ENGINE_FRONT = ['src/engine/client', 'src/engine/pool', 'src/engine/modelStore', 'src/engine/families'];
+const FRONT_ROOMS = ['editor', 'views', 'commands', 'runner'];
 
 /** Words that say nothing about what a file holds. */
 const EMPTY_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'misc'];
@@ -198,10 +199,10 @@ describe('the checker', () => {
     ['core -> Node', 'src/core/a.ts', "import { readFileSync } from 'node:fs';"],
     ['core -> Node without prefix', 'src/core/a.ts', "import fs from 'fs/promises';"],
     ['core -> vscode types', 'src/core/strategies/a.ts', "import type { Uri } from 'vscode';"],
-    ['core -> protocol', 'src/core/a.ts', "export type { EngineApi } from '../protocol';"],
+    ['core -> protocol', 'src/core/a.ts', "export type { EngineApi } from '../protocol/engineApi';"],
     ['core -> engine from a subfolder', 'src/core/strategies/a.ts', "import { b } from '../../engine/b';"],
-    ['protocol -> core values', 'src/protocol.ts', "import { area } from './core/geometry';"],
-    ['protocol -> Node', 'src/protocol.ts', "import type { Readable } from 'node:stream';"],
+    ['protocol -> core values', 'src/protocol/a.ts', "import { area } from '../core/geometry';"],
+    ['protocol -> Node', 'src/protocol/a.ts', "import type { Readable } from 'node:stream';"],
     ['rpc -> values of core', 'src/rpc.ts', "import { area } from './core/geometry';"],
     ['dataset -> engine', 'src/dataset/a.ts', "import { Client } from '../engine/client';"],
     ['dataset -> vscode', 'src/dataset/a.ts', "const v = require('vscode');"],
@@ -236,16 +237,16 @@ describe('the checker', () => {
     ['core -> core', 'src/core/strategies/a.ts', "import { area } from '../geometry';"],
     ['a comment', 'src/core/a.ts', "// import { a } from 'vscode';\n/* import b from 'sharp'; require('sharp') */"],
     ['a string', 'src/core/a.ts', "const url = 'https://x'; const word = 'import';"],
-    ['protocol -> core types', 'src/protocol.ts', "import type { Size } from './core/geometry';"],
+    ['protocol -> core types', 'src/protocol/a.ts', "import type { Size } from '../core/geometry';"],
     [
       'rpc -> UserError and types',
       'src/rpc.ts',
-      "import { UserError } from './core/userError';\nimport type { A } from './protocol';",
+      "import { UserError } from './core/userError';\nimport type { A } from './protocol/engineApi';",
     ],
     [
       'dataset',
       'src/dataset/a.ts',
-      "import { z } from 'zod';\nimport { b } from '../formats/b';\nimport os from 'os';",
+      "import * as z from 'zod';\nimport { b } from '../formats/b';\nimport os from 'os';",
     ],
     ['formats', 'src/formats/a.ts', "import { encode } from 'fast-png';\nimport { readFile } from 'node:fs/promises';"],
     [

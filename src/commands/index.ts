@@ -1,0 +1,185 @@
+/** Every command of the extension: id -> function, behind one wrapper that shows errors. */
+import { basename, dirname, extname, join } from 'node:path';
+import * as vscode from 'vscode';
+import { UserError } from '../core/userError';
+import type { LabelDocumentHandle, LabelEditorProvider } from '../editor/provider';
+import type { PersonMasks } from '../editor/saving';
+import type { CanvasAction, PageCommand } from '../protocol/editorApi';
+import type { ModelsView } from '../views/modelTree';
+import type { ReferenceNode } from '../views/referenceTree';
+import type { ReviewView } from '../views/reviewTree';
+import { failable, signalOf } from './failable';
+import {
+  clearReferences,
+  type ReferenceContext,
+  setReferenceFromFiles,
+  useDocumentAsReference,
+  useFileAsReference,
+} from './referenceCommands';
+import { openSamples } from './samples';
+import { type FolderContext, segmentFolder } from './segmentFolder';
+
+export interface CommandServices extends FolderContext, ReferenceContext {
+  readonly masks: PersonMasks;
+  readonly review: ReviewView;
+  readonly models: ModelsView;
+  readonly samplesDir: string;
+  importModel(): Promise<void>;
+}
+
+/** Keys and commands that are meant for the canvas. */
+const CANVAS_ACTIONS: readonly CanvasAction[] = [
+  'pan',
+  'positive',
+  'negative',
+  'box',
+  'brush',
+  'eraser',
+  'polygon',
+  'fill',
+  'finish',
+  'cancel',
+  'deletePoint',
+  'brushSmaller',
+  'brushLarger',
+  'zoomIn',
+  'zoomOut',
+  'zoomFit',
+  'zoomActual',
+  'toggleMask',
+  'togglePrompts',
+  'toggleHeatMap',
+  'clearClass',
+];
+
+/** Buttons of VS Code itself that pages offer. */
+const WORKBENCH_COMMANDS: Partial<Record<PageCommand, string>> = {
+  undo: 'undo',
+  redo: 'redo',
+  save: 'workbench.action.files.save',
+};
+
+export function registerCommands(services: CommandServices): vscode.Disposable {
+  const table = commandTable(services);
+  return vscode.Disposable.from(
+    ...Object.entries(table).map(([name, command]) =>
+      vscode.commands.registerCommand(`apMedSam.${name}`, (...parameters: unknown[]) =>
+        failable(services.log, () => command(...parameters)),
+      ),
+    ),
+  );
+}
+
+/** What a button of a page does to the document that it shows. */
+export function pageCommand(
+  services: CommandServices,
+  command: PageCommand,
+  document: LabelDocumentHandle,
+): Promise<void> {
+  return failable(services.log, async () => {
+    const own = WORKBENCH_COMMANDS[command];
+    if (own !== undefined) await vscode.commands.executeCommand(own);
+    else await vscode.commands.executeCommand(`apMedSam.${command}`, document.uri);
+  });
+}
+
+type Command = (...parameters: never[]) => unknown;
+
+function commandTable(services: CommandServices): Record<string, (...parameters: unknown[]) => unknown> {
+  const { provider, projects, review, models, log } = services;
+
+  /** The document of a file, or of the active editor. */
+  const documentFor = async (uri: vscode.Uri | undefined): Promise<LabelDocumentHandle> => {
+    if (uri instanceof vscode.Uri) return provider.documentOf(uri) ?? (await provider.show(uri));
+    const document = provider.active ?? (await activeImage(provider));
+    if (!document) throw new UserError('Open an image in the label editor first: right-click it in the Explorer.');
+    return document;
+  };
+
+  const table: Record<string, Command> = {
+    openEditor: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
+      for (const one of chosen(uri, uris)) await provider.show(one);
+      if (chosen(uri, uris).length === 0) await documentFor(undefined);
+    },
+    segmentImage: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
+      if (uris && uris.length > 1) return segmentFolder(services, uris);
+      const document = await documentFor(uri);
+      const options = { location: vscode.ProgressLocation.Window, title: 'Segmenting', cancellable: true };
+      await vscode.window.withProgress(options, (_, token) => document.image.segment(signalOf(token)));
+    },
+    segmentFolder: (uri?: vscode.Uri, uris?: vscode.Uri[]) => segmentFolder(services, chosen(uri, uris)),
+    useAsReference: async (uri?: vscode.Uri | { readonly uri: vscode.Uri }) => {
+      const file = uri instanceof vscode.Uri ? uri : uri?.uri;
+      const document = file ? provider.documentOf(file) : await documentFor(undefined);
+      if (document) await useDocumentAsReference(services, document);
+      else await useFileAsReference(services, file!);
+    },
+    setReferenceFromFiles: (folder?: vscode.Uri) =>
+      setReferenceFromFiles(services, folder instanceof vscode.Uri ? folder : undefined),
+    clearReferences: () => clearReferences(projects),
+    removeReference: async ({ root, reference }: ReferenceNode) => {
+      await root.removeReference(reference.reference);
+      projects.changed(root);
+    },
+    reviewNext: () => review.openNext(provider.active),
+    nextImage: async (uri?: vscode.Uri) => review.openNeighbour(await documentFor(uri), 1),
+    previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await documentFor(uri), -1),
+    acceptMask: async (uri?: vscode.Uri) => {
+      const { image, uri: file } = await documentFor(uri);
+      if (image.readOnly !== null) throw new UserError(image.readOnly);
+      image.finishPrompts();
+      if (image.document.dirty) await vscode.workspace.save(file);
+      if (image.document.dirty) throw new vscode.CancellationError();
+      await services.masks.accept(image);
+      projects.changed(image.place.root);
+      await image.refreshFacts();
+      image.say('Accepted');
+    },
+    loadMask: async (uri?: vscode.Uri) => {
+      const { image } = await documentFor(uri);
+      const picked = await vscode.window.showOpenDialog({
+        title: `Mask for ${basename(image.place.path)}`,
+        openLabel: 'Load',
+        defaultUri: vscode.Uri.file(dirname(image.place.mask)),
+        filters: { Masks: ['png'] },
+      });
+      if (picked) await image.loadMask(picked[0].fsPath);
+    },
+    saveMaskAs: async (uri?: vscode.Uri) => {
+      const { image } = await documentFor(uri);
+      const { path } = image.place;
+      // Never the image's own name: one careless Enter would cost the image.
+      const name = `${basename(path, extname(path))}_mask.png`;
+      const target = await vscode.window.showSaveDialog({
+        title: 'Save Mask As',
+        defaultUri: vscode.Uri.file(join(dirname(path), name)),
+        filters: { Masks: ['png'] },
+      });
+      if (target) await services.masks.saveCopy(image, target.fsPath);
+    },
+    manageModels: () => vscode.commands.executeCommand('apMedSam.models.focus'),
+    verifyModels: async () => {
+      const problems = await models.verify();
+      if (problems.length > 0) throw new UserError(problems.map(({ problem }) => problem).join(' '));
+      void vscode.window.showInformationMessage('Every model file is what its SHA-256 says.');
+    },
+    importModel: () => services.importModel(),
+    showLog: () => log.show(),
+    openSamples: () => openSamples(services.samplesDir),
+    sortReview: () => review.askForOrder(),
+    refreshReview: () => review.refresh(),
+    ...Object.fromEntries(CANVAS_ACTIONS.map((action) => [`canvas.${action}`, () => provider.act(action)])),
+  };
+  return table as Record<string, (...parameters: unknown[]) => unknown>;
+}
+
+/** What a menu of the Explorer was opened on: all that is selected, where what was clicked is part of it. */
+const chosen = (uri: vscode.Uri | undefined, uris: vscode.Uri[] | undefined): readonly vscode.Uri[] =>
+  Array.isArray(uris) && uris.length > 0 ? uris : uri instanceof vscode.Uri ? [uri] : [];
+
+/** The image that is active in another editor, opened in the label editor. */
+async function activeImage(provider: LabelEditorProvider): Promise<LabelDocumentHandle | undefined> {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  const uri = input instanceof vscode.TabInputCustom || input instanceof vscode.TabInputText ? input.uri : undefined;
+  return uri && /\.(png|jpe?g|jpe|jfif|bmp|webp|tiff?)$/i.test(uri.path) ? provider.show(uri) : undefined;
+}

@@ -1,0 +1,172 @@
+/** Segment Folder: which folders, which class, then the runner process with progress that can be cancelled. */
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import { UserError } from '../core/userError';
+import type { ProjectClass } from '../dataset/project';
+import type { ProjectRoot } from '../dataset/projectRoot';
+import type { LabelEditorProvider } from '../editor/provider';
+import type { Projects } from '../projects';
+import type { FolderProgress, FolderSummary } from '../protocol/runnerApi';
+import type { RunnerClient } from '../runner/runnerClient';
+import { signalOf, tell } from './failable';
+import type { Reports } from './reports';
+
+export interface FolderContext {
+  readonly provider: LabelEditorProvider;
+  readonly projects: Projects;
+  readonly runner: RunnerClient;
+  readonly reports: Reports;
+  readonly log: vscode.LogOutputChannel;
+  readonly overwrite: () => 'replace-auto' | 'skip';
+  /** Called while a run goes on, undefined at its end. */
+  readonly onRun: (text: string | undefined) => void;
+}
+
+/** @param uris folders and images; asked for where there are none */
+export async function segmentFolder(context: FolderContext, uris: readonly vscode.Uri[]): Promise<void> {
+  const targets = uris.length > 0 ? uris : await askForFolder();
+  if (targets.some(({ scheme }) => scheme !== 'file')) {
+    throw new UserError('Only folders on this machine can be segmented.');
+  }
+  const groups = new Map<ProjectRoot, string[]>();
+  for (const { fsPath } of targets) {
+    const root = await context.projects.at(fsPath);
+    groups.set(root, [...(groups.get(root) ?? []), fsPath]);
+  }
+  for (const [root, paths] of groups) {
+    const classes = await askForClasses(root);
+    for (const one of classes) await run(context, root, paths, one);
+  }
+}
+
+async function askForFolder(): Promise<vscode.Uri[]> {
+  const first = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const chosen = await vscode.window.showOpenDialog({
+    canSelectFolders: true,
+    canSelectFiles: false,
+    canSelectMany: true,
+    openLabel: 'Segment',
+    title: 'Folder to segment',
+    ...(first && { defaultUri: first }),
+  });
+  if (!chosen) throw new vscode.CancellationError();
+  return chosen;
+}
+
+/** The classes to segment with: the only one that has a reference, or what the person chooses. */
+async function askForClasses(root: ProjectRoot): Promise<readonly ProjectClass[]> {
+  const { classes, references } = await root.project();
+  const able = classes.filter(({ id }) => references.some((reference) => reference.class === id));
+  if (able.length === 0) {
+    const set = 'Set Reference...';
+    const choice = await vscode.window.showErrorMessage(
+      `${root.root} has no reference yet: mark the object in one image and choose "Use as Reference", or set one from files.`,
+      set,
+    );
+    if (choice === set)
+      await vscode.commands.executeCommand('apMedSam.setReferenceFromFiles', vscode.Uri.file(root.root));
+    throw new vscode.CancellationError();
+  }
+  if (able.length === 1) return able;
+  const picked = await vscode.window.showQuickPick(
+    able.map((one) => ({ label: one.name, description: `class ${one.id}`, picked: true, one })),
+    { canPickMany: true, title: 'Classes to segment', placeHolder: 'One run for each class' },
+  );
+  if (!picked || picked.length === 0) throw new vscode.CancellationError();
+  return picked.map(({ one }) => one);
+}
+
+async function run(context: FolderContext, root: ProjectRoot, targets: string[], one: ProjectClass): Promise<void> {
+  const { provider, projects, runner, log } = context;
+  const title = `Segmenting ${vscode.workspace.asRelativePath(targets[0])}${targets.length > 1 ? ` and ${targets.length - 1} more` : ''}`;
+  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  try {
+    const summary = await vscode.window.withProgress(options, async (progress, token) => {
+      progress.report({ message: 'loading the models and learning the reference...' });
+      context.onRun('starting');
+      let before = 0;
+      return runner.labelFolder(
+        { targets, className: one.name, overwrite: context.overwrite() },
+        {
+          signal: signalOf(token),
+          onNote: (note) => log.info(`${root.root}: ${note}`),
+          onProgress: (now) => {
+            const finished = counted(now);
+            const increment = now.total > 0 ? ((finished - before) / now.total) * 100 : 0;
+            before = finished;
+            const text = progressText(now);
+            progress.report({ message: text, increment });
+            context.onRun(`${finished}/${now.total}`);
+            if (now.images.length === 0) return;
+            const images = new Set(now.images);
+            void provider.masksChanged(({ place }) => place.root === root && images.has(place.image));
+          },
+        },
+      );
+    });
+    log.info(`${root.root}: ${summaryText(summary)} (${summary.device ?? 'not started'}, ${summary.engines} engines)`);
+    showSummary(context, root, summary);
+  } catch (error) {
+    tell(log, error);
+  } finally {
+    context.onRun(undefined);
+    projects.changed(root);
+  }
+}
+
+const counted = ({ done, skipped, kept, absent, failed }: Omit<FolderProgress, 'images'>): number =>
+  done + skipped + kept + absent + failed;
+
+/** "120 of 500, 13.1 images/s, 0:29 left, 2 failed". */
+function progressText(now: FolderProgress): string {
+  const rate = now.imagesPerSecond === null ? [] : [`${now.imagesPerSecond.toFixed(1)} images/s`];
+  const left = now.etaSeconds === null ? [] : [`${clock(now.etaSeconds)} left`];
+  const failed = now.failed > 0 ? [`${now.failed} failed`] : [];
+  return [`${counted(now)} of ${now.total}`, ...rate, ...left, ...failed].join(', ');
+}
+
+function summaryText({ done, absent, skipped, kept, failed, total, seconds, cancelled }: FolderSummary): string {
+  const parts = [
+    `${done} labelled`,
+    ...(absent > 0 ? [`${absent} probably without the object`] : []),
+    ...(skipped > 0 ? [`${skipped} done before`] : []),
+    ...(kept > 0 ? [`${kept} kept as a person left them`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ];
+  const rate = done + absent > 0 && seconds > 0 ? ` (${((done + absent) / seconds).toFixed(1)} images/s)` : '';
+  return `${cancelled ? 'Stopped: ' : ''}${parts.join(', ')} of ${total} images in ${clock(seconds)}${rate}.${cancelled ? ' Segment the folder again to go on.' : ''}`;
+}
+
+/** Minutes and seconds. */
+function clock(seconds: number): string {
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
+function showSummary({ reports, log }: FolderContext, root: ProjectRoot, summary: FolderSummary): void {
+  const review = 'Review';
+  const failures = 'Show Failures';
+  const hasFailures = summary.failures.length > 0;
+  const show = hasFailures ? vscode.window.showWarningMessage : vscode.window.showInformationMessage;
+  void show(summaryText(summary), ...(hasFailures ? [failures] : []), review).then(async (choice) => {
+    try {
+      if (choice === review) await vscode.commands.executeCommand('apMedSam.review.focus');
+      if (choice === failures) await reports.show(`Failures in ${basename(root.root)}`, failureReport(root, summary));
+    } catch (error) {
+      tell(log, error);
+    }
+  });
+}
+
+function failureReport({ root }: ProjectRoot, summary: FolderSummary): string {
+  return [
+    `# ${summary.failures.length} of ${summary.total} images failed`,
+    '',
+    `In ${root}. Nothing was written for these; they are tried again by the next run.`,
+    '',
+    ...summary.failures.map(({ image, message }) => `- **${image}**: ${message}`),
+    ...summary.nested.map((folder) => `- **${folder}** was left out: it is a project of its own.`),
+    ...(summary.brokenLines > 0 ? [`- ${summary.brokenLines} damaged lines of the journal were left out.`] : []),
+    '',
+  ].join('\n');
+}

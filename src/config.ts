@@ -1,0 +1,57 @@
+/** The only reader of VS Code settings. Their defaults, ranges and descriptions stand in package.json. */
+import * as os from 'node:os';
+import * as vscode from 'vscode';
+import type { StrategyId } from './core/strategies/strategy';
+
+export interface Config {
+  /** What a new project starts with; `project.json` decides from then on. */
+  readonly encoder: string;
+  readonly segmenter: string;
+  readonly strategy: StrategyId;
+  readonly maskFolder: string;
+  /** What becomes of masks that are there when a folder is segmented. */
+  readonly overwrite: 'replace-auto' | 'skip';
+  /** Threads of the editor's engine. */
+  readonly threads: number;
+  /** Engine processes for folders. */
+  readonly engines: number;
+  readonly cacheBytes: number;
+  /** Images encoded ahead of the one that is open. */
+  readonly prefetch: number;
+}
+
+const SECTION = 'apMedSam';
+
+/** Beyond four processes memory bandwidth, not arithmetic, is what a batch waits for. */
+const MOST_ENGINES = 4;
+
+export function readConfig(): Config {
+  const section = vscode.workspace.getConfiguration(SECTION);
+  const setting = <T>(name: string): T => section.get<T>(name) as T;
+  const cores = os.availableParallelism();
+  return {
+    encoder: setting('encoder'),
+    segmenter: setting('segmenter'),
+    strategy: setting('strategy'),
+    maskFolder: setting('maskFolder'),
+    overwrite: setting('overwrite'),
+    // The editor itself needs a core.
+    threads: setting<number>('threads') || Math.max(1, cores - 1),
+    engines: setting<number>('engines') || Math.min(cores, MOST_ENGINES),
+    cacheBytes: setting<number>('cacheSize') * 1024 * 1024,
+    prefetch: setting('prefetch'),
+  };
+}
+
+/** What of the settings a new project starts with. */
+export const projectChoices = ({ encoder, segmenter, strategy, maskFolder }: Config) => ({
+  encoder,
+  segmenter,
+  strategy,
+  maskFolder,
+});
+
+export const onConfigChange = (listener: () => void): vscode.Disposable =>
+  vscode.workspace.onDidChangeConfiguration((event) => {
+    if (event.affectsConfiguration(SECTION)) listener();
+  });

@@ -1,0 +1,91 @@
+/** The files of an open image: where they are, and what an editor reads of them. */
+import { stat } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { describeSize, sameSize } from '../core/geometry';
+import { blankLabels, fromLabelRuns, type LabelMap, valuesOf } from '../core/labelMap';
+import { UserError } from '../core/userError';
+import { DEFAULT_CLASS } from '../dataset/classes';
+import { leaves } from '../dataset/maskFolder';
+import type { Project } from '../dataset/project';
+import type { ProjectRoot } from '../dataset/projectRoot';
+import type { DisplayOverview, EngineApi, IntensityWindow } from '../protocol/engineApi';
+import type { Remote } from '../rpc';
+
+/** Where an image stands among the files of its project. */
+export interface ImagePlace {
+  readonly root: ProjectRoot;
+  /** Posix path relative to the root. */
+  readonly image: string;
+  /** Absolute. */
+  readonly path: string;
+  /** Absolute path of its mask, which need not exist. */
+  readonly mask: string;
+}
+
+/** What was read when the image was opened, or last reloaded. */
+export interface Opened {
+  readonly overview: DisplayOverview;
+  readonly labels: LabelMap;
+  /** SHA-256 of the mask file, null where there is none. */
+  readonly maskHash: string | null;
+  /** Why the mask must not be written over. */
+  readonly problem: string | null;
+}
+
+/** The class to begin with: one that has a reference, else the first one. */
+export function firstClass({ classes, references }: Project): number {
+  return references[0]?.class ?? classes[0]?.id ?? DEFAULT_CLASS.id;
+}
+
+/** Reads what an editor shows first. A mask that cannot be used leaves the labels empty and says why. */
+export async function readLabelled(
+  { root, path, mask }: ImagePlace,
+  engine: Remote<EngineApi>,
+  window?: IntensityWindow,
+): Promise<Opened> {
+  const [overview, project, found] = await Promise.all([
+    engine.displayOverview({ image: path, ...(window && { window }) }),
+    root.project(),
+    readMask(engine, mask),
+  ]);
+  const { size } = overview.info;
+  const blank = { overview, labels: blankLabels(size), maskHash: null };
+  if (!leaves(relative(await root.maskFolder(), path))) {
+    return { ...blank, problem: `${path} lies in the mask folder: open the image that it is the mask of.` };
+  }
+  if (found === null) return { ...blank, problem: null };
+  if ('problem' in found) return { ...blank, maskHash: '', problem: found.problem };
+  if (!sameSize(found.labels.size, size)) {
+    const problem = `The mask ${mask} is ${describeSize(found.labels.size)} pixels, but its image is ${describeSize(size)}: move the mask away or repair it, it is not written over.`;
+    return { ...blank, maskHash: found.hash, problem };
+  }
+  const labels = foreignAsClass(found.labels, firstClass(project), project.classes);
+  return { overview, labels, maskHash: found.hash, problem: null };
+}
+
+async function readMask(
+  engine: Remote<EngineApi>,
+  mask: string,
+): Promise<{ labels: LabelMap; hash: string } | { problem: string } | null> {
+  // Nothing there, or the empty file that a crash left where a mask was about to be made.
+  const { size } = await stat(mask).catch(() => ({ size: 0 }));
+  if (size === 0) return null;
+  try {
+    const { labels, sha256 } = await engine.readLabels({ mask });
+    return { labels: fromLabelRuns(labels), hash: sha256 };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { problem: error.message };
+  }
+}
+
+/** A mask of one value that is no class of the project is another tool's binary mask: its foreground is `classId`. */
+export function foreignAsClass(
+  labels: LabelMap,
+  classId: number,
+  classes: readonly { readonly id: number }[],
+): LabelMap {
+  const values = valuesOf(labels);
+  if (values.length !== 1 || classes.some(({ id }) => id === values[0])) return labels;
+  return { size: labels.size, data: labels.data.map((value) => (value === 0 ? 0 : classId)) };
+}

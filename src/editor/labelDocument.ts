@@ -1,0 +1,150 @@
+/**
+ * Labels and prompts of one image with their edits, apart from files, engine and VS Code. An edit is a value: pixels before
+ * and after as changed runs, prompts before and after. VS Code keeps the stack; undo and redo never infer anything.
+ */
+import { applyChange, fits, invertChange, isUnchanged, type LabelChange, rebase } from '../core/labelChange';
+import { IGNORE, type LabelMap } from '../core/labelMap';
+import type { FloatMap } from '../core/raster';
+import type { AutomaticResult, PromptSession } from '../protocol/editorApi';
+import type { SegmentResult } from '../protocol/engineApi';
+
+/** A prompt session with what only the host needs: the mask prompt that goes with its points. */
+export interface HostSession extends PromptSession {
+  readonly maskPrompt?: FloatMap;
+}
+
+/** Who made the pixels of a class as they are now. */
+export type ClassOrigin =
+  | { readonly by: 'person' }
+  | {
+      readonly by: 'run';
+      /** Key of the run that gives the same result. */
+      readonly run: string;
+      readonly result: SegmentResult;
+    };
+
+/** All of a document but its pixels. */
+export interface DocumentState {
+  readonly session: HostSession | null;
+  readonly automatic: AutomaticResult | null;
+  /** Of the classes that were changed since the mask was read; others are as they were on disk. */
+  readonly origins: ReadonlyMap<number, ClassOrigin>;
+}
+
+export const BLANK_STATE: DocumentState = { session: null, automatic: null, origins: new Map() };
+
+export interface Edit {
+  /** For the Edit menu: "Brush Stroke". */
+  readonly label: string;
+  readonly change: LabelChange;
+  readonly before: DocumentState;
+  readonly after: DocumentState;
+}
+
+/** Called after each change of the document; `change` fits the labels as they were before. */
+export type ChangeListener = (change: LabelChange | null) => void;
+
+export class LabelDocument {
+  private current: DocumentState;
+  /** Edits since the mask was read, less those undone; compared with `savedAt` it tells unsaved work. */
+  private position = 0;
+  private savedAt: number;
+
+  /**
+   * @param labels owned by the document from now on
+   * @param restored state of a backup, whose edits are not on disk
+   */
+  constructor(
+    public labels: LabelMap,
+    private readonly onChange: ChangeListener,
+    restored?: DocumentState,
+  ) {
+    this.current = restored ?? BLANK_STATE;
+    this.savedAt = restored ? Number.NaN : 0;
+  }
+
+  get state(): DocumentState {
+    return this.current;
+  }
+
+  /** Whether there is work that is not on disk. */
+  get dirty(): boolean {
+    return this.position !== this.savedAt;
+  }
+
+  /**
+   * Makes an edit of a change and a new state and applies it. A change that was made from older labels is brought up to
+   * date; `stale` says so.
+   */
+  edit(label: string, change: LabelChange, state: Partial<DocumentState>): { edit: Edit; stale: boolean } {
+    const stale = !fits(this.labels, change);
+    const upToDate = stale ? rebase(this.labels, change) : change;
+    const edit = { label, change: upToDate, before: this.current, after: { ...this.current, ...state } };
+    // What was saved and then undone can no longer be reached.
+    if (this.position < this.savedAt) this.savedAt = Number.NaN;
+    this.position++;
+    this.put(upToDate, edit.after);
+    return { edit, stale };
+  }
+
+  /** Takes an edit back; false where the pixels are no longer those that it left, because the mask was replaced since. */
+  undo(edit: Edit): boolean {
+    const change = invertChange(edit.change);
+    this.position--;
+    if (!fits(this.labels, change)) return false;
+    this.put(change, this.moved(edit, edit.before));
+    return true;
+  }
+
+  /** Applies an edit that was undone; false as for `undo`. */
+  redo(edit: Edit): boolean {
+    this.position++;
+    if (!fits(this.labels, edit.change)) return false;
+    this.put(edit.change, this.moved(edit, edit.after));
+    return true;
+  }
+
+  /** Changes what is no work of anybody's: an ended session, for example. Not an edit. */
+  setState(state: Partial<DocumentState>): void {
+    this.put(null, { ...this.current, ...state });
+  }
+
+  /** Remembers the labels as they are now; the answer is called when they are on disk, whatever was edited meanwhile. */
+  checkpoint(): () => void {
+    const { position } = this;
+    return () => {
+      this.savedAt = position;
+      if (!this.dirty) this.current = { ...this.current, origins: new Map() };
+    };
+  }
+
+  /** Replaces everything by what is on disk. */
+  replace(labels: LabelMap): void {
+    this.labels = labels;
+    this.current = BLANK_STATE;
+    this.savedAt = this.position;
+  }
+
+  /** The state after undo or redo: what stands below the saved edit differs from the disk by a person's decision. */
+  private moved({ change }: Edit, state: DocumentState): DocumentState {
+    if (!this.dirty) return { ...state, origins: new Map() };
+    if (this.position > this.savedAt) return state;
+    const origins = new Map(this.current.origins);
+    for (const classId of classesIn(change)) origins.set(classId, { by: 'person' });
+    return { ...state, origins };
+  }
+
+  private put(change: LabelChange | null, state: DocumentState): void {
+    if (change) applyChange(this.labels, change);
+    this.current = state;
+    this.onChange(change && !isUnchanged(change) ? change : null);
+  }
+}
+
+/** Classes that lose or gain pixels by a change. */
+export function classesIn({ before, after }: LabelChange): Set<number> {
+  const classes = new Set<number>([...before, ...after]);
+  classes.delete(0);
+  classes.delete(IGNORE);
+  return classes;
+}

@@ -1,0 +1,336 @@
+/** The label editor in VS Code: translates between the custom editor contract and OpenImage, and decides nothing. */
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { UserError } from '../core/userError';
+import { relativePath } from '../dataset/folder';
+import { Owner } from '../dispose';
+import type { Projects } from '../projects';
+import type { CanvasAction, EditorApi, PageCommand, ViewApi } from '../protocol/editorApi';
+import type { EngineInfo } from '../protocol/engineApi';
+import { connect, type Handlers } from '../rpc';
+import { readBackup, writeBackup } from './backup';
+import type { Engines } from './engines';
+import { pageHtml } from './html';
+import type { Edit } from './labelDocument';
+import { localCopy } from './localCopy';
+import { checked } from './messages';
+import { OpenImage, type Page } from './openImage';
+import type { PersonMasks, SaveConflict } from './saving';
+
+export const VIEW_TYPE = 'apMedSam.labelEditor';
+
+/** Context key: the canvas has the keyboard, so plain letters are its. */
+const CANVAS_FOCUS = 'apMedSam.canvasFocus';
+
+/** Files change several times while they are written; one look is enough. */
+const SETTLE_MS = 100;
+
+export interface ProviderOptions {
+  readonly extensionUri: vscode.Uri;
+  /** Folder of pictures that pages may load. */
+  readonly displayDir: string;
+  /** Folder for copies of images that are not on this machine's disk. */
+  readonly copiesDir: string;
+  readonly engines: Engines;
+  /** Told what an engine says of itself, once its models are loaded. */
+  readonly onEngine: (info: EngineInfo) => void;
+  readonly projects: Projects;
+  readonly masks: PersonMasks;
+  /** Runs a button of a page, with the usual treatment of errors. */
+  runCommand(command: PageCommand, document: LabelDocumentHandle): Promise<void>;
+  readonly log: vscode.LogOutputChannel;
+}
+
+/** An open image as VS Code's document. */
+export class LabelDocumentHandle extends Owner implements vscode.CustomDocument {
+  constructor(
+    readonly uri: vscode.Uri,
+    readonly image: OpenImage,
+  ) {
+    super();
+    this.register(image);
+  }
+}
+
+export class LabelEditorProvider extends Owner implements vscode.CustomEditorProvider<LabelDocumentHandle> {
+  private readonly edits = this.register(
+    new vscode.EventEmitter<vscode.CustomDocumentEditEvent<LabelDocumentHandle>>(),
+  );
+  readonly onDidChangeCustomDocument = this.edits.event;
+  private readonly activity = this.register(new vscode.EventEmitter<LabelDocumentHandle | undefined>());
+  /** The document whose editor is active has changed. */
+  readonly onDidChangeActive = this.activity.event;
+  private readonly documents = new Set<LabelDocumentHandle>();
+  private readonly panels = new Map<
+    vscode.WebviewPanel,
+    { readonly document: LabelDocumentHandle; readonly page: Page }
+  >();
+  private activePanel: vscode.WebviewPanel | undefined;
+  /** Panels whose canvas has the keyboard, as their pages tell. */
+  private readonly focused = new Set<vscode.WebviewPanel>();
+  /** What the context key says. */
+  private isFocused = false;
+
+  constructor(private readonly options: ProviderOptions) {
+    super();
+    this.register(options.projects.onDidChange((root) => this.refresh((image) => image.place.root === root)));
+  }
+
+  /** The document of the active label editor. */
+  get active(): LabelDocumentHandle | undefined {
+    return this.activePanel && this.panels.get(this.activePanel)?.document;
+  }
+
+  get open(): ReadonlySet<LabelDocumentHandle> {
+    return this.documents;
+  }
+
+  documentOf(uri: vscode.Uri): LabelDocumentHandle | undefined {
+    return [...this.documents].find((document) => document.uri.toString() === uri.toString());
+  }
+
+  /** Opens an image in the label editor and gives its document. Throws UserError where VS Code could not. */
+  async show(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<LabelDocumentHandle> {
+    await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE, { preview: false, ...options });
+    const document = this.documentOf(uri);
+    if (!document) throw new UserError(`${uri.fsPath} could not be opened in the label editor.`);
+    return document;
+  }
+
+  /** Sends a key or command to the canvas of the active editor. */
+  act(action: CanvasAction): void {
+    if (this.activePanel) this.panels.get(this.activePanel)?.page.view.act({ action });
+  }
+
+  /** Looks at the masks of open images again, because a run has written some. */
+  async masksChanged(images: (image: OpenImage) => boolean): Promise<void> {
+    for (const { image } of this.documents) if (images(image)) await image.maskMayHaveChanged();
+  }
+
+  async openCustomDocument(
+    uri: vscode.Uri,
+    { backupId }: vscode.CustomDocumentOpenContext,
+  ): Promise<LabelDocumentHandle> {
+    const owner = new Owner();
+    const { engines, projects, log } = this.options;
+    const { path, locked } = await this.localFile(uri, owner);
+    const restored = backupId ? await readBackup(vscode.Uri.parse(backupId).fsPath) : undefined;
+    const root = await projects.at(path);
+    const engine = engines.of(await root.project());
+    const image = relativePath(root.root, path);
+    const place = { root, image, path, mask: await root.maskPath(image) };
+    let document: LabelDocumentHandle | undefined;
+    const host = {
+      engine,
+      onEngine: this.options.onEngine,
+      log: (line: string) => log.info(line),
+      onEdit: (label: string, edit: Edit) => {
+        if (document) this.edits.fire(this.editEvent(document, label, edit));
+      },
+    };
+    const opened = await OpenImage.open(place, host, { locked, restored });
+    document = new LabelDocumentHandle(uri, opened);
+    document.register(owner);
+    this.watch(document);
+    this.documents.add(document);
+    document.register({ dispose: () => this.documents.delete(document) });
+    return document;
+  }
+
+  async resolveCustomEditor(document: LabelDocumentHandle, panel: vscode.WebviewPanel): Promise<void> {
+    const { extensionUri, displayDir } = this.options;
+    const dist = vscode.Uri.joinPath(extensionUri, 'dist');
+    const { webview } = panel;
+    webview.options = { enableScripts: true, localResourceRoots: [dist, vscode.Uri.file(displayDir)] };
+    const owner = new Owner();
+    const peer = connect<ViewApi, EditorApi>(
+      {
+        post: (message) => void webview.postMessage(message),
+        listen: (receive) => owner.register(webview.onDidReceiveMessage(receive)),
+      },
+      checked(this.handlers(document, panel)),
+    );
+    const tell =
+      <M extends keyof ViewApi>(method: M) =>
+      (params: Parameters<ViewApi[M]>[0]) => {
+        // A page that is hidden or reloading answers nothing; it asks for everything when it is back.
+        peer.call(method, params as never).catch((error: Error) => this.options.log.debug(`page: ${error.message}`));
+      };
+    const page: Page = {
+      view: {
+        reset: tell('reset'),
+        update: tell('update'),
+        showImage: tell('showImage'),
+        showFacts: tell('showFacts'),
+        act: tell('act'),
+        say: tell('say'),
+      },
+      addressOf: (file) => webview.asWebviewUri(vscode.Uri.file(file)).toString(),
+    };
+    this.panels.set(panel, { document, page });
+    owner.register({ dispose: document.image.connect(page) });
+    owner.register(panel.onDidChangeViewState(() => this.activate(panel, panel.active)));
+    panel.onDidDispose(() => {
+      this.panels.delete(panel);
+      this.focused.delete(panel);
+      this.activate(panel, false);
+      peer.close(new Error('the editor was closed'));
+      owner.dispose();
+    });
+    this.activate(panel, panel.active);
+    webview.html = pageHtml({
+      script: webview.asWebviewUri(vscode.Uri.joinPath(dist, 'webview.js')).toString(),
+      style: webview.asWebviewUri(vscode.Uri.joinPath(dist, 'webview.css')).toString(),
+      cspSource: webview.cspSource,
+      nonce: randomBytes(16).toString('base64'),
+    });
+  }
+
+  async saveCustomDocument({ image }: LabelDocumentHandle): Promise<void> {
+    const { masks, projects } = this.options;
+    let reload = false;
+    await image.save(async () => {
+      const saved = await masks.save(image);
+      if (!isConflict(saved)) return saved;
+      const choice = await this.askAboutConflict(image.place.mask);
+      // VS Code keeps the document dirty and says nothing.
+      if (choice === 'cancel') throw new vscode.CancellationError();
+      reload = choice === 'reload';
+      if (reload) return image.maskHash;
+      const replaced = await masks.save(image, saved);
+      if (!isConflict(replaced)) return replaced;
+      throw new UserError(`${image.place.mask} is being changed by another program all the time: nothing was written.`);
+    });
+    if (reload) await image.revert();
+    projects.changed(image.place.root);
+  }
+
+  async saveCustomDocumentAs({ image }: LabelDocumentHandle, destination: vscode.Uri): Promise<void> {
+    if (destination.scheme !== 'file') throw new UserError('A mask can only be saved to a file on this machine.');
+    await this.options.masks.saveCopy(image, destination.fsPath);
+  }
+
+  async revertCustomDocument({ image }: LabelDocumentHandle): Promise<void> {
+    await image.revert();
+  }
+
+  async backupCustomDocument(
+    { image }: LabelDocumentHandle,
+    { destination }: vscode.CustomDocumentBackupContext,
+  ): Promise<vscode.CustomDocumentBackup> {
+    const { document, selectedClass: classId, maskHash } = image;
+    await writeBackup(destination.fsPath, { labels: document.labels, state: document.state, classId, maskHash });
+    return { id: destination.toString(), delete: () => void rm(destination.fsPath, { force: true }) };
+  }
+
+  private editEvent(
+    document: LabelDocumentHandle,
+    label: string,
+    edit: Edit,
+  ): vscode.CustomDocumentEditEvent<LabelDocumentHandle> {
+    const step = (direction: 'undo' | 'redo') => () => {
+      if (document.image.document[direction](edit)) return;
+      const what = direction === 'undo' ? 'undone' : 'redone';
+      document.image.say(`"${label}" can no longer be ${what}: the mask has been replaced since.`);
+    };
+    return { document, label, undo: step('undo'), redo: step('redo') };
+  }
+
+  private handlers(document: LabelDocumentHandle, panel: vscode.WebviewPanel): Handlers<EditorApi> {
+    const { image } = document;
+    const page = () => this.panels.get(panel)!.page;
+    return {
+      ready: () => {
+        void image.checkTiles();
+        return image.stateFor(page());
+      },
+      paint: (params) => image.paint(page(), params),
+      prompt: (params) => image.prompt(params),
+      finishPrompts: () => image.finishPrompts(),
+      discardPrompts: () => image.discardPrompts(),
+      selectClass: ({ classId }) => image.selectClass(classId),
+      addClass: async (params) => ({ classId: await image.addClass(params) }),
+      setDisplayWindow: ({ window }) => image.setDisplayWindow(window),
+      run: ({ command }) => this.options.runCommand(command, document),
+      setCanvasFocus: ({ focused }) => {
+        if (focused) this.focused.add(panel);
+        else this.focused.delete(panel);
+        this.updateFocusContext();
+      },
+      log: ({ level, message }) => this.options.log[level](`page: ${message}`),
+    };
+  }
+
+  private activate(panel: vscode.WebviewPanel, active: boolean): void {
+    if (active) this.activePanel = panel;
+    else if (this.activePanel === panel) this.activePanel = undefined;
+    this.updateFocusContext();
+    this.activity.fire(this.active);
+  }
+
+  /** A canvas may have the keyboard a moment before VS Code calls its editor the active one, or after. */
+  private updateFocusContext(): void {
+    const focused = this.activePanel !== undefined && this.focused.has(this.activePanel);
+    if (focused === this.isFocused) return;
+    this.isFocused = focused;
+    void vscode.commands.executeCommand('setContext', CANVAS_FOCUS, focused);
+  }
+
+  private async refresh(which: (image: OpenImage) => boolean): Promise<void> {
+    for (const { image } of this.documents) if (which(image)) await image.refreshFacts();
+  }
+
+  /** Looks again when image or mask change on disk. */
+  private watch(document: LabelDocumentHandle): void {
+    const { image } = document;
+    const look = (path: string, then: () => Promise<void>) => {
+      // The whole folder, filtered: a name may hold what a pattern means otherwise.
+      const pattern = new vscode.RelativePattern(vscode.Uri.file(dirname(path)), '*');
+      const watcher = document.register(vscode.workspace.createFileSystemWatcher(pattern));
+      let settle: NodeJS.Timeout | undefined;
+      const seen = (uri: vscode.Uri) => {
+        if (uri.fsPath !== path) return;
+        clearTimeout(settle);
+        settle = setTimeout(() => {
+          if (!document.disposed) then().catch((error: unknown) => this.options.log.error(String(error)));
+        }, SETTLE_MS);
+      };
+      watcher.onDidChange(seen);
+      watcher.onDidCreate(seen);
+      watcher.onDidDelete(seen);
+      document.register({ dispose: () => clearTimeout(settle) });
+    };
+    look(image.place.mask, () => image.maskMayHaveChanged());
+    look(image.place.path, () => image.imageMayHaveChanged());
+  }
+
+  private async askAboutConflict(mask: string): Promise<'overwrite' | 'reload' | 'cancel'> {
+    const overwrite = 'Overwrite';
+    const reload = 'Reload from Disk';
+    const choice = await vscode.window.showWarningMessage(
+      `${mask} has changed on disk since it was opened.`,
+      { modal: true, detail: 'Overwrite it with your edits, or drop your edits and reload it?' },
+      overwrite,
+      reload,
+    );
+    return choice === overwrite ? 'overwrite' : choice === reload ? 'reload' : 'cancel';
+  }
+
+  /** The image as a file on this machine, and why it cannot be labelled there, if so. */
+  private async localFile(uri: vscode.Uri, owner: Owner): Promise<{ path: string; locked: string | null }> {
+    if (!vscode.workspace.isTrusted) {
+      return { path: uri.fsPath, locked: 'This workspace is not trusted: images can be looked at, not labelled.' };
+    }
+    if (uri.scheme === 'file') return { path: uri.fsPath, locked: null };
+    const path = await localCopy(uri, this.options.copiesDir, owner);
+    return {
+      path,
+      locked: `${uri.scheme}: images can be looked at, not labelled: they are not files on this machine.`,
+    };
+  }
+}
+
+const isConflict = (saved: string | null | SaveConflict): saved is SaveConflict =>
+  typeof saved === 'object' && saved !== null;

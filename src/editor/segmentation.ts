@@ -1,0 +1,81 @@
+/** Segment Image: the strategy of the project on one open image, as a batch would run it. */
+import { UserError } from '../core/userError';
+import { scanFolder } from '../dataset/folder';
+import type { ProjectRoot } from '../dataset/projectRoot';
+import { checkReference } from '../dataset/reference';
+import { runRequest } from '../dataset/runRequest';
+import { projectStrategy } from '../dataset/setUp';
+import type { AutomaticResult, ClassInfo } from '../protocol/editorApi';
+import type { EngineApi, SegmentResult } from '../protocol/engineApi';
+import type { Remote } from '../rpc';
+
+export interface Segmentation {
+  readonly result: SegmentResult;
+  /** Key of the run that gives the same result. */
+  readonly run: string;
+  /** What pages show of it. */
+  readonly automatic: AutomaticResult;
+}
+
+/**
+ * Segments one class in an image with the class's references. Throws UserError where there is none, the first has changed,
+ * or the image is one of them itself.
+ *
+ * @param image absolute path
+ */
+export async function segmentImage(
+  engine: Remote<EngineApi>,
+  root: ProjectRoot,
+  image: string,
+  { id: classId, name }: ClassInfo,
+  signal: AbortSignal,
+): Promise<Segmentation> {
+  const project = await root.project();
+  const reference = project.references.find((one) => one.class === classId);
+  if (reference === undefined) {
+    throw new UserError(
+      `Class "${name}" has no reference yet: mark the object in one image, then choose "Use as Reference" there.`,
+    );
+  }
+  const checked = await checkReference(root.root, reference, engine, engine.readLabels);
+  const { encoder, segmenter, device } = await engine.info({ signal });
+  const { strategy, parameters } = projectStrategy(root.root, project);
+  const target = await engine.inspectImage({ image }, { signal });
+  // Only a folder of deep images needs its window, for which a sample of them is looked at.
+  const isDeep = project.window === undefined && Math.max(target.depth, checked.info.depth) > 8;
+  const images = isDeep ? (await scanFolder(root.root, { maskFolder: await root.maskFolder() })).images : [];
+  const { request, run, references, notes } = await runRequest({
+    engine,
+    root: root.root,
+    project,
+    reference,
+    checked,
+    read: engine.readLabels,
+    images,
+    strategy,
+    parameters,
+    encoder,
+    segmenter,
+  });
+  if (isDeep) root.forget();
+  if (references.some((one) => one.image === image)) {
+    throw new UserError(`${image} is a reference of class "${name}": its support mask is its mask already.`);
+  }
+  const result = await engine.segment(
+    { ...request, image, withDetails: true, cacheBelow: Number.POSITIVE_INFINITY },
+    { signal },
+  );
+  const { outcome, prompts, trust, iouPrediction, maskPrompt, times } = result;
+  const automatic: AutomaticResult = {
+    classId,
+    candidates: prompts,
+    heatMap: maskPrompt ?? null,
+    trust: trust ?? null,
+    iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
+    outcome,
+    notes: [...notes, ...result.notes],
+    times,
+    device,
+  };
+  return { result, run, automatic };
+}

@@ -1,0 +1,80 @@
+/** package.json says the same as the code: defaults live once in spirit, where the format makes them stand twice. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { contributes, icon } from '../package.json';
+import { strategyIds } from '../src/core/strategies';
+import { hasImageSuffix } from '../src/dataset/maskFolder';
+import { PROJECT_DEFAULTS } from '../src/dataset/setUp';
+
+const root = path.resolve(import.meta.dirname, '..');
+const { commands, menus, keybindings, configuration, customEditors, viewsWelcome, walkthroughs } = contributes;
+const settings = configuration.properties as Readonly<
+  Record<string, { default: unknown; description?: string; markdownDescription?: string; [key: string]: unknown }>
+>;
+const known = new Set(commands.map(({ command }) => command));
+
+describe('settings', () => {
+  it.each(['encoder', 'segmenter', 'strategy', 'maskFolder'] as const)('%s defaults to what a project does', (name) => {
+    expect(settings[`apMedSam.${name}`].default).toBe(PROJECT_DEFAULTS[name]);
+  });
+
+  it('offer every strategy, each explained', () => {
+    expect(settings['apMedSam.strategy'].enum).toEqual(strategyIds);
+    expect(settings['apMedSam.strategy'].enumDescriptions).toHaveLength(strategyIds.length);
+  });
+
+  it.each(Object.entries(settings))('%s has a description, a default and a range', (_, setting) => {
+    expect(setting.description ?? setting.markdownDescription).toMatch(/\.$/);
+    expect(setting.default).toBeDefined();
+    const range = setting.enum ?? setting.minLength ?? setting.minimum;
+    expect(range).toBeDefined();
+    if (typeof setting.default === 'number') {
+      expect(setting.default).toBeGreaterThanOrEqual(setting.minimum as number);
+      expect(setting.default).toBeLessThanOrEqual(setting.maximum as number);
+    }
+  });
+});
+
+describe('commands', () => {
+  it('are all that menus, keys, views and walkthroughs refer to', () => {
+    const inMenus = Object.values(menus).flatMap((items) => items.map(({ command }) => command));
+    const inKeys = keybindings.map(({ command }) => command);
+    const inTexts = [...JSON.stringify([viewsWelcome, walkthroughs]).matchAll(/\(command:([\w.]+)\)/g)].map(
+      ([, id]) => id,
+    );
+    for (const command of [...inMenus, ...inKeys, ...inTexts]) expect(known).toContain(command);
+  });
+
+  it('on plain keys act on the canvas alone', () => {
+    for (const { key, when } of keybindings) {
+      expect(key).toMatch(/^[a-z0-9[\]=-]$/);
+      expect(when).toBe('activeCustomEditorId == apMedSam.labelEditor && apMedSam.canvasFocus');
+    }
+    expect(new Set(keybindings.map(({ key }) => key)).size).toBe(keybindings.length);
+  });
+
+  it('that write need a trusted workspace', () => {
+    const reading = /^apMedSam\.(canvas\.|open|show|review|next|previous|manage|verify|sort|refresh)/;
+    for (const { command, ...about } of commands) {
+      if (!reading.test(command)) expect(about).toMatchObject({ enablement: 'isWorkspaceTrusted' });
+    }
+  });
+});
+
+describe('the editor', () => {
+  it('opens only files that count as images', () => {
+    for (const { filenamePattern } of customEditors[0].selector) {
+      expect(hasImageSuffix(filenamePattern.replace('*', 'a'))).toBe(true);
+    }
+  });
+
+  it('comes with the pictures that it names', () => {
+    const named = [
+      icon,
+      ...[...JSON.stringify(contributes).matchAll(/"(webview\/media\/[^"]+)"/g)].map(([, file]) => file),
+    ];
+    expect(named.length).toBeGreaterThan(5);
+    for (const file of named) expect(existsSync(path.join(root, file)), file).toBe(true);
+  });
+});
