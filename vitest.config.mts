@@ -2,9 +2,31 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: 'test/globalSetup.mjs',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/vscode/**'],
+          globalSetup: 'test/globalSetup.mjs',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Inside a real VS Code. After the others and one file at a time: each has a server, a browser and engines.
+        test: {
+          name: 'vscode',
+          include: ['test/vscode/**/*.test.ts'],
+          globalSetup: 'test/vscode/globalSetup.mjs',
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          expect: { poll: { timeout: 15_000 } },
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -16,7 +16,8 @@ await build(
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    external: ['onnxruntime-node', 'sharp'],
+    define: { 'import.meta.dirname': '__dirname' },
+    external: ['onnxruntime-node', 'sharp', 'esbuild', 'playwright-core'],
   }),
 );
 const { status } = spawnSync(process.execPath, ['--enable-source-maps', outfile, ...args], { stdio: 'inherit' });

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { textTable } from '../../src/cli/textTable';
 import { strategies, strategyIds } from '../../src/core/strategies';
+import { presetNames, presets } from '../../src/core/strategies/presets';
 import {
   DEFAULT_PARAMETERS,
   NO_ABLATION,
@@ -45,8 +46,12 @@ const { values, positionals } = parseArgs({
     targets: { type: 'string', default: '20' },
     seed: { type: 'string', default: '0' },
     strategies: { type: 'string', default: strategyIds.join(',') },
+    preset: { type: 'string' },
+    engines: { type: 'string', default: String(os.cpus().length) },
     sets: { type: 'string' },
     ablation: { type: 'string' },
+    /** How many references vote at a time: 1, or such as 1,2,3 to compare. The same targets for all. */
+    votes: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -55,6 +60,7 @@ interface Variant {
   readonly name: string;
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
+  readonly votes: number;
 }
 
 async function main(): Promise<void> {
@@ -63,7 +69,8 @@ async function main(): Promise<void> {
     console.error(
       'usage: npm run bench:accuracy -- <data dir> [--references 3] [--targets 20] [--seed 0] [--sets a,b]',
     );
-    console.error('       [--strategies ap-medsam,gbmseg] [--ablation all|refine,prior] [--json]');
+    console.error('       [--strategies ap-medsam,gbmseg] [--preset all|semantic,object,part,regions,prompt]');
+    console.error('       [--ablation all|refine,prior] [--votes 1,2,3] [--engines 2] [--json]');
     process.exit(2);
   }
   const wanted = values.sets?.split(',');
@@ -71,16 +78,22 @@ async function main(): Promise<void> {
     .filter((name) => statSync(path.join(dataDir, name)).isDirectory() && (wanted?.includes(name) ?? true))
     .sort((a, b) => Number(isSeen(a)) - Number(isSeen(b)) || a.localeCompare(b));
   const home = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-bench-'));
-  const engines = startEngines(os.cpus().length, 1, home);
+  const engines = startEngines(Number(values.engines), 1, home);
   try {
     const variants = chosenVariants();
+    const mostVotes = Math.max(...variants.map(({ votes }) => votes));
     const results = new Map<string, Map<string, ImageScore[]>>();
     for (const set of sets) {
       const images = await labelledImages(path.join(dataDir, set));
       for (const variant of variants) {
         const scores: ImageScore[] = [];
-        for (const reference of pick(images, Number(values.references), Number(values.seed))) {
-          const evaluated = await evaluateReference(images, reference, engines, {
+        // Each reference votes with those that come next in the seeded order; what may vote is no target of any variant.
+        const pool = pick(images, Number(values.references) + mostVotes - 1, Number(values.seed));
+        for (const [k, reference] of pool.slice(0, Number(values.references)).entries()) {
+          const voters = pool.slice(k, k + mostVotes);
+          const targets = images.filter((image) => image === reference || !voters.includes(image));
+          const evaluated = await evaluateReference(targets, reference, engines, {
+            moreReferences: voters.slice(1, variant.votes),
             strategy: variant.strategy,
             parameters: variant.parameters,
             classId: 1,
@@ -108,23 +121,50 @@ async function main(): Promise<void> {
 const isSeen = (set: string): boolean => SEEN_IN_TRAINING.includes(set);
 
 function chosenVariants(): Variant[] {
-  const chosen = (values.strategies ?? '').split(',').map((name): Variant => {
+  const chosen = (values.strategies ?? '').split(',').flatMap((name): Variant[] => {
     if (!(name in strategies)) throw new RangeError(`there is no strategy ${name}; known: ${strategyIds.join(', ')}`);
-    return { name, strategy: name as StrategyId, parameters: DEFAULT_PARAMETERS };
+    const presetted = presetVariants(name);
+    return presetted.length > 0
+      ? presetted
+      : [{ name, strategy: name as StrategyId, parameters: DEFAULT_PARAMETERS, votes: 1 }];
   });
-  if (values.ablation === undefined) return chosen;
   const all = Object.keys(NO_ABLATION) as (keyof typeof NO_ABLATION)[];
-  const switches = values.ablation === 'all' ? all : all.filter((stage) => values.ablation?.split(',').includes(stage));
-  return [
+  const switches =
+    values.ablation === 'all' ? all : all.filter((stage) => values.ablation?.split(',').includes(stage) ?? false);
+  const variants = [
     ...chosen,
     ...chosen.flatMap(({ strategy }) =>
       switches.map((stage) => ({
         name: `${strategy} without ${stage}`,
         strategy,
         parameters: { ...DEFAULT_PARAMETERS, ablation: { ...NO_ABLATION, [stage]: false } },
+        votes: 1,
       })),
     ),
   ];
+  return values.votes
+    .split(',')
+    .map(Number)
+    .flatMap((votes) =>
+      variants.map((variant) => ({
+        ...variant,
+        votes,
+        name: votes === 1 ? variant.name : `${variant.name}, ${votes} references`,
+      })),
+    );
+}
+
+/** A strategy with each of its presets that were asked for. */
+function presetVariants(strategy: string): Variant[] {
+  const wanted = values.preset === 'all' ? presetNames : (values.preset ?? '').split(',');
+  return presetNames
+    .filter((preset) => wanted.includes(preset) && presets[preset].strategy === strategy)
+    .map((preset) => ({
+      name: `${strategy} ${preset}`,
+      strategy: presets[preset].strategy,
+      parameters: { ...DEFAULT_PARAMETERS, ...presets[preset].parameters },
+      votes: 1,
+    }));
 }
 
 /** `count` references in seeded order. */

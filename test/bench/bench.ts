@@ -2,7 +2,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { createPool, type EnginePool } from '../../src/engine/pool';
-import type { EngineInfo } from '../../src/protocol';
+import type { EngineInfo } from '../../src/protocol/engineApi';
 
 export const repository = path.resolve(__dirname, '..', '..');
 

@@ -15,7 +15,7 @@ import { strategyIds } from '../../src/core/strategies';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
 import { Matcher } from '../../src/engine/matcher';
-import type { SegmentRequest } from '../../src/protocol';
+import type { SegmentRequest } from '../../src/protocol/engineApi';
 import { seededRandom } from '../seeded';
 import { environment, repository, startEngines } from './bench';
 
@@ -129,7 +129,7 @@ async function stages(work: string): Promise<void> {
   console.log(`\n${machine}`);
 }
 
-const STAGES = ['read', 'encode', 'match', 'prompts', 'prior', 'decode', 'mask', 'total'];
+const STAGES = ['read', 'encode', 'match', 'prompts', 'prior', 'decode', 'score', 'cluster', 'join', 'mask', 'total'];
 
 /** The command line on folders of 512 px images, each with content of its own. */
 async function endToEnd(work: string): Promise<void> {

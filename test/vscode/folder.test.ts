@@ -1,0 +1,176 @@
+/** One labelled image labels a folder, in a real window: reference, Segment Image, Segment Folder, review, accept. */
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import type { JournalLine } from '../../src/dataset/journal';
+import { Drive } from './drive';
+import { EditorPage } from './editorPage';
+import { describeInVsCode } from './host';
+import { repository } from './install';
+import { sampleFile, sampleName } from './samples';
+
+describeInVsCode('a folder', () => {
+  const drive = new Drive({
+    samples: [1, 2, 3, 4, 5, 6, 7, 8],
+    size: { width: 1600, height: 950 },
+    files: async (folder) => {
+      await mkdir(path.join(folder, 'masks'));
+      await copyFile(sampleFile(repository, 'masks', 1), path.join(folder, 'masks', sampleName(1)));
+      await writeFile(path.join(folder, 'images', 'broken.png'), 'this is no image');
+    },
+  });
+  const editor = () => new EditorPage(drive.workbench);
+  const masks = () => readdir(path.join(drive.folder, 'masks'));
+  const statuses = async () => {
+    const dir = path.join(drive.folder, '.apmedsam', 'journal');
+    const texts = await Promise.all((await readdir(dir)).map((name) => readFile(path.join(dir, name), 'utf8')));
+    const lines = texts
+      .flatMap((text) => text.split('\n').filter(Boolean))
+      .map((line) => JSON.parse(line) as JournalLine);
+    const done = lines.filter(({ kind }) => kind === 'done').sort((a, b) => (a.time < b.time ? -1 : 1));
+    return new Map(done.map(({ image, status }) => [path.basename(image), status]));
+  };
+
+  it('shows the mask that the first image has, and makes it the reference', async () => {
+    const { workbench } = drive;
+    await editor().open('images/nuclei_01.png');
+    await expect.poll(() => editor().share()).toBeGreaterThan(5);
+    await editor().button('Use as Reference').click();
+    await editor().page.getByText('This image is a reference of object.').first().waitFor();
+    await workbench.page.getByRole('tab', { name: 'AP-MedSAM' }).click();
+    await workbench.page.locator('.pane-body').getByText('nuclei_01.png').first().waitFor();
+    await workbench.screenshot('folder - reference set');
+  });
+
+  it('segments an image, and says of every candidate why it was used or not', async () => {
+    const { workbench } = drive;
+    await workbench.page.getByRole('tab', { name: /^Explorer/ }).click();
+    await editor().open('images/nuclei_02.png');
+    await editor().button('Segment Image').click();
+    await workbench.untilDirty('nuclei_02.png');
+    await expect.poll(() => editor().share()).toBeGreaterThan(2);
+    await editor().page.getByText('Rejected ones too').click();
+    await workbench.screenshot('folder - segmented image');
+    await editor().key('h');
+    await workbench.screenshot('folder - heat map');
+    await editor().key('h');
+    await workbench.page.keyboard.press('Control+s');
+    await workbench.untilDirty('nuclei_02.png', false);
+    expect((await statuses()).get('nuclei_02.png')).toBe('auto');
+  });
+
+  it('is accepted with a key', async () => {
+    await editor().key('n');
+    await expect.poll(async () => (await statuses()).get('nuclei_02.png')).toBe('accepted');
+    await editor().page.getByText('Accepted').first().waitFor();
+  });
+
+  it('is segmented by a right-click, with progress, a summary and its failures', async () => {
+    const { workbench } = drive;
+    await editor().open('images/nuclei_03.png');
+    expect(await editor().share()).toBe(0);
+    const accepted = await readFile(path.join(drive.folder, 'masks', 'nuclei_02.png'));
+    await workbench.explorerMenu('images', 'Segment Folder...');
+    await workbench.toast(/of 9/, { timeoutMs: 60_000 });
+    await workbench.screenshot('folder - progress');
+    const summary = await workbench.toast(/labelled, .*of 9 images/, { timeoutMs: 120_000 });
+    expect(summary).toMatch(/6 labelled/);
+    expect(summary).toMatch(/2 kept as a person left them|1 kept as a person left them/);
+    expect(summary).toMatch(/1 failed/);
+    expect((await masks()).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map(sampleName));
+    expect(await readFile(path.join(drive.folder, 'masks', 'nuclei_02.png'))).toEqual(accepted);
+    // The open editor shows its mask as soon as it is there.
+    await expect.poll(() => editor().share(), { timeout: 10_000 }).toBeGreaterThan(2);
+    await workbench.toastButton(/labelled/, 'Show Failures');
+    await workbench.page
+      .getByText(/broken\.png/)
+      .first()
+      .waitFor();
+    await workbench.screenshot('folder - failures');
+  });
+
+  it('is reviewed, lowest trust first', async () => {
+    const { workbench } = drive;
+    await workbench.page.getByRole('tab', { name: 'AP-MedSAM' }).click();
+    const rows = workbench.page.locator('.pane', { hasText: 'Review' }).locator('.monaco-list-row');
+    await rows
+      .filter({ hasText: /trust 0\.\d\d/ })
+      .first()
+      .waitFor();
+    const trusts = (await rows.allInnerTexts())
+      .map((text) => /trust ([\d.]+)/.exec(text)?.[1])
+      .filter((text) => text !== undefined)
+      .map(Number);
+    expect(trusts.length).toBeGreaterThanOrEqual(5);
+    expect(trusts).toEqual([...trusts].sort((a, b) => a - b));
+    await workbench.run('AP-MedSAM: Review Next');
+    await editor().canvas.waitFor();
+    await expect.poll(() => editor().share()).toBeGreaterThan(2);
+    await workbench.screenshot('folder - review');
+    await workbench.screenshot('folder - dark');
+    for (const theme of ['light', 'high contrast dark', 'high contrast light'] as const) {
+      await workbench.setTheme(theme);
+      await workbench.screenshot(`folder - ${theme}`);
+    }
+    await workbench.setTheme('dark');
+  });
+
+  it('knows its models, and the device in use', async () => {
+    const { workbench } = drive;
+    await workbench.run('AP-MedSAM: Verify Models');
+    expect(await workbench.toast(/SHA-256/)).toBe('Every model file is what its SHA-256 says.');
+    expect((await workbench.statusBar()).some((text) => /CPU/.test(text))).toBe(true);
+  });
+
+  it('that is segmented again has nothing to do', async () => {
+    const { workbench } = drive;
+    const from = workbench.toasts.length;
+    await workbench.page.getByRole('tab', { name: /^Explorer/ }).click();
+    await workbench.explorerMenu('images', 'Segment Folder...');
+    expect(await workbench.toast(/of 9 images/, { from, timeoutMs: 60_000 })).toMatch(/^0 labelled/);
+  });
+
+  it('says that an open image was deleted', async () => {
+    await editor().open('images/nuclei_04.png');
+    await rm(path.join(drive.folder, 'images', 'nuclei_04.png'));
+    await editor()
+      .page.getByText(/does not exist/)
+      .first()
+      .waitFor();
+    await drive.workbench.screenshot('folder - image deleted');
+  });
+});
+
+describeInVsCode('a folder that is not trusted', () => {
+  const drive = new Drive({ samples: [1], restricted: true });
+
+  it('can be looked at, not labelled', async () => {
+    const { workbench } = drive;
+    const page = new EditorPage(workbench);
+    await page.open('images/nuclei_01.png');
+    await page.page
+      .getByText(/not trusted/)
+      .first()
+      .waitFor();
+    expect(await workbench.explorerMenuItems('images')).not.toContain('Segment Folder...');
+    await workbench.screenshot('folder - restricted');
+  });
+});
+
+describeInVsCode('the sample set', () => {
+  const drive = new Drive({ samples: [] });
+
+  it('is copied to a folder of choice, which opens', async () => {
+    const { workbench } = drive;
+    await workbench.run('AP-MedSAM: Open Sample Set...');
+    await workbench.pick('Nuclei');
+    const folder = path.join(drive.folder, 'ap-medsam-nuclei');
+    await expect.poll(() => workbench.input.inputValue()).toContain(drive.folder);
+    const reloaded = workbench.page.waitForEvent('load');
+    await workbench.page.getByRole('button', { name: 'Copy Here' }).click();
+    await reloaded;
+    await expect.poll(() => workbench.page.title(), { timeout: 30_000 }).toContain('ap-medsam-nuclei');
+    expect((await readdir(path.join(folder, 'images'))).length).toBe(10);
+    await workbench.explorerRow('images');
+  });
+});
