@@ -171,6 +171,6 @@ describeInVsCode('the sample set', () => {
     await reloaded;
     await expect.poll(() => workbench.page.title(), { timeout: 30_000 }).toContain('ap-medsam-nuclei');
     expect((await readdir(path.join(folder, 'images'))).length).toBe(10);
-    await workbench.explorerRow('images');
+    await workbench.page.locator('.explorer-folders-view').getByText('images', { exact: true }).waitFor();
   });
 });
