@@ -1,59 +1,21 @@
 /** From a model's id to files on disk that are known to be the right ones. */
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import * as z from 'zod';
 import { UserError } from '../core/userError';
-import { copyAtomic, writeAtomic } from '../disk/atomicFile';
-import { sha256, sha256File } from '../disk/hashing';
+import { copyAtomic } from '../disk/atomicFile';
+import { sha256File } from '../disk/hashing';
 import { isAbsence } from '../disk/storageError';
 import { homeModelsDir } from './home';
-
-export type ModelKind = 'encoder' | 'segmenter';
-
-const fileSchema = z.object({
-  /** `model` is the graph to load; other roles are read by it from the same folder. */
-  role: z.string().min(1),
-  /** Path below the manifest's folder, with forward slashes. */
-  file: z
-    .string()
-    .min(1)
-    .refine((file) => !file.includes('\\') && !file.startsWith('/') && !file.split('/').includes('..'), {
-      error: 'must stay below the manifest',
-    }),
-  url: z.url().optional(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  bytes: z.int().positive(),
-});
-
-const entrySchema = z.object({
-  id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be lower-case letters, digits, ".", "_" or "-"'),
-  kind: z.enum(['encoder', 'segmenter']),
-  /** Name of the adapter that knows the graph's inputs and outputs. */
-  family: z.string().min(1),
-  title: z.string().min(1),
-  /** SPDX expression, or `user` where the user answers for it. */
-  licence: z.string().min(1),
-  licenceFile: z.string().optional(),
-  origin: z.string(),
-  /** Side in pixels that images are resized to by default. */
-  inputSide: z.int().positive().optional(),
-  notes: z.string().optional(),
-  /** Public data sets that the model was trained on: accuracy measured there says little. */
-  seenInTraining: z.array(z.string()).optional(),
-  files: z
-    .array(fileSchema)
-    .refine((files) => files.filter(({ role }) => role === 'model').length === 1, {
-      error: 'must hold exactly one file of role "model"',
-    })
-    .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, {
-      error: 'must not repeat a role',
-    }),
-});
-
-const manifestSchema = z.object({ version: z.literal(1), models: z.array(entrySchema) });
-
-export type ModelEntry = Readonly<z.infer<typeof entrySchema>>;
-type ModelFile = z.infer<typeof fileSchema>;
+import {
+  combinedHash,
+  entrySchema,
+  explain,
+  type ModelEntry,
+  type ModelFile,
+  type ModelKind,
+  readManifest,
+  writeManifest,
+} from './manifest';
 
 /** A model whose files are there and have the right content. */
 export interface ResolvedModel {
@@ -90,8 +52,6 @@ export interface ImportRequest {
 interface Located extends ListedModel {
   readonly dir: string;
 }
-
-const MANIFEST = 'manifest.json';
 
 export class ModelStore {
   private readonly userDir: string;
@@ -181,9 +141,7 @@ export class ModelStore {
         await copyAtomic(paths[i], target);
         await this.check(target, file);
       }
-      const manifest = await readManifest(this.userDir);
-      const text = JSON.stringify({ version: 1, models: [...manifest, entry] }, null, 2);
-      await writeAtomic(join(this.userDir, MANIFEST), `${text}\n`);
+      await writeManifest(this.userDir, [...(await readManifest(this.userDir)), entry]);
     } catch (cause) {
       if (cause instanceof UserError) throw cause;
       throw new UserError(`The model "${id}" cannot be copied to ${this.userDir}: ${(cause as Error).message}.`, {
@@ -221,34 +179,6 @@ export class ModelStore {
     this.verified.add(state);
   }
 }
-
-/** The file's own hash where there is one file, else the hash of "role hash" lines in order of roles. */
-function combinedHash(files: readonly ModelFile[]): string {
-  if (files.length === 1) return files[0]!.sha256;
-  const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
-  return sha256(lines.join(''));
-}
-
-/** Entries of the manifest in `dir`; none where there is no manifest. Throws UserError on a broken one. */
-async function readManifest(dir: string): Promise<ModelEntry[]> {
-  const path = join(dir, MANIFEST);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new UserError(`The list of models ${path} cannot be read: ${(cause as Error).message}.`, { cause });
-  }
-  try {
-    return manifestSchema.parse(JSON.parse(text)).models;
-  } catch (cause) {
-    const why = cause instanceof z.ZodError ? explain(cause) : 'it is not JSON';
-    throw new UserError(`The list of models ${path} is not valid: ${why}.`, { cause });
-  }
-}
-
-const explain = ({ issues }: z.ZodError): string =>
-  issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 
 async function describe(path: string): Promise<{ bytes: number; sha256: string }> {
   try {
