@@ -10,6 +10,8 @@ export interface Option {
   readonly help: string;
   /** Shown in help and used where the option is not given. */
   readonly default?: string;
+  /** May be given more than once. */
+  readonly repeatable?: true;
 }
 
 export interface EngineSettings {
@@ -41,6 +43,8 @@ export interface Arguments {
   readonly positionals: readonly string[];
   /** Value of an option, or its default. */
   text(name: string): string | undefined;
+  /** All values of an option that may be repeated. */
+  texts(name: string): readonly string[];
   flag(name: string): boolean;
   /** A whole number of at least `least`; UsageError otherwise. */
   count(name: string, least?: number): number | undefined;
@@ -76,9 +80,9 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
       args: [...argv],
       allowPositionals: true,
       options: Object.fromEntries(
-        Object.entries(command.options).map(([name, { value }]) => [
+        Object.entries(command.options).map(([name, { value, repeatable }]) => [
           name,
-          { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+          { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeatable === true },
         ]),
       ),
     });
@@ -98,6 +102,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   return {
     positionals,
     text,
+    texts: (name) => (values[name] as string[] | undefined) ?? [],
     flag: (name) => values[name] === true,
     count: (name, least = 1) => {
       const given = text(name);

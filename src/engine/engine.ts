@@ -10,11 +10,13 @@ import { thresholdToRuns } from '../core/raster';
 import { checkPrompts, type PromptSet } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
 import { strategies } from '../core/strategies';
+import { settleClasses } from '../core/strategies/settleClasses';
 import type {
   EncodedImage,
   ImageVariant,
   PreparationRunner,
   PreparedReference,
+  Segmentation,
   StageRunner,
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
@@ -22,6 +24,7 @@ import { sha256 } from '../disk/hashing';
 import { explainReadError } from '../disk/storageError';
 import { decodeMaskPng } from '../formats/maskPng';
 import type {
+  ClassesRequest,
   DecodeRequest,
   DecodeResult,
   DisplayOverview,
@@ -91,7 +94,7 @@ const DESCRIPTOR_REVISION = 'descriptor-1';
 /** Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 16 MB each. */
 const ENCODINGS_KEPT = 8;
 
-/** Prepared references kept in memory; a batch uses one, an editor a few in turn. Each costs about 50 MB. */
+/** Prepared references kept in memory; a batch uses one per class, an editor a few in turn. Each costs about 50 MB. */
 const REFERENCES_KEPT = 3;
 
 export class Engine implements Handlers<EngineApi> {
@@ -154,46 +157,75 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   async segment(request: SegmentRequest, signal: AbortSignal): Promise<SegmentResult> {
-    const reference = await this.reference(request, signal);
-    reference.users++;
+    const { reference, moreReferences, ...shared } = request;
+    // A single class has nobody to compete with: its id does not matter.
+    const only = { classId: 1, reference, ...(moreReferences && { moreReferences }) };
+    const [result] = await this.segmentClasses({ ...shared, classes: [only] }, signal);
+    return result!;
+  }
+
+  async segmentClasses(request: ClassesRequest, signal: AbortSignal): Promise<SegmentResult[]> {
+    const { classes, ...shared } = request;
+    const references: ReadyReference[] = [];
     try {
-      return await this.segmentWith(reference.prepared, request, signal);
+      for (const question of classes) {
+        const reference = await this.reference({ ...shared, ...question }, signal, classes.length);
+        reference.users++;
+        references.push(reference);
+      }
+      return await this.segmentWith(references, request, signal);
     } finally {
-      reference.users--;
-      await disposeIfUnused(reference);
+      for (const reference of references) {
+        reference.users--;
+        await disposeIfUnused(reference);
+      }
     }
   }
 
   private async segmentWith(
-    prepared: PreparedReference,
-    request: SegmentRequest,
+    references: readonly ReadyReference[],
+    request: ClassesRequest,
     signal: AbortSignal,
-  ): Promise<SegmentResult> {
-    const started = performance.now();
-    const times: Record<string, number> = {};
-    const runner = stageRunner(signal, times);
+  ): Promise<SegmentResult[]> {
+    let started = performance.now();
+    const times = references.map((): Record<string, number> => ({}));
     const { segmenter } = await this.loaded();
     // Who wants the details will ask about this image next; a batch never comes back to it.
-    const target = await this.target(request, request.withDetails === true, signal, times);
-    const found = await this.exclusively(() => prepared.segment(imageOf(target, segmenter), runner));
+    const target = await this.target(request, request.withDetails === true, signal, times[0]!);
+    const found = await this.exclusively(async () => {
+      const image = imageOf(target, segmenter);
+      const each: Segmentation[] = [];
+      for (const [index, { prepared }] of references.entries()) {
+        each.push(await prepared.segment(image, stageRunner(signal, times[index]!)));
+        times[index]!.total = performance.now() - started;
+        started = performance.now();
+      }
+      if (each.length < 2) return each;
+      const ids = request.classes.map(({ classId }) => classId);
+      const last = times[times.length - 1]!;
+      const settled = await stageRunner(signal, last).stage('compete', () => settleClasses(each, ids));
+      last.total! += performance.now() - started;
+      return settled;
+    });
     // Beside the inference of the next image: what is kept is written, not waited for by others.
-    if ((found.trust ?? found.iouPrediction) < (request.cacheBelow ?? 0)) {
-      await runner.stage('keep', () => this.cache.put(target.key, toCached(target.encoding)));
+    if (found.some(({ trust, iouPrediction }) => (trust ?? iouPrediction) < (request.cacheBelow ?? 0))) {
+      const { stage } = stageRunner(signal, times[0]!);
+      await stage('keep', () => this.cache.put(target.key, toCached(target.encoding)));
     }
-    return {
+    return found.map((one, index) => ({
       size: target.info.size,
       file: target.info.file,
-      outcome: found.outcome,
-      mask: found.mask,
-      instances: found.instances,
-      prompts: request.withDetails ? found.prompts : found.prompts.filter(({ reason }) => reason === 'kept'),
-      iouPrediction: found.iouPrediction,
-      ...(found.trust !== undefined && { trust: found.trust }),
-      ...(found.trustParts && { trustParts: found.trustParts }),
-      ...(request.withDetails && found.maskPrompt && { maskPrompt: found.maskPrompt }),
-      notes: [...target.notes, ...found.notes],
-      times: { ...times, total: performance.now() - started },
-    };
+      outcome: one.outcome,
+      mask: one.mask,
+      instances: one.instances,
+      prompts: request.withDetails ? one.prompts : one.prompts.filter(({ reason }) => reason === 'kept'),
+      iouPrediction: one.iouPrediction,
+      ...(one.trust !== undefined && { trust: one.trust }),
+      ...(one.trustParts && { trustParts: one.trustParts }),
+      ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
+      notes: [...target.notes, ...one.notes],
+      times: { total: 0, ...times[index] },
+    }));
   }
 
   async decode(request: DecodeRequest, signal: AbortSignal): Promise<DecodeResult> {
@@ -240,8 +272,12 @@ export class Engine implements Handlers<EngineApi> {
     return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };
   }
 
-  /** The reference of a request, prepared once; a failure is forgotten so that it can be tried again. */
-  private reference(request: ReferenceRequest, signal: AbortSignal): Promise<ReadyReference> {
+  /**
+   * The reference of a request, prepared once; a failure is forgotten so that it can be tried again.
+   *
+   * @param together references that one request needs: as many are kept
+   */
+  private reference(request: ReferenceRequest, signal: AbortSignal, together = 1): Promise<ReadyReference> {
     const key = referenceKey(request);
     let ready = this.references.get(key);
     // Preparing serves every request with this reference, so the first one's cancellation must not fail the others.
@@ -250,7 +286,7 @@ export class Engine implements Handlers<EngineApi> {
     this.references.set(key, ready);
     ready.catch(() => this.references.delete(key));
     for (const [oldest, forgotten] of this.references) {
-      if (this.references.size <= REFERENCES_KEPT) break;
+      if (this.references.size <= Math.max(REFERENCES_KEPT, together)) break;
       this.references.delete(oldest);
       // One that could not be prepared has told its callers, and holds nothing.
       void forgotten.then(forget, () => undefined);

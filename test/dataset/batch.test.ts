@@ -93,7 +93,7 @@ describe('a first run', () => {
     const drawn = [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0];
     const mask = await put(join(job.root, '..', 'own.png'), encodeMaskPng(labels(drawn), CLASSES));
     const reference = await makeReference(job.root, 1, join(job.root, 'images', 'a.png'), mask);
-    expect(await run({ ...job, reference })).toEqual({ ...NONE, done: 2, total: 2 });
+    expect(await run({ ...job, references: [reference] })).toEqual({ ...NONE, done: 2, total: 2 });
     expect(engine.requests.map(({ image }) => basename(image))).toEqual(['b.png']);
     expect(await labelsIn(job, 'a.png')).toEqual(drawn);
     expect(await labelsIn(job, 'b.png')).toEqual(DRAWN);
@@ -103,13 +103,16 @@ describe('a first run', () => {
     const engine = new FakeEngine();
     const job = await jobWith(['a.png'], engine);
     await runBatch(job);
+    const [reference] = job.references;
     expect(engine.requests[0]).toMatchObject({
       image: join(job.root, 'a.png'),
-      reference: { image: job.reference.image, imageHash: job.reference.imageHash, mask: { size: SIZE } },
+      classes: [
+        { classId: 1, reference: { image: reference.image, imageHash: reference.imageHash, mask: { size: SIZE } } },
+      ],
       strategy: 'ap-medsam',
       cacheBelow: Number.POSITIVE_INFINITY,
     });
-    expect([...engine.requests[0].reference.mask.runs]).toEqual([0, 6, 6]);
+    expect([...engine.requests[0].classes[0].reference.mask.runs]).toEqual([0, 6, 6]);
     expect(engine.requests[0]).not.toHaveProperty('window');
   });
 
@@ -147,12 +150,13 @@ describe('a first run', () => {
 
   test('instances are kept as COCO run lengths, down the columns', async () => {
     const instance = toRuns({ size: SIZE, data: Uint8Array.from([0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]) });
-    const job = await jobWith(['images/a.png'], new FakeEngine(() => ({ instances: [instance] })));
+    const instances = [{ mask: instance, iouPrediction: 0.75, trust: 0.5 }];
+    const job = await jobWith(['images/a.png'], new FakeEngine(() => ({ instances })));
     await runBatch(job);
     const mask = sha256(await readFile(maskPath(job, 'a.png')));
     expect(await exists(join(job.root, '.apmedsam', 'instances', 'images', 'a.png.json'))).toBe(true);
     expect(await readInstances(job.root, 'images/a.png')).toEqual([
-      { class: 1, mask, instances: [{ size: [3, 4], counts: [3, 2, 2, 1, 4] }] },
+      { class: 1, mask, instances: [{ size: [3, 4], counts: [3, 2, 2, 1, 4], iouPrediction: 0.75, trust: 0.5 }] },
     ]);
     const without = { ...job, engine: new FakeEngine(), parameters: { ...job.parameters, other: 1 } };
     await runBatch(without);
@@ -329,7 +333,7 @@ describe('several classes in one mask', () => {
     const second = {
       ...first,
       engine: new FakeEngine(() => ({ pixels: right })),
-      reference: { ...first.reference, class: 2 },
+      references: [{ ...first.references[0], class: 2 }],
     };
     return { first, second };
   }
@@ -462,9 +466,9 @@ describe('bounds and interruptions', () => {
   test('a reference that does not fit is told before the engine is asked for masks', async () => {
     const engine = new FakeEngine();
     const job = await jobWith(['a.png'], engine);
-    await expect(runBatch({ ...job, reference: { ...job.reference, imageHash: '0'.repeat(64) } })).rejects.toThrow(
-      /reference image .* has changed since/,
-    );
+    await expect(
+      runBatch({ ...job, references: [{ ...job.references[0], imageHash: '0'.repeat(64) }] }),
+    ).rejects.toThrow(/reference image .* has changed since/);
     const size = { width: 40, height: 30 };
     vi.spyOn(engine, 'inspectImage').mockImplementation(async () => ({
       size,
@@ -554,7 +558,7 @@ describe('images of more than 8 bits', () => {
     await runBatch(job);
     const last = engine.sampled[engine.sampled.length - 1];
     expect(last).toHaveLength(16);
-    expect(last[0]).toBe(job.reference.image);
+    expect(last[0]).toBe(job.references[0].image);
     expect(last[1]).toMatch(/0000\.png$/);
     expect(last[15]).toMatch(/0092\.png$/);
   });

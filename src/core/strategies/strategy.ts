@@ -1,5 +1,6 @@
 /** What every strategy takes and gives: pure stages over typed arrays; models appear only behind the ports. */
 import type { Box, Size } from '../geometry';
+import type { Instance } from '../instances';
 import type { Mask, RunMask } from '../mask';
 import type { MatchTable, PatchSets } from '../matching';
 import type { PatchTokens } from '../patchGrid';
@@ -135,8 +136,10 @@ export interface Segmentation {
   readonly outcome: 'mask' | 'absent';
   /** Union of all instances, in targetPx. */
   readonly mask: RunMask;
-  /** One mask per instance where instances were prompted separately, else empty. */
-  readonly instances: readonly RunMask[];
+  /** The objects where they were prompted separately and there is more than one, else empty. */
+  readonly instances: readonly Instance[];
+  /** One map per object that was asked for: a pixel of `mask` is above 0 in one of them. Empty where nothing was found. */
+  readonly logits: readonly FloatMap[];
   readonly prompts: readonly PromptCandidate[];
   /** Mean of the instances' IoU predictions; NaN where nothing was found. */
   readonly iouPrediction: number;
