@@ -25,27 +25,25 @@ const randomMap = (size: Size): FloatMap => ({
   data: Float32Array.from({ length: area(size) }, () => Math.round(random() * 6) - 3),
 });
 
-function contender(maps: readonly FloatMap[], size: Size, trust?: number) {
+function contender(maps: readonly FloatMap[], size: Size) {
   const mask = toRuns(
     union(
       size,
       maps.map((map) => thresholdToMask(map, size, 0)),
     ),
   );
-  return { mask, logits: maps, trust };
+  return { mask, logits: maps };
 }
 
 /** Index of the contender that gets each pixel, -1 for none: every pixel and contender looked at. */
 function winners(contenders: readonly ReturnType<typeof contender>[], size: Size): number[] {
-  const judged = contenders.every(({ trust }) => trust !== undefined);
   const resized = contenders.map(({ logits }) => logits.map((map) => resizeBilinear(map, size).data));
   return Array.from({ length: area(size) }, (_, pixel) => {
     let best = -1;
     let most = Number.NEGATIVE_INFINITY;
-    contenders.forEach(({ trust = 0.5 }, index) => {
-      const logit = Math.max(...resized[index].map((data) => data[pixel]));
-      const claim = logit + (judged ? Math.log(trust / (1 - trust)) : 0);
-      if (logit > 0 && claim > most) {
+    contenders.forEach((_, index) => {
+      const claim = Math.max(...resized[index].map((data) => data[pixel]));
+      if (claim > 0 && claim > most) {
         best = index;
         most = claim;
       }
@@ -85,15 +83,12 @@ describe('compete', () => {
     expect(compete([none, one])).toEqual([none.mask, one.mask]);
   });
 
-  it('of equal claims the first wins, and trust counts only where all have it', () => {
+  it('of equal claims the first wins', () => {
     const { decoded, image } = sizes[2];
     const map = randomMap(decoded);
-    const [first, second] = compete([contender([map], image), contender([map], image, 0.9)]);
+    const [first, second] = compete([contender([map], image), contender([map], image)]);
     expect(first).toEqual(contender([map], image).mask);
     expect(hasForeground(second)).toBe(false);
-    const [doubted, trusted] = compete([contender([map], image, 0.3), contender([map], image, 0.9)]);
-    expect(hasForeground(doubted)).toBe(false);
-    expect(trusted).toEqual(first);
   });
 
   it('refuses masks of different sizes', () => {
