@@ -2,7 +2,8 @@
 import os from 'node:os';
 import { strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
-import { NO_ABLATION, type StrategyId, type StrategyParameters } from '../core/strategies/strategy';
+import { NO_ABLATION, type StrategyId, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
+import { MOST_TILES } from '../core/tiles';
 import { defaultParallelism } from '../engine/pool';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
 
@@ -30,6 +31,10 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
   without: {
     value: 'stages',
     help: `switch stages off, separated by commas: ${Object.keys(NO_ABLATION).join(', ')}`,
+  },
+  tiles: {
+    value: 'n',
+    help: `see images in n x n overlapping tiles, for objects that are small in them (strategy ap-medsam; about n x n times as slow): off, auto (as many as the object in the reference needs) or 1 to ${MOST_TILES}; default: off, or what the project says`,
   },
   'min-trust': {
     value: 'x',
@@ -61,10 +66,23 @@ export function chosenStrategy(args: Arguments): {
   const preset = chosenPreset(args.text('preset'), strategy);
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
   const minTrust = minTrustOf(args.text('min-trust'));
+  const tiles = tilesOf(args.text('tiles'));
   return {
     strategy: preset?.strategy ?? (strategy as StrategyId | undefined),
-    parameters: { ...(ablation && { ablation }), ...preset?.parameters, ...(minTrust !== undefined && { minTrust }) },
+    parameters: {
+      ...(ablation && { ablation }),
+      ...preset?.parameters,
+      ...(minTrust !== undefined && { minTrust }),
+      ...(tiles !== undefined && { tiles }),
+    },
   };
+}
+
+function tilesOf(text: string | undefined): TileChoice | undefined {
+  if (text === undefined || text === 'auto' || text === 'off') return text;
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= 1 && number <= MOST_TILES) return number;
+  throw new UsageError(`--tiles should be auto, off or a whole number from 1 to ${MOST_TILES}, got "${text}"`);
 }
 
 function minTrustOf(text: string | undefined): number | undefined {

@@ -2,18 +2,20 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
-import { strategyIds } from '../core/strategies';
+import { strategies, strategyIds } from '../core/strategies';
 import {
   type Ablation,
   CLUSTER_DEFAULTS,
   type ClusterPreset,
   DEFAULT_PARAMETERS,
+  DEFAULT_TILES,
   MATCHER_DEFAULTS,
   type MatcherPreset,
   NO_ABLATION,
   type StrategyId,
   type StrategyParameters,
 } from '../core/strategies/strategy';
+import { MOST_TILES } from '../core/tiles';
 import { UserError } from '../core/userError';
 import { findClass, withClass } from './classes';
 import { relativePath } from './folder';
@@ -87,13 +89,14 @@ export function projectStrategy(
     const [{ path: where, message }] = parsed.error.issues;
     throw new UserError(`${projectFile(root)} has odd parameters: ${where.join('.') || 'parameters'}: ${message}.`);
   }
-  const { ablation, minTrust, matcher, cluster } = parsed.data;
+  const { ablation, minTrust, tiles, matcher, cluster } = parsed.data;
   return {
     strategy: strategy as StrategyId,
     parameters: {
       ablation: { ...NO_ABLATION, ...ablation },
       // Trusting everything is the same as not asking, and has the same run key.
       ...(minTrust && { minTrust }),
+      ...(tiles !== undefined && tiles !== DEFAULT_TILES && strategies[strategy as StrategyId].tiles && { tiles }),
       // Settings of another strategy must not change the run key of this one.
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
@@ -105,6 +108,7 @@ export function projectStrategy(
 const parametersSchema = z.object({
   ablation: z.partialRecord(z.enum(Object.keys(NO_ABLATION) as (keyof Ablation)[]), z.boolean()).optional(),
   minTrust: z.number().min(0).max(1).optional(),
+  tiles: z.union([z.enum(['auto', 'off']), z.int().min(1).max(MOST_TILES)]).optional(),
   matcher: z
     .object({
       preset: z.enum(['semantic', 'object', 'part'] satisfies MatcherPreset[]).exactOptional(),

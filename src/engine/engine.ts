@@ -2,23 +2,26 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { describeSize, sameSize } from '../core/geometry';
+import { describeSize, type Size, sameSize } from '../core/geometry';
 import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
-import { fromRuns } from '../core/mask';
+import { fromRuns, type Mask } from '../core/mask';
 import { thresholdToRuns } from '../core/raster';
 import { checkPrompts, type PromptSet } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
 import { strategies } from '../core/strategies';
 import { settleClasses } from '../core/strategies/settleClasses';
-import type {
-  EncodedImage,
-  ImageVariant,
-  PreparationRunner,
-  PreparedReference,
-  Segmentation,
-  StageRunner,
+import {
+  DEFAULT_TILES,
+  type EncodedImage,
+  type ImageVariant,
+  type PreparationRunner,
+  type PreparedReference,
+  type Segmentation,
+  type StageRunner,
+  type TileChoice,
 } from '../core/strategies/strategy';
+import { objectSpan, planTiles, tilesFor } from '../core/tiles';
 import { UserError } from '../core/userError';
 import { sha256 } from '../disk/hashing';
 import { explainReadError } from '../disk/storageError';
@@ -64,16 +67,33 @@ import { saveOverlay } from './overlay';
 import type { ImageEmbedding, Segmenter } from './segmenters';
 import { type NamedTensors, runtimeVersion } from './sessions';
 import { SharedWork } from './sharedWork';
+import { TiledImage, tiledModelSize } from './tiledImage';
 import { readVariant } from './variants';
 
 /** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
 interface ReadyReference {
   readonly info: ReferenceInfo;
   readonly prepared: PreparedReference;
+  /** How targets are to be seen: tiles per side, and modelPx per patch. */
+  readonly tiling: Tiling;
   /** Requests under way. */
   users: number;
   forgotten: boolean;
   dispose(): Promise<void>;
+}
+
+interface Tiling {
+  readonly tilesPerSide: number;
+  readonly pitch: Size;
+}
+
+/** An image that is to be segmented. */
+interface Target {
+  readonly info: ImageInfo;
+  readonly notes: readonly string[];
+  readonly image: EncodedImage;
+  /** What may be kept on disk; tiles are not. */
+  readonly whole?: EncodedFile;
 }
 
 /** An image that can be asked about, without its pixels. */
@@ -189,13 +209,16 @@ export class Engine implements Handlers<EngineApi> {
   ): Promise<SegmentResult[]> {
     let started = performance.now();
     const times = references.map((): Record<string, number> => ({}));
-    const { segmenter } = await this.loaded();
-    // Who wants the details will ask about this image next; a batch never comes back to it.
-    const target = await this.target(request, request.withDetails === true, signal, times[0]!);
+    const targets = new Map<number, Target>();
+    for (const { tiling } of references) {
+      const { tilesPerSide } = tiling;
+      if (targets.has(tilesPerSide)) continue;
+      targets.set(tilesPerSide, await this.segmentTarget(request, tiling, signal, times[0]!));
+    }
     const found = await this.exclusively(async () => {
-      const image = imageOf(target, segmenter);
       const each: Segmentation[] = [];
-      for (const [index, { prepared }] of references.entries()) {
+      for (const [index, { prepared, tiling }] of references.entries()) {
+        const { image } = targets.get(tiling.tilesPerSide)!;
         each.push(await prepared.segment(image, stageRunner(signal, times[index]!)));
         times[index]!.total = performance.now() - started;
         started = performance.now();
@@ -210,11 +233,14 @@ export class Engine implements Handlers<EngineApi> {
     // Beside the inference of the next image: what is kept is written, not waited for by others.
     if (found.some(({ trust, iouPrediction }) => (trust ?? iouPrediction) < (request.cacheBelow ?? 0))) {
       const { stage } = stageRunner(signal, times[0]!);
-      await stage('keep', () => this.cache.put(target.key, toCached(target.encoding)));
+      for (const { whole } of targets.values()) {
+        if (whole) await stage('keep', () => this.cache.put(whole.key, toCached(whole.encoding)));
+      }
     }
+    const [{ info, notes }] = targets.values() as unknown as [Target];
     return found.map((one, index) => ({
-      size: target.info.size,
-      file: target.info.file,
+      size: info.size,
+      file: info.file,
       outcome: one.outcome,
       mask: one.mask,
       instances: one.instances,
@@ -223,9 +249,50 @@ export class Engine implements Handlers<EngineApi> {
       ...(one.trust !== undefined && { trust: one.trust }),
       ...(one.trustParts && { trustParts: one.trustParts }),
       ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
-      notes: [...target.notes, ...one.notes],
+      notes: [...notes, ...one.notes],
       times: { total: 0, ...times[index] },
     }));
+  }
+
+  /** The image of a request as strategies are to see it. */
+  private async segmentTarget(
+    request: ClassesRequest,
+    tiling: Tiling,
+    signal: AbortSignal,
+    times: Record<string, number>,
+  ): Promise<Target> {
+    const { encoder, segmenter } = await this.loaded();
+    if (tiling.tilesPerSide === 1) {
+      // Who wants the details will ask about this image next; a batch never comes back to it.
+      const whole = await this.target(request, request.withDetails === true, signal, times);
+      return { info: whole.info, notes: whole.notes, image: imageOf(whole, segmenter), whole };
+    }
+    const runner = stageRunner(signal, times);
+    const file = await openImage(request.image, this.config.pixelLimit);
+    const tileSize = encoder.inputSize(file.info.size);
+    const plan = planOf(tiling, tileSize);
+    const pixels = await runner.stage('read', () => readRgb(file, tiledModelSize(plan, tileSize), request.window));
+    const image = await this.exclusively(() => this.encodeTiles(file, tiling, pixels, runner, signal));
+    return { info: file.info, notes: file.notes, image };
+  }
+
+  /** @param pixels of the whole image at the size of all tiles together */
+  private async encodeTiles(
+    file: ImageFile,
+    tiling: Tiling,
+    pixels: Uint8Array,
+    { stage }: StageRunner,
+    signal?: AbortSignal,
+  ): Promise<EncodedImage> {
+    const models = await this.loaded();
+    const tileSize = models.encoder.inputSize(file.info.size);
+    const plan = planOf(tiling, tileSize);
+    const pause = async () => {
+      await setImmediate();
+      signal?.throwIfAborted();
+    };
+    const tiled = await stage('encode', () => TiledImage.encode(plan, tileSize, pixels, models, pause));
+    return tiled.image(file.info.size);
   }
 
   async decode(request: DecodeRequest, signal: AbortSignal): Promise<DecodeResult> {
@@ -316,6 +383,7 @@ export class Engine implements Handlers<EngineApi> {
       remember: async (revision, compute) => {
         const key = [
           ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
+          ...(tiling.tilesPerSide > 1 ? [`${tiling.tilesPerSide} tiles`] : []),
           segmenterModel.sha256,
           revision,
         ];
@@ -329,17 +397,24 @@ export class Engine implements Handlers<EngineApi> {
         return values;
       },
     };
+    const encoded: EncodedFile[] = [];
+    for (const { source } of sources) encoded.push(await this.encode(source, runner));
+    const tiling = tilingOf(
+      strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off',
+      encoded.map(({ encoding }, index) => ({ encoding, mask: sources[index]!.mask })),
+    );
     const references = [];
-    for (const { source, mask } of sources) {
-      const encoded = await this.encode(source, runner);
-      const image = {
-        ...imageOf(encoded, segmenter),
-        variant: (change: ImageVariant) => this.encodeVariant(source.file, change, window),
-      };
+    for (const [index, { source, mask }] of sources.entries()) {
+      const whole = encoded[index]!;
+      const variant = (change: ImageVariant) => this.encodeVariant(source.file, change, window, tiling, runner);
+      const image =
+        tiling.tilesPerSide > 1
+          ? await this.tiledReference(source.file, window, tiling, runner)
+          : imageOf(whole, segmenter);
       references.push({
-        image,
+        image: { ...image, variant },
         mask,
-        keep: source.cached ? undefined : { key: source.key, encoding: encoded.encoding },
+        keep: source.cached ? undefined : { key: source.key, encoding: whole.encoding },
       });
     }
     const [first, ...others] = references;
@@ -349,6 +424,7 @@ export class Engine implements Handlers<EngineApi> {
     const { foregroundPatches, backgroundPatches } = prepared;
     return {
       prepared,
+      tiling,
       users: 0,
       forgotten: false,
       info: {
@@ -356,7 +432,11 @@ export class Engine implements Handlers<EngineApi> {
         file,
         foregroundPatches,
         backgroundPatches,
-        notes: [...sources.flatMap(({ source }) => source.file.notes), ...prepared.notes],
+        notes: [
+          ...sources.flatMap(({ source }) => source.file.notes),
+          ...(tiling.tilesPerSide > 1 ? [describeTiling(tiling, parameters.tiles === 'auto')] : []),
+          ...prepared.notes,
+        ],
       },
       dispose: async () => {
         for (const graph of opened) await graph.dispose();
@@ -460,9 +540,31 @@ export class Engine implements Handlers<EngineApi> {
     };
   }
 
-  private async encodeVariant(file: ImageFile, change: ImageVariant, window: IntensityWindow | undefined) {
+  private async tiledReference(
+    file: ImageFile,
+    window: IntensityWindow | undefined,
+    tiling: Tiling,
+    runner: StageRunner,
+  ): Promise<EncodedImage> {
+    const { encoder } = await this.loaded();
+    const tileSize = encoder.inputSize(file.info.size);
+    const pixels = await readRgb(file, tiledModelSize(planOf(tiling, tileSize), tileSize), window);
+    return this.encodeTiles(file, tiling, pixels, runner);
+  }
+
+  private async encodeVariant(
+    file: ImageFile,
+    change: ImageVariant,
+    window: IntensityWindow | undefined,
+    tiling: Tiling,
+    runner: StageRunner,
+  ) {
     const { encoder } = await this.loaded();
     const modelSize = encoder.inputSize(file.info.size);
+    if (tiling.tilesPerSide > 1) {
+      const pixels = await readVariant(file, change, tiledModelSize(planOf(tiling, modelSize), modelSize), window);
+      return (await this.encodeTiles(file, tiling, pixels, runner)).tokens;
+    }
     return (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens;
   }
 
@@ -498,6 +600,22 @@ function imageOf({ info, encoding, embedding }: EncodedFile, segmenter: Segmente
     },
   };
 }
+
+/** What the references' masks ask for under `choice`, on the patches of their encodings. */
+function tilingOf(choice: TileChoice, references: readonly { encoding: Encoding; mask: Mask }[]): Tiling {
+  const { modelSize, tokens } = references[0]!.encoding;
+  const pitch = { width: modelSize.width / tokens.grid.width, height: modelSize.height / tokens.grid.height };
+  if (choice === 'off') return { tilesPerSide: 1, pitch };
+  if (choice !== 'auto') return { tilesPerSide: choice, pitch };
+  const spans = references.map(({ encoding, mask }) => objectSpan(mask, encoding.tokens.grid));
+  return { tilesPerSide: tilesFor(spans.reduce((sum, span) => sum + span, 0) / spans.length), pitch };
+}
+
+const planOf = ({ tilesPerSide, pitch }: Tiling, tileSize: Size) =>
+  planTiles(tilesPerSide, { width: tileSize.width / pitch.width, height: tileSize.height / pitch.height });
+
+const describeTiling = ({ tilesPerSide }: Tiling, chosen: boolean): string =>
+  `${chosen ? 'the object is small in the image: it is ' : ''}seen in ${tilesPerSide} x ${tilesPerSide} tiles`;
 
 function forget(reference: ReadyReference): Promise<void> {
   reference.forgotten = true;

@@ -46,6 +46,7 @@ const MOST_REFERENCES = 3;
 
 export const apMedSam: Strategy = {
   mostReferences: MOST_REFERENCES,
+  tiles: true,
 
   async prepare(
     reference: EncodedReference,

@@ -49,11 +49,18 @@ export interface StrategyParameters {
   readonly ablation: Ablation;
   /** Masks trusted less than this are dropped and their image is called absent, 0 to 1; none is where undefined. */
   readonly minTrust?: number;
+  /** Whether images are seen in tiles, of strategies that can; `DEFAULT_TILES` where missing. */
+  readonly tiles?: TileChoice;
   /** Of strategy `matcher`, which alone has it; its defaults where missing. */
   readonly matcher?: MatcherParameters;
   /** Of strategy `cluster`, which alone has it; its defaults where missing. */
   readonly cluster?: ClusterParameters;
 }
+
+/** `auto`: as many tiles as the objects of the references need to span four patches. A number: so many per side. */
+export type TileChoice = 'auto' | 'off' | number;
+
+export const DEFAULT_TILES: TileChoice = 'off';
 
 /** Which of Matcher's published settings: COCO-20i and LVIS-92i, FSS-1000, or PASCAL-Part. */
 export type MatcherPreset = 'semantic' | 'object' | 'part';
@@ -168,6 +175,8 @@ export interface LabelledReference {
 export interface Strategy {
   /** Most references of a class that it lets vote; 1 where undefined. */
   readonly mostReferences?: number;
+  /** Whether it can see images in tiles: grids of any size, and several times as many tokens as usual. */
+  readonly tiles?: true;
   /**
    * @param mask support mask in referencePx; throws UserError when it has no foreground.
    * @param others further references of the same class, which vote with the first one where the strategy can take them.
