@@ -7,7 +7,7 @@ import { complaint, filesIn, fingerprint, jsonLines, models, QUICK, referenceArg
 const workshop = new Workshop();
 
 const ENGINE = ['encoder', 'segmenter', 'engines', 'threads'];
-const STRATEGY = ['strategy', 'preset', 'without', 'min-trust'];
+const STRATEGY = ['strategy', 'preset', 'without', 'tiles', 'min-trust'];
 
 /** Every command and its options. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {

@@ -144,6 +144,19 @@ describe('projectStrategy', () => {
     }
   });
 
+  it('has tiles where they are asked for and the strategy can have them', () => {
+    const of = (tiles: unknown, strategy = 'ap-medsam') =>
+      projectStrategy('/root', projectOf({ strategy, parameters: { tiles } })).parameters;
+    expect(of('auto')).toEqual({ ...DEFAULT_PARAMETERS, tiles: 'auto' });
+    expect(of(3)).toEqual({ ...DEFAULT_PARAMETERS, tiles: 3 });
+    // The default has the run key of a project that says nothing.
+    expect(of('off')).toEqual(DEFAULT_PARAMETERS);
+    expect(of('auto', 'gbmseg')).toEqual(DEFAULT_PARAMETERS);
+    for (const tiles of [0, 7, 1.5, 'many', null]) {
+      expect(() => of(tiles)).toThrow(`${projectFile('/root')} has odd parameters: tiles`);
+    }
+  });
+
   it('has the settings of its own strategy alone, complete', () => {
     const both = { matcher: { preset: 'part' }, cluster: {} };
     const of = (strategy: string, parameters: Record<string, unknown>) =>
