@@ -348,12 +348,6 @@ describe('where things go', () => {
     expect([...new Set(both.data)].every((value) => value <= 2)).toBe(true);
     expect(await filesIn(root)).not.toContain('masks/nuclei_02.png');
 
-    // With two classes it must be said which one is meant.
-    const unclear = await workshop.run(['segment', 'images'], { cwd: root });
-    expect(unclear.code).toBe(2);
-    expect(unclear.stderr).toBe(
-      `ap-medsam: ${root} has references of several classes (nucleus, debris): choose one with --class.\n`,
-    );
     const chosen = await workshop.label([image(2), '--class', 'debris'], { cwd: root });
     expect(outcomes(chosen.rows)).toEqual({ skipped: 1 });
   });

@@ -221,6 +221,8 @@ describe('results for programs, progress for people', () => {
     expect(rows.sort((a, b) => (a.image < b.image ? -1 : 1))).toEqual(
       [2, 3].map((n) => ({
         image: `images/nuclei_0${n}.png`,
+        class: 'object',
+        instances: [],
         mask: path.join(root, 'masks', `nuclei_0${n}.png`),
         outcome: 'done',
         trust: expect.closeTo(0.8, 0),
