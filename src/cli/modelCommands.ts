@@ -181,10 +181,10 @@ async function download(args: Arguments, context: CommandContext): Promise<numbe
   });
 }
 
-/** "12.3 of 88.5 MB, 4.1 MB/s, 19 s left", or what it waits for. */
+/** "12.3 MB of 88.5 MB, 4.1 MB/s, 19 s left", or what it waits for. */
 export function progressText(progress: DownloadProgress): string {
   const { phase, received, total, bytesPerSecond, etaSeconds, note } = progress;
-  const amount = total === null ? sizeText(received) : `${(received / 1e6).toFixed(1)} of ${sizeText(total)}`;
+  const amount = total === null ? sizeText(received) : `${sizeText(received)} of ${sizeText(total)}`;
   return [
     amount,
     ...(bytesPerSecond === null ? [] : [`${sizeText(bytesPerSecond)}/s`]),

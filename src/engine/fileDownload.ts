@@ -187,8 +187,7 @@ class FileFetch {
       throw this.judged(error, watch);
     } finally {
       watch.stop();
-      // Destroying a body that was not read to its end errors; nobody waits for it any more.
-      answer?.body.on('error', () => undefined).destroy();
+      answer?.body.destroy();
     }
   }
 
@@ -221,7 +220,7 @@ class FileFetch {
       watch.touch();
       const location = answer.header('location');
       if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer;
-      answer.body.on('error', () => undefined).destroy();
+      answer.body.destroy();
       const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
       if (next === undefined || !/^https?:$/.test(next.protocol)) {
         throw new Hopeless(`${this.shownUrl} redirects to "${withoutSecrets(location)}", which is no web address.`);

@@ -399,9 +399,12 @@ export function modelBytes({ files }: ModelEntry): number | undefined {
   return sizes.every((bytes) => bytes !== undefined) ? sizes.reduce((sum, bytes) => sum + bytes, 0) : undefined;
 }
 
-/** "88.5 MB", or "unknown size". */
-export const sizeText = (bytes: number | undefined): string =>
-  bytes === undefined ? 'unknown size' : `${(bytes / 1e6).toFixed(1)} MB`;
+/** "88.5 MB", "12.0 kB", "1.3 GB", or "unknown size". */
+export function sizeText(bytes: number | undefined): string {
+  if (bytes === undefined) return 'unknown size';
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+  return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
 
 /** Why a model with files that nobody has published a hash for is not used yet. */
 export function unconfirmed(name: ModelName, files: readonly UnknownFile[]): string {

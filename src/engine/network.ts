@@ -65,6 +65,8 @@ export class Network {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
+    // An error that comes before anybody reads would have no listener and end the process; the reader gets it all the same.
+    answer.body.on('error', () => undefined);
     return {
       status: answer.statusCode,
       body: answer.body,
@@ -145,7 +147,7 @@ export function mirrored(url: string, mirror: string): string {
 export function withoutSecrets(url: string): string {
   if (!URL.canParse(url)) return url.replace(/\/\/[^/@]*@/, '//');
   const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
+  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 }
 
 /** Why a request failed. */
