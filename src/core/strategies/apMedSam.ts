@@ -46,6 +46,7 @@ const MOST_REFERENCES = 3;
 
 export const apMedSam: Strategy = {
   mostReferences: MOST_REFERENCES,
+  judges: true,
 
   async prepare(
     reference: EncodedReference,
