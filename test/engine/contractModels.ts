@@ -17,8 +17,8 @@ export const MASK_SIDE = 256;
 /** Radius of discs in pixels of the model's frame. */
 export const POSITIVE_RADIUS = 200;
 export const NEGATIVE_RADIUS = 30;
-/** What is added to the logits of each candidate: one that is chosen by its score shows in the mask. */
-export const OFFSETS = [0, 20, -20, 40] as const;
+/** What is added to what each candidate draws: one that is chosen by its score shows in the mask. */
+export const OFFSETS = [4, 8, 0, 40] as const;
 export const SCORES = [0.5, 0.7, 0.9, 0.6] as const;
 /** Added to full masks where a graph also gives masks of low resolution, which are to be preferred. */
 export const FULL_MASK_MARK = 1000;
@@ -189,10 +189,20 @@ function drawn(g: GraphBuilder, { coords, labels, boxes, brightness, threshold, 
   return g.op('Min', [object, bright, ...limits]);
 }
 
-/** float32 [sets, k, 256, 256] and [sets, k]: the same with each candidate's offset, and its score. */
-function candidates(g: GraphBuilder, logits: string, which: readonly number[]): { masks: string; scores: string } {
+/**
+ * float32 [sets, k, 256, 256] and [sets, k]: the same with each candidate's offset, and its score.
+ *
+ * @param mask a mask prompt [1, 256, 256] that all candidates pass through where `isGiven`.
+ */
+function candidates(
+  g: GraphBuilder,
+  logits: string,
+  which: readonly number[],
+  mask?: { readonly values: string; readonly isGiven: string },
+): { masks: string; scores: string } {
   const offsets = which.map((k) => OFFSETS[k]!);
-  const masks = g.add(g.unsqueeze(logits, [1]), g.floats(offsets, [1, which.length, 1, 1]));
+  const drawings = g.add(g.unsqueeze(logits, [1]), g.floats(offsets, [1, which.length, 1, 1]));
+  const masks = mask ? g.op('Where', [mask.isGiven, g.unsqueeze(mask.values, [1]), drawings]) : drawings;
   const nothing = g.multiply(g.pick(g.pick(masks, 0, 3), 0, 2), g.scalar(0));
   const scores = g.floats(
     which.map((k) => SCORES[k]!),
@@ -226,9 +236,8 @@ export function samDecoder({ gives, candidates: count, hq = false }: SamDecoderS
   const hasMask = g.input('has_mask_input', 'float32', [1]);
   const seen = blocks ? g.transpose(g.slice(g.squeeze(blocks, [1]), 0, 1, 0), [0, 3, 1, 2]) : embeddings;
   const logits = drawn(g, { coords, labels, brightness: brightnessOf(g, seen), threshold: 1 });
-  const given = g.op('Greater', [hasMask, g.scalar(0.5)]);
-  const chosen = g.op('Where', [given, g.squeeze(maskInput, [1]), logits]);
-  const { masks, scores } = candidates(g, chosen, count === 1 ? [1] : [0, 1, 2, 3]);
+  const mask = { values: g.squeeze(maskInput, [1]), isGiven: g.op('Greater', [hasMask, g.scalar(0.5)]) };
+  const { masks, scores } = candidates(g, logits, count === 1 ? [1] : [0, 1, 2, 3], mask);
   g.output('iou_predictions', scores, 'float32', [1, count]);
   if (gives !== 'full') g.output('low_res_masks', masks, 'float32', [1, count, MASK_SIDE, MASK_SIDE]);
   if (gives !== 'low') {
