@@ -1,6 +1,6 @@
 /** `ap-medsam models list | verify | import`. */
 import path from 'node:path';
-import { encoderFamilyNames, segmenterFamilyNames } from '../engine/families';
+import { encoderFamilyNames, familyTraits, segmenterFamilyNames } from '../engine/families';
 import type { ListedModel } from '../engine/modelStore';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { jsonOption } from './options';
@@ -10,6 +10,8 @@ const familyNames: Readonly<Record<'encoder' | 'segmenter', readonly string[]>> 
   encoder: encoderFamilyNames,
   segmenter: segmenterFamilyNames,
 };
+
+const twoGraphFamilies = segmenterFamilyNames.filter((name) => familyTraits('segmenter', name)!.graphs.length > 1);
 
 export const modelsList: Command = {
   name: 'models list',
@@ -63,10 +65,13 @@ export const modelsVerify: Command = {
 export const modelsImport: Command = {
   name: 'models import',
   summary: 'add a local ONNX model',
-  usage: '<model.onnx> [external data file]... --id <id> --kind <encoder|segmenter> --family <name> [options]',
+  usage:
+    '<model.onnx> [<decoder.onnx>] [external data file]... --id <id> --kind <encoder|segmenter> --family <name> [options]',
   description: [
     'Copies the files into the home folder (AP_MEDSAM_HOME, or the place your system keeps application data) and records their SHA-256. The originals are not needed afterwards.',
     `Families: ${familyNames.encoder.join(', ')} for encoders, ${familyNames.segmenter.join(', ')} for segmenters; a model's inputs and outputs are checked against its family's when it is first used.`,
+    `Segmenters of the families ${twoGraphFamilies.join(', ')} are two ONNX files: first the image encoder, then the mask decoder. Weights that a graph keeps in other files (such as model.onnx_data) follow them.`,
+    "What a model does differently from its family (normalisation, patch size, registers and more) is said in its entry of the home's models/manifest.json, see models/README.md.",
   ],
   options: {
     id: { value: 'id', help: 'name for --encoder or --segmenter: lower-case letters, digits, ".", "_" and "-"' },
@@ -78,7 +83,10 @@ export const modelsImport: Command = {
     json: jsonOption,
   },
   takesFiles: true,
-  examples: ['ap-medsam models import my-encoder.onnx --id mine --kind encoder --family embedded --side 512'],
+  examples: [
+    'ap-medsam models import dinov2-small.onnx --id dinov2-small --kind encoder --family dinov2 --side 560',
+    'ap-medsam models import sam_vit_b.encoder.onnx sam_vit_b.decoder.onnx --id sam-vit-b --kind segmenter --family sam',
+  ],
   run: importModel,
 };
 
