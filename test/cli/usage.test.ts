@@ -151,9 +151,13 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
     ],
     [
       'models import a.onnx --id a --kind encoder --family sam',
-      /^--family for --kind encoder should be embedded, got "sam"\. See/,
+      /^--family for --kind encoder should be embedded or dinov2 or dinov3, got "sam"\. See/,
     ],
     ['models import --id a --kind encoder --family embedded', /^name the ONNX file to import\. See/],
+    [
+      'models import a.onnx --id a --kind segmenter --family sam',
+      /^The model "a" cannot be imported: family "sam" needs 2 ONNX files \(encoder and decoder\), found 1\.$/,
+    ],
     ['cache clear --json', /^Unknown option '--json'\. See "ap-medsam cache clear --help"\.$/],
   ];
   it.concurrent.each(cases)('%s', async (args, message) => {
