@@ -239,7 +239,9 @@ describe('room on the disk', () => {
   });
 
   it('is looked for again where only the server knows the size', async () => {
-    await writeManifest([entry({ family: 'embedded', files: [{ ...file('model', 'encoder.onnx'), sha256: sha256(ENCODER) }] })]);
+    await writeManifest([
+      entry({ family: 'embedded', files: [{ ...file('model', 'encoder.onnx'), sha256: sha256(ENCODER) }] }),
+    ]);
     expect(await refusal(download({ freeBytes: async () => 50e6 + 100_000 }))).toContain('needs 0.2 MB');
     expect(server.requests).toHaveLength(1);
     await expect(readdir(folder())).resolves.toEqual(['encoder.onnx.part']);
