@@ -1,6 +1,6 @@
 /** Options that several commands share, and what their values become. */
 import os from 'node:os';
-import { strategies, strategyIds } from '../core/strategies';
+import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import { NO_ABLATION, type StrategyId, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
@@ -34,7 +34,7 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
   },
   tiles: {
     value: 'n',
-    help: `see images in n x n overlapping tiles, for objects that are small in them (strategy ap-medsam; about n x n times as slow): off, auto (as many as the object in the reference needs) or 1 to ${MOST_TILES}; default: off, or what the project says`,
+    help: `see images in n x n overlapping tiles, for objects that are small in them (strategy ap-medsam; about n x n times as slow): off, auto (2 where the reference shows many objects of less than 4 patches) or 1 to ${MOST_TILES}; default: off, or what the project says`,
   },
   'min-trust': {
     value: 'x',
@@ -67,8 +67,12 @@ export function chosenStrategy(args: Arguments): {
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
   const minTrust = minTrustOf(args.text('min-trust'));
   const tiles = tilesOf(args.text('tiles'));
+  const chosen = preset?.strategy ?? (strategy as StrategyId | undefined);
+  if (minTrust && chosen !== undefined && !judging.includes(chosen)) {
+    throw new UsageError(`--min-trust needs masks with a trust, which only ${judging.join(', ')} gives, not ${chosen}`);
+  }
   return {
-    strategy: preset?.strategy ?? (strategy as StrategyId | undefined),
+    strategy: chosen,
     parameters: {
       ...(ablation && { ablation }),
       ...preset?.parameters,

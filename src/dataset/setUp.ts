@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
-import { strategies, strategyIds } from '../core/strategies';
+import { judging, strategies, strategyIds } from '../core/strategies';
 import {
   type Ablation,
   CLUSTER_DEFAULTS,
@@ -94,10 +94,9 @@ export function projectStrategy(
     strategy: strategy as StrategyId,
     parameters: {
       ablation: { ...NO_ABLATION, ...ablation },
-      // Trusting everything is the same as not asking, and has the same run key.
-      ...(minTrust && { minTrust }),
+      // What changes nothing must not change the run key: trusting everything, and settings of another strategy.
+      ...(minTrust && judging.includes(strategy as StrategyId) && { minTrust }),
       ...(tiles !== undefined && tiles !== DEFAULT_TILES && strategies[strategy as StrategyId].tiles && { tiles }),
-      // Settings of another strategy must not change the run key of this one.
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
     },

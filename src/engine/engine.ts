@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { describeSize, type Size, sameSize } from '../core/geometry';
+import { degradePrompts, isEmptyQuestion } from '../core/degradation';
+import { describeSize, sameSize } from '../core/geometry';
 import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
 import { fromRuns, type Mask } from '../core/mask';
 import { thresholdToRuns } from '../core/raster';
-import { checkPrompts, type PromptSet } from '../core/segmenter';
+import { checkPrompts, type DecodedMask, type PromptableImage, type PromptSet } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
 import { strategies } from '../core/strategies';
 import { settleClasses } from '../core/strategies/settleClasses';
@@ -21,7 +22,7 @@ import {
   type StageRunner,
   type TileChoice,
 } from '../core/strategies/strategy';
-import { objectSpan, planTiles, tilesFor } from '../core/tiles';
+import { chooseTiles } from '../core/tiles';
 import { UserError } from '../core/userError';
 import { sha256 } from '../disk/hashing';
 import { explainReadError } from '../disk/storageError';
@@ -51,6 +52,7 @@ import { CosineGraph } from './cosineGraph';
 import { Display } from './display';
 import type { Encoding } from './encoders';
 import { homeCacheDir } from './home';
+import { type EmbeddingSource, ImageEmbeddings, imageKey } from './imageEmbeddings';
 import {
   type ImageFile,
   imageLibraryVersions,
@@ -67,7 +69,15 @@ import { saveOverlay } from './overlay';
 import type { ImageEmbedding, Segmenter } from './segmenters';
 import { type NamedTensors, runtimeVersion } from './sessions';
 import { SharedWork } from './sharedWork';
-import { TiledImage, tiledModelSize } from './tiledImage';
+import {
+  encodeTokens,
+  planOf,
+  readTileSource,
+  TiledImage,
+  type TileSource,
+  type Tiling,
+  tiledModelSize,
+} from './tiledImage';
 import { readVariant } from './variants';
 
 /** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
@@ -80,11 +90,6 @@ interface ReadyReference {
   users: number;
   forgotten: boolean;
   dispose(): Promise<void>;
-}
-
-interface Tiling {
-  readonly tilesPerSide: number;
-  readonly pitch: Size;
 }
 
 /** An image that is to be segmented. */
@@ -106,6 +111,8 @@ interface EncodedFile {
   readonly encoding: Encoding;
   /** Made on the first call, then the same. */
   embedding(): Promise<ImageEmbedding>;
+  /** Puts what was computed on disk and is not there yet: the encoding, and the embedding if it was made from pixels. */
+  keep(what: 'everything' | 'embedding'): Promise<void>;
 }
 
 /** Says that kept descriptors were made this way; to be raised with any change of it. */
@@ -209,11 +216,12 @@ export class Engine implements Handlers<EngineApi> {
   ): Promise<SegmentResult[]> {
     let started = performance.now();
     const times = references.map((): Record<string, number> => ({}));
+    const degradations = new Set<string>();
     const targets = new Map<number, Target>();
     for (const { tiling } of references) {
       const { tilesPerSide } = tiling;
       if (targets.has(tilesPerSide)) continue;
-      targets.set(tilesPerSide, await this.segmentTarget(request, tiling, signal, times[0]!));
+      targets.set(tilesPerSide, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
     }
     const found = await this.exclusively(async () => {
       const each: Segmentation[] = [];
@@ -234,7 +242,7 @@ export class Engine implements Handlers<EngineApi> {
     if (found.some(({ trust, iouPrediction }) => (trust ?? iouPrediction) < (request.cacheBelow ?? 0))) {
       const { stage } = stageRunner(signal, times[0]!);
       for (const { whole } of targets.values()) {
-        if (whole) await stage('keep', () => this.cache.put(whole.key, toCached(whole.encoding)));
+        if (whole) await stage('keep', () => whole.keep('everything'));
       }
     }
     const [{ info, notes }] = targets.values() as unknown as [Target];
@@ -249,7 +257,7 @@ export class Engine implements Handlers<EngineApi> {
       ...(one.trust !== undefined && { trust: one.trust }),
       ...(one.trustParts && { trustParts: one.trustParts }),
       ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
-      notes: [...notes, ...one.notes],
+      notes: [...notes, ...one.notes, ...degradations],
       times: { total: 0, ...times[index] },
     }));
   }
@@ -260,63 +268,63 @@ export class Engine implements Handlers<EngineApi> {
     tiling: Tiling,
     signal: AbortSignal,
     times: Record<string, number>,
+    degradations: Set<string>,
   ): Promise<Target> {
-    const { encoder, segmenter } = await this.loaded();
+    const runner = stageRunner(signal, times);
     if (tiling.tilesPerSide === 1) {
+      const { segmenter } = await this.loaded();
       // Who wants the details will ask about this image next; a batch never comes back to it.
       const whole = await this.target(request, request.withDetails === true, signal, times);
-      return { info: whole.info, notes: whole.notes, image: imageOf(whole, segmenter), whole };
+      return {
+        info: whole.info,
+        notes: whole.notes,
+        image: imageOf(whole, segmenter, runner, degradations),
+        whole,
+      };
     }
-    const runner = stageRunner(signal, times);
-    const file = await openImage(request.image, this.config.pixelLimit);
-    const tileSize = encoder.inputSize(file.info.size);
-    const plan = planOf(tiling, tileSize);
-    const pixels = await runner.stage('read', () => readRgb(file, tiledModelSize(plan, tileSize), request.window));
-    const image = await this.exclusively(() => this.encodeTiles(file, tiling, pixels, runner, signal));
-    return { info: file.info, notes: file.notes, image };
-  }
-
-  /** @param pixels of the whole image at the size of all tiles together */
-  private async encodeTiles(
-    file: ImageFile,
-    tiling: Tiling,
-    pixels: Uint8Array,
-    { stage }: StageRunner,
-    signal?: AbortSignal,
-  ): Promise<EncodedImage> {
-    const models = await this.loaded();
-    const tileSize = models.encoder.inputSize(file.info.size);
-    const plan = planOf(tiling, tileSize);
-    const pause = async () => {
-      await setImmediate();
-      signal?.throwIfAborted();
-    };
-    const tiled = await stage('encode', () => TiledImage.encode(plan, tileSize, pixels, models, pause));
-    return tiled.image(file.info.size);
+    const source = await runner.stage('read', async () =>
+      this.readTiles(await openImage(request.image, this.config.pixelLimit), request.window, tiling),
+    );
+    const image = await this.exclusively(() => this.tiledImage(source, runner, degradations, signal));
+    return { info: source.info, notes: source.notes, image };
   }
 
   async decode(request: DecodeRequest, signal: AbortSignal): Promise<DecodeResult> {
     const started = performance.now();
     const times: Record<string, number> = {};
     const { stage } = stageRunner(signal, times);
-    const { segmenter } = await this.loaded();
-    checkPrompts(request.prompts, segmenter.capabilities);
+    const { segmenter, segmenterModel } = await this.loaded();
+    checkPrompts(request.prompts);
     const target = await this.target(request, true, signal, times);
     const { size, file } = target.info;
+    const { prompts, notes } = degradePrompts(
+      request.prompts,
+      segmenter.capabilities,
+      size,
+      halfPatch({ size, tokens: target.encoding.tokens }),
+    );
+    if (isEmptyQuestion(prompts)) {
+      const { points } = segmenter.capabilities;
+      throw new UserError(
+        `The segmenter "${segmenterModel.entry.id}" cannot be asked this: mark the object with a ${points ? 'positive point' : 'box'}.`,
+      );
+    }
     const { logits, iouPrediction } = await this.exclusively(async () => {
-      const embedding = await target.embedding();
-      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [request.prompts]));
+      const embedding = await stageEmbedding(segmenter, stage, () => target.embedding());
+      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [prompts]));
       return decoded!;
     });
+    await target.keep('embedding');
     const mask = await stage('mask', () =>
       thresholdToRuns(request.dropSpecks ? withoutSpecks(logits) : logits, size, 0),
     );
-    return { mask, iouPrediction, file, times: { ...times, total: performance.now() - started } };
+    return { mask, iouPrediction, file, notes, times: { ...times, total: performance.now() - started } };
   }
 
   async prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {
     const target = await this.target(request, true, signal, {});
     await this.exclusively(() => stageRunner(signal, {}).stage('embed', () => target.embedding()));
+    await target.keep('embedding');
   }
 
   async describeImage({ image, window }: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal) {
@@ -324,7 +332,7 @@ export class Engine implements Handlers<EngineApi> {
     const descriptorKey = [...key, DESCRIPTOR_REVISION];
     const known = (await this.cache.get(descriptorKey))?.descriptor;
     if (known) return { file: info.file, descriptor: known.data };
-    const target = await this.target({ image, ...(window && { window }) }, false, signal, {});
+    const target = await this.target({ image, ...(window && { window }) }, false, signal, {}, false);
     const descriptor = describeImage(target.encoding.tokens);
     await this.cache.put([...target.key, DESCRIPTOR_REVISION], {
       descriptor: { dims: [descriptor.length], data: descriptor },
@@ -404,22 +412,19 @@ export class Engine implements Handlers<EngineApi> {
       encoded.map(({ encoding }, index) => ({ encoding, mask: sources[index]!.mask })),
     );
     const references = [];
+    const degradations = new Set<string>();
     for (const [index, { source, mask }] of sources.entries()) {
       const whole = encoded[index]!;
       const variant = (change: ImageVariant) => this.encodeVariant(source.file, change, window, tiling, runner);
       const image =
         tiling.tilesPerSide > 1
-          ? await this.tiledReference(source.file, window, tiling, runner)
-          : imageOf(whole, segmenter);
-      references.push({
-        image: { ...image, variant },
-        mask,
-        keep: source.cached ? undefined : { key: source.key, encoding: whole.encoding },
-      });
+          ? await this.tiledImage(await this.readTiles(source.file, window, tiling), runner, degradations)
+          : imageOf(whole, segmenter, runner, degradations);
+      references.push({ image: { ...image, variant }, mask, keep: () => whole.keep('everything') });
     }
     const [first, ...others] = references;
     const prepared = await strategies[strategy].prepare(first!.image, first!.mask, parameters, runner, others);
-    for (const { keep } of references) if (keep) await this.cache.put(keep.key, toCached(keep.encoding));
+    for (const { keep } of references) await keep();
     const { size, file } = sources[0]!.source.file.info;
     const { foregroundPatches, backgroundPatches } = prepared;
     return {
@@ -436,6 +441,7 @@ export class Engine implements Handlers<EngineApi> {
           ...sources.flatMap(({ source }) => source.file.notes),
           ...(tiling.tilesPerSide > 1 ? [describeTiling(tiling, parameters.tiles === 'auto')] : []),
           ...prepared.notes,
+          ...degradations,
         ],
       },
       dispose: async () => {
@@ -465,12 +471,14 @@ export class Engine implements Handlers<EngineApi> {
    * Requests for the same image at the same time share the work, whose stages count in the `times` of the first.
    *
    * @param keep whether to leave it in memory.
+   * @param forSegmenter whether the segmenter is going to be asked, so that what it needs is read beside other inference.
    */
   private async target(
     { image, window }: Pick<DecodeRequest, 'image' | 'window'>,
     keep: boolean,
     signal: AbortSignal,
     times: Record<string, number>,
+    forSegmenter = true,
   ): Promise<EncodedFile> {
     const stamp = await stampOf(image);
     const key = JSON.stringify([image, stamp.bytes, stamp.mtimeMs, window?.low, window?.high]);
@@ -479,7 +487,7 @@ export class Engine implements Handlers<EngineApi> {
       known ??
       (await this.encoding.join(key, signal, async (shared) => {
         const runner = stageRunner(shared, times);
-        const source = await runner.stage('read', () => this.read(image, window));
+        const source = await runner.stage('read', () => this.read(image, window, forSegmenter));
         return await this.exclusively(() => this.encode(source, runner));
       }));
     const { bytes, mtimeMs } = encoded.info.file;
@@ -500,56 +508,95 @@ export class Engine implements Handlers<EngineApi> {
     const { encoder, encoderModel } = await this.loaded();
     const file = await openImage(path, this.config.pixelLimit);
     const modelSize = encoder.inputSize(file.info.size);
-    const key: EntryKey = [
-      file.info.file.sha256,
-      encoderModel.sha256,
-      modelSize.width,
-      modelSize.height,
-      ...(file.deep && window ? [window.low, window.high] : []),
-    ];
-    return { file, info: file.info, modelSize, key };
+    return { file, info: file.info, modelSize, key: imageKey(file, encoderModel.sha256, modelSize, window) };
   }
 
-  /** Reads and decodes an image, or its embedding where that is on disk; runs beside the inference of other images. */
-  private async read(path: string, window: IntensityWindow | undefined) {
+  /**
+   * Reads an image and decodes it for the encoder, or finds its encoding on disk; the same for a segmenter that reads pixels.
+   * Runs beside the inference of other images.
+   */
+  private async read(path: string, window: IntensityWindow | undefined, forSegmenter = false) {
     const { file, modelSize, key } = await this.identify(path, window);
-    const cached = await this.cache.get(key);
+    const embeddings = await this.embeddings();
+    const [cached, embeddingSource] = await Promise.all([
+      this.cache.get(key),
+      forSegmenter ? embeddings?.read(file, window) : undefined,
+    ]);
     const pixels = cached ? undefined : await readRgb(file, modelSize, window);
-    return { file, modelSize, key, cached, pixels };
+    return { file, window, modelSize, key, cached, pixels, embeddingSource };
   }
 
   private async encode(
-    { file, modelSize, key, cached, pixels }: Awaited<ReturnType<Engine['read']>>,
+    { file, window, modelSize, key, cached, pixels, embeddingSource }: Awaited<ReturnType<Engine['read']>>,
     { stage }: StageRunner,
   ): Promise<EncodedFile> {
     const { encoder, segmenter } = await this.loaded();
     const encoding = cached ? fromCached(cached) : await stage('encode', () => encoder.encode(pixels!, modelSize));
+    const embeddings = await this.embeddings();
+    const { path, info } = file;
+    let source: EmbeddingSource | undefined = embeddingSource;
+    const embed = async (): Promise<ImageEmbedding> => {
+      if (segmenter.reads === 'features') return await segmenter.embed(encoding);
+      source ??= await embeddings!.readAgain(path, info.file.sha256, window, this.config.pixelLimit);
+      const made = await embeddings!.make(source);
+      if (!source.cached) unkept = { source: { key: source.key }, embedding: made };
+      source = undefined;
+      return made;
+    };
     let embedding: Promise<ImageEmbedding> | undefined;
+    let unkept: { readonly source: Pick<EmbeddingSource, 'key'>; readonly embedding: ImageEmbedding } | undefined;
+    let isKept = cached !== undefined;
     return {
-      info: file.info,
+      info,
       notes: file.notes,
       key,
       encoding,
       embedding: () => {
-        embedding ??= segmenter.embed(encoding).catch((error: unknown) => {
+        embedding ??= embed().catch((error: unknown) => {
           embedding = undefined;
           throw error;
         });
         return embedding;
       },
+      keep: async (what) => {
+        const made = unkept;
+        unkept = undefined;
+        if (made) await embeddings!.keep(made.source, made.embedding);
+        if (what === 'embedding' || isKept) return;
+        isKept = true;
+        await this.cache.put(key, toCached(encoding));
+      },
     };
   }
 
-  private async tiledReference(
-    file: ImageFile,
-    window: IntensityWindow | undefined,
-    tiling: Tiling,
+  /** Undefined where the segmenter makes its embeddings from an encoder's features. */
+  private async embeddings(): Promise<ImageEmbeddings | undefined> {
+    const { segmenter, segmenterModel } = await this.loaded();
+    return segmenter.reads === 'pixels' ? new ImageEmbeddings(segmenter, segmenterModel.sha256, this.cache) : undefined;
+  }
+
+  /** What all tiles of an image are made from, read beside the inference of other images. */
+  private async readTiles(file: ImageFile, window: IntensityWindow | undefined, tiling: Tiling): Promise<TileSource> {
+    const { encoder, segmenter } = await this.loaded();
+    return readTileSource(file, window, tiling, encoder, segmenter);
+  }
+
+  /** @param signal ends the work before the next tile; nothing does where undefined */
+  private async tiledImage(
+    source: TileSource,
     runner: StageRunner,
+    degradations: Set<string>,
+    signal?: AbortSignal,
   ): Promise<EncodedImage> {
-    const { encoder } = await this.loaded();
-    const tileSize = encoder.inputSize(file.info.size);
-    const pixels = await readRgb(file, tiledModelSize(planOf(tiling, tileSize), tileSize), window);
-    return this.encodeTiles(file, tiling, pixels, runner);
+    const models = await this.loaded();
+    const { segmenter } = models;
+    const pause = async () => {
+      await setImmediate();
+      signal?.throwIfAborted();
+    };
+    const tiled = await runner.stage('encode', () => TiledImage.encode(source, models, pause));
+    const { size, tokens, promptable } = tiled.image;
+    return imageOfParts({ size, tokens }, segmenter, promptable, degradations);
   }
 
   private async encodeVariant(
@@ -562,8 +609,9 @@ export class Engine implements Handlers<EngineApi> {
     const { encoder } = await this.loaded();
     const modelSize = encoder.inputSize(file.info.size);
     if (tiling.tilesPerSide > 1) {
-      const pixels = await readVariant(file, change, tiledModelSize(planOf(tiling, modelSize), modelSize), window);
-      return (await this.encodeTiles(file, tiling, pixels, runner)).tokens;
+      const { plan, tileSize } = planOf(tiling, modelSize);
+      const pixels = await readVariant(file, change, tiledModelSize(plan, tileSize), window);
+      return await runner.stage('encode', () => encodeTokens(plan, tileSize, pixels, encoder));
     }
     return (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens;
   }
@@ -584,18 +632,52 @@ export class Engine implements Handlers<EngineApi> {
   }
 }
 
-/** An encoded file as strategies see it. */
-function imageOf({ info, encoding, embedding }: EncodedFile, segmenter: Segmenter): EncodedImage {
-  const { capabilities } = segmenter;
+/**
+ * An encoded file as strategies see it.
+ *
+ * @param degradations collects what the segmenter could not be asked as it was.
+ */
+function imageOf(
+  { info: { size }, encoding: { tokens, preNormTokens }, embedding }: EncodedFile,
+  segmenter: Segmenter,
+  { stage }: StageRunner,
+  degradations: Set<string>,
+): EncodedImage {
+  const promptable = async () => {
+    const bound = await stageEmbedding(segmenter, stage, embedding);
+    const { capabilities } = segmenter;
+    return { capabilities, decode: (prompts: readonly PromptSet[]) => segmenter.decode(bound, size, prompts) };
+  };
+  return imageOfParts({ size, tokens, ...(preNormTokens && { preNormTokens }) }, segmenter, promptable, degradations);
+}
+
+/** An image whose prompts are degraded to what the segmenter can be asked. */
+function imageOfParts(
+  parts: Pick<EncodedImage, 'size' | 'tokens' | 'preNormTokens'>,
+  { capabilities }: Segmenter,
+  promptable: () => Promise<PromptableImage>,
+  degradations: Set<string>,
+): EncodedImage {
+  const margin = halfPatch(parts);
+  const ask = (asked: PromptSet): PromptSet => {
+    const { prompts, notes } = degradePrompts(asked, capabilities, parts.size, margin);
+    for (const note of notes) degradations.add(note);
+    return prompts;
+  };
   return {
-    size: info.size,
-    tokens: encoding.tokens,
+    ...parts,
     capabilities,
     promptable: async () => {
-      const bound = await embedding();
+      const image = await promptable();
       return {
         capabilities,
-        decode: (prompts: readonly PromptSet[]) => segmenter.decode(bound, info.size, prompts),
+        decode: async (prompts: readonly PromptSet[]) => {
+          const asked = prompts.map(ask);
+          // What had something to ask and has nothing left gets no answer instead of one to another question.
+          const isAsked = (index: number) => !isEmptyQuestion(asked[index]!) || isEmptyQuestion(prompts[index]!);
+          const answers = await image.decode(asked.filter((_, index) => isAsked(index)));
+          return prompts.map((_, index) => (isAsked(index) ? answers.shift()! : NOTHING_DRAWN));
+        },
       };
     },
   };
@@ -607,15 +689,32 @@ function tilingOf(choice: TileChoice, references: readonly { encoding: Encoding;
   const pitch = { width: modelSize.width / tokens.grid.width, height: modelSize.height / tokens.grid.height };
   if (choice === 'off') return { tilesPerSide: 1, pitch };
   if (choice !== 'auto') return { tilesPerSide: choice, pitch };
-  const spans = references.map(({ encoding, mask }) => objectSpan(mask, encoding.tokens.grid));
-  return { tilesPerSide: tilesFor(spans.reduce((sum, span) => sum + span, 0) / spans.length), pitch };
+  return {
+    tilesPerSide: chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid }))),
+    pitch,
+  };
 }
 
-const planOf = ({ tilesPerSide, pitch }: Tiling, tileSize: Size) =>
-  planTiles(tilesPerSide, { width: tileSize.width / pitch.width, height: tileSize.height / pitch.height });
-
 const describeTiling = ({ tilesPerSide }: Tiling, chosen: boolean): string =>
-  `${chosen ? 'the object is small in the image: it is ' : ''}seen in ${tilesPerSide} x ${tilesPerSide} tiles`;
+  `${chosen ? 'the objects are many and small: they are ' : ''}seen in ${tilesPerSide} x ${tilesPerSide} tiles`;
+
+/** A stage of its own where it is work. */
+const stageEmbedding = (
+  { reads }: Segmenter,
+  stage: StageRunner['stage'],
+  embed: () => Promise<ImageEmbedding>,
+): Promise<ImageEmbedding> => (reads === 'pixels' ? stage('embed', embed) : embed());
+
+const NOTHING_DRAWN: DecodedMask = {
+  logits: { size: { width: 1, height: 1 }, data: Float32Array.of(-1) },
+  iouPrediction: 0,
+};
+
+/** Half a patch of an image, in its own pixels. */
+const halfPatch = ({ size, tokens }: Pick<EncodedImage, 'size' | 'tokens'>) => ({
+  width: size.width / tokens.grid.width / 2,
+  height: size.height / tokens.grid.height / 2,
+});
 
 function forget(reference: ReadyReference): Promise<void> {
   reference.forgotten = true;
@@ -655,25 +754,28 @@ function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A)
 
 const TOKENS = 'patch_tokens';
 const NORMALISED = 'normalised_tokens';
+const PRE_NORM = 'pre_norm_tokens';
 const MODEL_SIZE = 'model_size';
 
 /** An encoding as named tensors; what is not a tensor (sizes) becomes one, so that a single container serves. */
-function toCached({ modelSize, tokens, features }: Encoding): NamedTensors {
+function toCached({ modelSize, tokens, preNormTokens, features }: Encoding): NamedTensors {
   const { grid, dim, data, normalised } = tokens;
   return {
     ...features,
     [normalised ? NORMALISED : TOKENS]: { dims: [grid.height, grid.width, dim], data },
+    ...(preNormTokens && { [PRE_NORM]: { dims: [grid.height, grid.width, dim], data: preNormTokens.data } }),
     [MODEL_SIZE]: { dims: [2], data: Float32Array.of(modelSize.height, modelSize.width) },
   };
 }
 
 function fromCached(tensors: NamedTensors): Encoding {
-  const { [MODEL_SIZE]: size, [TOKENS]: plain, [NORMALISED]: unit, ...features } = tensors;
+  const { [MODEL_SIZE]: size, [TOKENS]: plain, [NORMALISED]: unit, [PRE_NORM]: before, ...features } = tensors;
   const tokens = (unit ?? plain)!;
   const [height, width, dim] = tokens.dims;
   return {
     modelSize: { height: size!.data[0], width: size!.data[1] },
     tokens: { grid: { width, height }, dim, data: tokens.data, normalised: unit !== undefined },
+    ...(before && { preNormTokens: { grid: { width, height }, dim, data: before.data, normalised: false } }),
     features,
   };
 }

@@ -6,6 +6,7 @@ import type { PatchTokens } from '../../src/core/patchGrid';
 import { type FloatMap, thresholdToMask } from '../../src/core/raster';
 import type { DecodedMask, PromptSet } from '../../src/core/segmenter';
 import {
+  chooseTiles,
   LogitBlender,
   objectSpan,
   planTiles,
@@ -14,7 +15,6 @@ import {
   TokenStitcher,
   tiledPromptable,
   tileFrame,
-  tilesFor,
 } from '../../src/core/tiles';
 import { discs, everyCapability } from '../fakes';
 import { seededRandom } from '../seeded';
@@ -70,9 +70,24 @@ describe('planTiles', () => {
   });
 });
 
-describe('tilesFor', () => {
-  it('leaves large objects alone, and asks for no more tiles than four patches need', () => {
-    expect([40, 4, 3.9, 2.3, 2.2, 1.7, 0.1].map(tilesFor)).toEqual([1, 1, 2, 2, 3, 3, 3]);
+describe('chooseTiles', () => {
+  const size = { width: 240, height: 240 };
+  const row = (count: number, radius: number) =>
+    discs(
+      size,
+      ...Array.from({ length: count }, (_, i) => ({ x: 20 + 40 * (i % 6), y: 20 + 40 * Math.floor(i / 6), radius })),
+    );
+  const grid = { width: 24, height: 24 };
+
+  it('is for many small objects: neither large ones nor few', () => {
+    const chosen = (...masks: ReturnType<typeof row>[]) => chooseTiles(masks.map((mask) => ({ mask, grid })));
+    expect(chosen(row(5, 15))).toBe(2);
+    expect(chosen(row(12, 4))).toBe(2);
+    expect(chosen(row(4, 15))).toBe(1);
+    expect(chosen(discs(size, { x: 120, y: 120, radius: 5 }))).toBe(1);
+    expect(chooseTiles([{ mask: row(12, 15), grid: { width: 48, height: 48 } }])).toBe(1);
+    // Of several references the mean counts.
+    expect(chosen(row(2, 15), row(8, 15))).toBe(2);
   });
 
   it('measures objects by the sparser direction of the grid', () => {

@@ -233,7 +233,7 @@ describe('tiles', () => {
     expect(untiled!.trust).toBe(plain.trust);
     expect(tiled!.size).toEqual(nuclei.size);
     expect((await engine.prepareReference({ ...asked, reference: small })).notes.join()).toMatch(
-      /the object is small in the image: it is seen in 2 x 2 tiles/,
+      /the objects are many and small: they are seen in 2 x 2 tiles/,
     );
   });
 

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { EmbeddedEncoder } from '../../src/engine/encoders';
+import { encoderFamilyNames, segmenterFamilyNames } from '../../src/engine/families';
 import { ModelStore } from '../../src/engine/modelStore';
 import { loadModels } from '../../src/engine/models';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
@@ -43,14 +44,15 @@ describe('loadModels', () => {
   });
 
   it.each([
-    ['encoder', 'dinov3'],
+    ['encoder', 'dino7'],
     ['segmenter', 'sam7'],
     ['encoder', 'constructor'],
     ['segmenter', 'toString'],
   ] as const)('%s of family %s is refused, and the known ones are named', async (kind, family) => {
     const store = await storeWith(kind, family);
+    const known = kind === 'encoder' ? encoderFamilyNames : segmenterFamilyNames;
     expect(await refusal(loadModels(store, { ...IDS, [kind]: 'mine' }, 1))).toBe(
-      `The ${kind} "mine" is of family "${family}", which this version does not know; known: embedded.`,
+      `The ${kind} "mine" is of family "${family}", which this version does not know; known: ${known.join(', ')}.`,
     );
   });
 
@@ -64,7 +66,7 @@ describe('loadModels', () => {
   it('refuses an unknown id and a file that is no model', async () => {
     const store = await storeWith('segmenter', 'embedded');
     expect(await refusal(loadModels(store, { ...IDS, encoder: 'mine' }, 1))).toBe(
-      'There is no encoder called "mine"; known: embedded.',
+      'There is no encoder called "mine"; known: embedded, dinov2-small, dinov2-small-int8.',
     );
     expect(await refusal(loadModels(store, { ...IDS, segmenter: 'mine' }, 1))).toMatch(
       /^Segmenter "mine": not a model that ONNX Runtime \d+\.\d+\.\d+ can load\.$/,

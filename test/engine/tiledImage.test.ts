@@ -8,10 +8,10 @@ import { type FloatMap, thresholdToMask } from '../../src/core/raster';
 import type { PromptSet } from '../../src/core/segmenter';
 import { withoutSpecks } from '../../src/core/specks';
 import { planTiles } from '../../src/core/tiles';
-import { EmbeddedEncoder } from '../../src/engine/encoders';
+import { EmbeddedEncoder, type ImageEncoder } from '../../src/engine/encoders';
 import { ModelStore } from '../../src/engine/modelStore';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
-import { TiledImage, tiledModelSize } from '../../src/engine/tiledImage';
+import { TiledImage, type TileSource, tiledModelSize } from '../../src/engine/tiledImage';
 
 const models = path.resolve(import.meta.dirname, '..', '..', 'models');
 const TILE: Size = { width: 384, height: 384 };
@@ -63,9 +63,17 @@ function picture(centres: readonly Disc[]): Uint8Array {
 
 const noPause = async () => undefined;
 
+/** What reading a picture of such pixels would give. */
+function sourceOf(pixels: Uint8Array, tiles = plan): TileSource {
+  const size = tiledModelSize(tiles, TILE);
+  const file = { sha256: '', bytes: 0, mtimeMs: 0 };
+  const info = { size, file, format: 'png', depth: 8 };
+  return { info, notes: [], plan: tiles, tileSize: TILE, pixels: { size, data: pixels } };
+}
+
 /** Logits of the same question, from tiles and from the whole image in one piece. */
 async function both(pixels: Uint8Array, question: PromptSet): Promise<{ tiled: FloatMap; direct: FloatMap }> {
-  const image = (await TiledImage.encode(plan, TILE, pixels, { encoder, segmenter }, noPause)).image(WHOLE);
+  const image = (await TiledImage.encode(sourceOf(pixels), { encoder, segmenter }, noPause)).image;
   const [tiled] = await (await image.promptable()).decode([question]);
   const encoding = await encoder.encode(pixels, WHOLE);
   const [direct] = await segmenter.decode(await segmenter.embed(encoding), WHOLE, [question]);
@@ -137,10 +145,10 @@ describe('TiledImage', () => {
       if (++calls > limit) throw stop;
     };
     const pixels = picture([]);
-    await expect(TiledImage.encode(plan, TILE, pixels, { encoder, segmenter }, until(2))).rejects.toBe(stop);
+    await expect(TiledImage.encode(sourceOf(pixels), { encoder, segmenter }, until(2))).rejects.toBe(stop);
     expect(calls).toBe(3);
     calls = 0;
-    const image = (await TiledImage.encode(plan, TILE, pixels, { encoder, segmenter }, until(6))).image(WHOLE);
+    const image = (await TiledImage.encode(sourceOf(pixels), { encoder, segmenter }, until(6))).image;
     const maskPrompt = { size: { width: 2, height: 2 }, data: new Float32Array(4) };
     await expect((await image.promptable()).decode([{ points: [], maskPrompt }])).rejects.toBe(stop);
     expect(calls).toBe(7);
@@ -152,7 +160,8 @@ describe('TiledImage', () => {
     const pixels = new Uint8Array(area(size) * 3);
     for (let at = 0; at < pixels.length; at++) pixels[at] = (at * 31 + (at >> 7)) % 251;
     let encoded = 0;
-    const counting = {
+    const counting: ImageEncoder = {
+      features: encoder.features,
       inputSize: () => encoder.inputSize(),
       encode: (...args: Parameters<EmbeddedEncoder['encode']>) => {
         encoded++;
@@ -160,7 +169,7 @@ describe('TiledImage', () => {
       },
       dispose: async () => undefined,
     };
-    const image = (await TiledImage.encode(large, TILE, pixels, { encoder: counting, segmenter }, noPause)).image(size);
+    const image = (await TiledImage.encode(sourceOf(pixels, large), { encoder: counting, segmenter }, noPause)).image;
     expect(encoded).toBe(16);
     const corner = { point: { x: size.width - 20, y: size.height - 20 }, label: 1 as const };
     const promptable = await image.promptable();

@@ -47,7 +47,7 @@ export const NO_ABLATION: Ablation = {
 /** Everything that changes a strategy's result; part of a run key. */
 export interface StrategyParameters {
   readonly ablation: Ablation;
-  /** Masks trusted less than this are dropped and their image is called absent, 0 to 1; none is where undefined. */
+  /** Of strategies that judge: masks trusted less are dropped and their image is called absent, 0 to 1; none where undefined. */
   readonly minTrust?: number;
   /** Whether images are seen in tiles, of strategies that can; `DEFAULT_TILES` where missing. */
   readonly tiles?: TileChoice;
@@ -57,7 +57,7 @@ export interface StrategyParameters {
   readonly cluster?: ClusterParameters;
 }
 
-/** `auto`: as many tiles as the objects of the references need to span four patches. A number: so many per side. */
+/** `auto`: two per side where the references show many objects that span less than four patches. A number: so many per side. */
 export type TileChoice = 'auto' | 'off' | number;
 
 export const DEFAULT_TILES: TileChoice = 'off';
@@ -88,6 +88,8 @@ export const DEFAULT_PARAMETERS: StrategyParameters = { ablation: NO_ABLATION };
 export interface EncodedImage {
   readonly size: Size;
   readonly tokens: PatchTokens;
+  /** The same before the encoder's last norm, where it gives them. */
+  readonly preNormTokens?: PatchTokens;
   /** What the segmenter can do, known before there is an image embedding. */
   readonly capabilities: SegmenterCapabilities;
   promptable(): Promise<PromptableImage>;
@@ -177,6 +179,8 @@ export interface Strategy {
   readonly mostReferences?: number;
   /** Whether it can see images in tiles: grids of any size, and several times as many tokens as usual. */
   readonly tiles?: true;
+  /** Whether it gives trust, so that `minTrust` means something. */
+  readonly judges?: boolean;
   /**
    * @param mask support mask in referencePx; throws UserError when it has no foreground.
    * @param others further references of the same class, which vote with the first one where the strategy can take them.
