@@ -245,7 +245,7 @@ export class Engine implements Handlers<EngineApi> {
         if (whole) await stage('keep', () => whole.keep('everything'));
       }
     }
-    const [{ info, notes }] = targets.values() as unknown as [Target];
+    const { info, notes } = [...targets.values()][0]!;
     return found.map((one, index) => ({
       size: info.size,
       file: info.file,
