@@ -7,6 +7,7 @@ import type { FloatMap } from '../core/raster';
 import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import type { TrustParts } from '../core/trust';
+import type { DeviceChoice } from './deviceApi';
 
 /** Linear window that maps 16-bit or float intensities to 0..255; one per folder, so that all its images are alike. */
 export interface IntensityWindow {
@@ -111,8 +112,10 @@ export interface EngineInfo {
   readonly sharp: string;
   readonly libvips: string;
   readonly threads: number;
-  /** Execution provider really in use, such as `cpu`. */
+  /** Device really in use, such as `cpu`; `cuda + cpu` where one model had to move. */
   readonly device: string;
+  /** Why it is not the one that was asked for, or not the best: sentences for a person. */
+  readonly deviceNotes?: readonly string[];
   readonly encoder: ModelInfo;
   readonly segmenter: ModelInfo;
   /** What the segmenter can be asked. */
@@ -235,4 +238,6 @@ export interface EngineConfig {
   readonly cacheBytes: number;
   /** Largest image in pixels that is decoded. */
   readonly pixelLimit: number;
+  /** What the models run on; the CPU if left out. */
+  readonly device?: DeviceChoice;
 }
