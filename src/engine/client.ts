@@ -3,6 +3,7 @@ import { UserError } from '../core/userError';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
 import type { EngineApi, EngineConfig } from '../protocol/engineApi';
 import type { CallOptions, Params, Remote, Result } from '../rpc';
+import { runtimeEnvironment } from './runtimeFolder';
 
 export interface EngineClientOptions {
   /** Absolute path of the engine's bundle. */
@@ -155,7 +156,8 @@ export class EngineClient implements Remote<EngineApi> {
       this.failedStart = undefined;
     };
     const current = typeof config === 'function' ? config() : config;
-    const child = startChild<EngineApi>({ name: 'engine', entry, config: current, handlers: {}, log, onReady });
+    const env = runtimeEnvironment(entry, current.homeDir, current.device);
+    const child = startChild<EngineApi>({ name: 'engine', entry, config: current, env, handlers: {}, log, onReady });
     void child.ended.then(() => {
       if (this.running === child) this.running = undefined;
     });

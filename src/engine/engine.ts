@@ -44,6 +44,7 @@ import { TensorCache } from './cache';
 import { CosineGraph } from './cosineGraph';
 import { Display } from './display';
 import type { Encoding } from './encoders';
+import { openPlaced, type Placed } from './enginePlacement';
 import { homeCacheDir } from './home';
 import {
   type ImageFile,
@@ -99,6 +100,7 @@ export class Engine implements Handlers<EngineApi> {
   private readonly cache: TensorCache;
   private readonly display: Display;
   private models: Promise<LoadedModels> | undefined;
+  private placed: Placed<LoadedModels> | undefined;
   /** Least recently used first. */
   private readonly references = new Map<string, Promise<ReadyReference>>();
   /** Least recently used first; by path, window and what `stat` says of the file. */
@@ -121,7 +123,7 @@ export class Engine implements Handlers<EngineApi> {
       onnxruntime: runtimeVersion(),
       ...imageLibraryVersions(),
       threads: this.config.threads,
-      device: 'cpu',
+      ...this.placed!.inUse(),
       encoder: { id: encoderModel.entry.id, sha256: encoderModel.sha256 },
       segmenter: { id: segmenterModel.entry.id, sha256: segmenterModel.sha256 },
       capabilities: segmenter.capabilities,
@@ -431,11 +433,16 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   private loaded(): Promise<LoadedModels> {
-    this.models ??= loadModels(this.store, this.config, this.config.threads).catch((error: unknown) => {
+    this.models ??= this.openModels().catch((error: unknown) => {
       this.models = undefined;
       throw error;
     });
     return this.models;
+  }
+
+  private async openModels(): Promise<LoadedModels> {
+    this.placed = await openPlaced(this.config, () => loadModels(this.store, this.config, this.config.threads));
+    return this.placed.models;
   }
 
   /** One inference at a time, in order of arrival: the next image is decoded meanwhile, not inferred in turns. */

@@ -67,10 +67,14 @@ export interface SessionPlace {
 }
 
 export interface PlacementOptions {
-  /** Receives a line for each session that is opened or moved. */
-  readonly log?: (line: string) => void;
+  /** Receives a line for each session that is opened. */
+  readonly log?: ((line: string) => void) | undefined;
+  /** Receives a sentence for each session that had to move. */
+  readonly warn?: ((note: string) => void) | undefined;
   /** Memory that the device says is in use, in bytes; undefined where it does not say. */
   readonly deviceMemory?: (device: DeviceName) => Promise<number | undefined>;
+  /** False where a model that the device's memory is too small for is an error instead of a case for the CPU. */
+  readonly mayMove?: boolean;
   readonly factory?: SessionFactory;
 }
 
@@ -152,8 +156,9 @@ export class Session {
     let note: string | undefined;
     const opened = await openOn(wanted).catch((error: unknown) => {
       if (!(error instanceof OutOfMemoryError)) throw error;
+      if (placement?.options.mayMove === false) throw new UserError(error.message, { cause: error });
       note = memoryNote(title, wanted);
-      placement?.options.log?.(note);
+      placement?.options.warn?.(note);
       return openOn('cpu');
     });
     const session = new Session(title, opened, Object.keys(contract.outputs), placement, openOn);
@@ -177,8 +182,10 @@ export class Session {
     } catch (error) {
       const { device, native } = this.opened;
       if (device === 'cpu' || !isOutOfMemory(error)) throw error;
+      if (this.placement?.options.mayMove === false)
+        throw new UserError(doesNotWork(this.title, device, error), { cause: error });
       this.note = memoryNote(this.title, device);
-      this.placement?.options.log?.(this.note);
+      this.placement?.options.warn?.(this.note);
       // Released first: what the device still holds would be missed by the other model.
       await native.release();
       this.opened = await this.openOn('cpu');
@@ -215,6 +222,9 @@ class OutOfMemoryError extends Error {}
 const memoryNote = (title: string, device: DeviceName): string =>
   `${title} does not fit into the memory of the device ${deviceTitles[device]} and runs on the CPU, more slowly.`;
 
+const doesNotWork = (title: string, device: DeviceName, error: unknown): string =>
+  `${title}: the device ${deviceTitles[device]} does not work: ${explainFailure(device, error)}.`;
+
 async function openNative(
   title: string,
   bytes: Uint8Array,
@@ -233,16 +243,13 @@ async function openNative(
     native = await factory.create(bytes, nativeOptions(options));
   } catch (error) {
     if (device === 'cpu') throw noModel(error);
-    if (isOutOfMemory(error)) throw new OutOfMemoryError(undefined, { cause: error });
+    if (isOutOfMemory(error)) throw new OutOfMemoryError(doesNotWork(title, device, error), { cause: error });
     // Whose fault it is: a model that the CPU cannot load either is none.
     const onCpu = await factory.create(bytes, nativeOptions({ ...options, device: 'cpu' })).catch((second: unknown) => {
       throw noModel(second);
     });
     await onCpu.release();
-    throw new UserError(
-      `${title}: the device ${deviceTitles[device]} does not work: ${explainFailure(device, error)}.`,
-      { cause: error },
-    );
+    throw new UserError(doesNotWork(title, device, error), { cause: error });
   }
   const problems = [
     ...contractProblems('input', contract.inputs, native.inputMetadata, true),

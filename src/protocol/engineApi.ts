@@ -240,4 +240,6 @@ export interface EngineConfig {
   readonly pixelLimit: number;
   /** What the models run on; the CPU if left out. */
   readonly device?: DeviceChoice;
+  /** Print a line about each model that is opened: device, provider, memory. */
+  readonly verbose?: boolean;
 }
