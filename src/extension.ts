@@ -1,6 +1,5 @@
 /** Entry of the VS Code extension: constructs what it is made of, and registers it. Nothing starts before it is used. */
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
@@ -44,6 +43,8 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     homeDir: home,
     cacheBytes: readConfig().cacheBytes,
     pixelLimit: PIXEL_LIMIT,
+    device: readConfig().device,
+    verbose: true,
   });
   const engines = owner.register(
     new Engines({
@@ -58,12 +59,11 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   const runner = owner.register(
     new RunnerClient({
       entry: path.join(dist, 'runner.js'),
-      config: () => {
-        const { engines: count } = readConfig();
-        const threads = Math.max(1, Math.floor(availableParallelism() / count));
-        const engine = { ...engineConfig(), threads };
-        return { engineEntry: path.join(dist, 'engine.js'), engine, engines: count };
-      },
+      config: () => ({
+        engineEntry: path.join(dist, 'engine.js'),
+        engine: engineConfig(),
+        engines: readConfig().engines,
+      }),
       log: (line) => log.info(`runner: ${line}`),
     }),
   );

@@ -7,7 +7,7 @@ import { type BatchRequest, prepareBatch } from '../dataset/batchSetUp';
 import type { Shard } from '../dataset/lock';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
+import { chosenStrategy, engineOptions, engineSettings, jsonOption, strategyOptions } from './options';
 import { duration, ProgressLine } from './progress';
 
 export const segment: Command = {
@@ -56,7 +56,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const targets = [first, ...others] as const;
   if (args.flag('add') && args.text('reference') === undefined)
     throw new UsageError('--add needs a --reference to add');
-  const engines = parallelism(args);
+  const engines = engineSettings(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
   const request: BatchRequest = {
@@ -80,9 +80,9 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const progress = new ProgressLine(context);
   try {
     let engine!: EnginePool;
-    const { job } = await prepareBatch(request, (models) => {
+    const { job } = await prepareBatch(request, async (models) => {
       progress.begin('Loading the models and learning the reference...');
-      engine = context.startEngines({ ...engines, ...models });
+      engine = await context.startEngines({ ...engines, ...models });
       return engine;
     });
     const { root, project, reference } = job;

@@ -55,7 +55,7 @@ export async function settleDevice(options: ProbeOptions): Promise<DeviceAnswer>
 
 /** Tries every device anew and remembers the answer. Throws UserError for models that are not there. */
 export async function probeDevices(options: ProbeOptions): Promise<DeviceAnswer> {
-  const { entry, target, devices = candidatesOf(), lack = lackOf, onDevice, signal } = options;
+  const { entry, target, devices = candidatesOf(), lack = lackOf, onDevice, signal, log } = options;
   const key = await answerKey(entry, target);
   const trials: DeviceTrial[] = [];
   for (const device of devices) {
@@ -68,7 +68,13 @@ export async function probeDevices(options: ProbeOptions): Promise<DeviceAnswer>
     onDevice?.(device);
     trials.push(await tryDevice(device, options));
   }
-  await rememberTrials(target.homeDir, key, trials);
+  // What needed no process is known again as quickly, and may change with a card that is plugged in.
+  if (trials.some(({ device }) => lack(device) === undefined)) {
+    await rememberTrials(target.homeDir, key, trials).catch((error: unknown) => {
+      // A home that cannot be written costs the next start some seconds, not this one its device.
+      log?.(`The answer cannot be remembered: ${(error as Error).message}`);
+    });
+  }
   return { best: bestOf(trials), trials };
 }
 

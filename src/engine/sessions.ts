@@ -53,7 +53,7 @@ export const runtimeVersion = (): string => runtime.env.versions.node ?? runtime
 
 /** What makes sessions; a test puts its own in place to play a device's failures. */
 export interface SessionFactory {
-  create(model: Uint8Array, options: OnnxRuntime.InferenceSession.SessionOptions): Promise<NativeSession>;
+  create(model: Uint8Array | string, options: OnnxRuntime.InferenceSession.SessionOptions): Promise<NativeSession>;
 }
 
 export type NativeSession = Pick<OnnxRuntime.InferenceSession, 'run' | 'release' | 'inputMetadata' | 'outputMetadata'>;
