@@ -2,6 +2,7 @@
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import type { StrategyId } from './core/strategies/strategy';
+import { deviceOfEnvironment } from './engine/devices';
 import type { DeviceChoice } from './protocol/deviceApi';
 
 export interface Config {
@@ -38,7 +39,7 @@ export function readConfig(): Config {
     // The editor itself needs a core.
     threads: setting<number>('threads') || Math.max(1, cores - 1),
     engines: setting('engines'),
-    device: setting('device'),
+    device: deviceOfEnvironment() ?? setting('device'),
     cacheBytes: setting<number>('cacheSize') * 1024 * 1024,
     prefetch: setting('prefetch'),
   };

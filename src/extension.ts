@@ -9,6 +9,7 @@ import { onConfigChange, projectChoices, readConfig } from './config';
 import { JournalViews } from './dataset/journalView';
 import { PROJECT_DEFAULTS } from './dataset/setUp';
 import { Owner } from './dispose';
+import { DeviceWatch } from './editor/deviceWatch';
 import { Engines } from './editor/engines';
 import { Prefetcher } from './editor/prefetcher';
 import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
@@ -31,13 +32,14 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   context.subscriptions.push(owner);
   const log = owner.register(vscode.window.createOutputChannel('AP-MedSAM', { log: true }));
   const dist = path.join(context.extensionPath, 'dist');
+  const engineEntry = path.join(dist, 'engine.js');
   const modelsDir = path.join(context.extensionPath, 'models');
   const home = homeDir();
   const store = new ModelStore(modelsDir, home);
   const journals = new JournalViews();
   const defaults = () => ({ ...PROJECT_DEFAULTS, ...projectChoices(readConfig()) });
   const projects = owner.register(new Projects(journals, defaults));
-  const statusBar = owner.register(new StatusBar('apMedSam.showLog'));
+  const statusBar = owner.register(new StatusBar('apMedSam.selectDevice'));
   const engineConfig = () => ({
     modelsDir,
     homeDir: home,
@@ -48,9 +50,19 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   });
   const engines = owner.register(
     new Engines({
-      entry: path.join(dist, 'engine.js'),
+      entry: engineEntry,
       config: () => ({ ...engineConfig(), threads: readConfig().threads }),
       log: (line) => log.info(`engine: ${line}`),
+    }),
+  );
+  const deviceWatch = owner.register(
+    new DeviceWatch({
+      entry: engineEntry,
+      modelsDir,
+      homeDir: home,
+      choice: () => readConfig().device,
+      renew: () => engines.renew(),
+      log: (line) => log.info(line),
     }),
   );
   const masks = owner.register(
@@ -60,7 +72,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     new RunnerClient({
       entry: path.join(dist, 'runner.js'),
       config: () => ({
-        engineEntry: path.join(dist, 'engine.js'),
+        engineEntry,
         engine: engineConfig(),
         engines: readConfig().engines,
       }),
@@ -75,7 +87,10 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       engines,
       projects,
       masks,
-      onEngine: (info) => statusBar.showEngine(info),
+      onEngine: (info) => {
+        statusBar.showEngine(info);
+        deviceWatch.consider(info);
+      },
       runCommand: (command, document) => pageCommand(services, command, document),
       log,
     }),
@@ -91,6 +106,15 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     models: owner.register(new ModelsView(store)),
     samplesDir: path.join(modelsDir, 'samples'),
     importModel: () => importModel(store, services.models),
+    engineEntry,
+    homeDir: home,
+    device: () => readConfig().device,
+    probeTarget: () => {
+      const { encoder, segmenter } = readConfig();
+      return { modelsDir, homeDir: home, encoder, segmenter };
+    },
+    deviceWatch,
+    renewEngines: () => engines.renew(),
     overwrite: () => readConfig().overwrite,
     onRun: (text) => statusBar.showRun(text),
     log,

@@ -96,6 +96,8 @@ const ENGINE_FRONT = [
   'src/engine/deviceAnswers',
   'src/engine/deviceProber',
   'src/engine/cudaSupport',
+  'src/engine/machine',
+  'src/engine/resumableFetch',
 ];
 const FRONT_ROOMS = ['editor', 'views', 'commands', 'runner'];
 

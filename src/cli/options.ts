@@ -2,7 +2,7 @@
 import { strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import { NO_ABLATION, type StrategyId, type StrategyParameters } from '../core/strategies/strategy';
-import { deviceChoices, isDeviceChoice } from '../engine/devices';
+import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../engine/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
 
@@ -16,8 +16,7 @@ export const engineOptions: Readonly<Record<string, Option>> = {
   segmenter: { value: 'id', help: 'promptable segmenter; default: embedded, or what the project says' },
   device: {
     value: 'name',
-    help: `what the models run on: ${deviceChoices.join(', ')}; auto takes the fastest one that gives what the CPU gives, see "ap-medsam devices"`,
-    default: 'auto',
+    help: `what the models run on: ${deviceChoices.join(', ')}; auto takes the fastest one that gives what the CPU gives, see "ap-medsam devices"; default: AP_MEDSAM_DEVICE, or auto`,
   },
   engines: { value: 'n', help: 'engine processes; default: one per core, at most 4; one on a GPU' },
   threads: { value: 'n', help: 'threads of each engine process; default: the cores shared out among them' },
@@ -54,7 +53,7 @@ export function engineSettings(args: Arguments): Omit<EngineSettings, 'encoder' 
 }
 
 function chosenDevice(args: Arguments): DeviceChoice {
-  const device = args.text('device')!;
+  const device = args.text('device') ?? deviceOfEnvironment() ?? 'auto';
   if (isDeviceChoice(device)) return device;
   throw new UsageError(`--device should be one of ${deviceChoices.join(', ')}, got "${device}"`);
 }

@@ -18,8 +18,9 @@ import {
 } from './referenceCommands';
 import { openSamples } from './samples';
 import { type FolderContext, segmentFolder } from './segmentFolder';
+import { type DeviceContext, installCudaSupport, removeCudaSupport, selectDevice } from './selectDevice';
 
-export interface CommandServices extends FolderContext, ReferenceContext {
+export interface CommandServices extends FolderContext, ReferenceContext, DeviceContext {
   readonly masks: PersonMasks;
   readonly review: ReviewView;
   readonly models: ModelsView;
@@ -164,6 +165,9 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
       void vscode.window.showInformationMessage('Every model file is what its SHA-256 says.');
     },
     importModel: () => services.importModel(),
+    selectDevice: () => selectDevice(services),
+    installCuda: () => installCudaSupport(services),
+    removeCuda: () => removeCudaSupport(services),
     showLog: () => log.show(),
     openSamples: () => openSamples(services.samplesDir),
     sortReview: () => review.askForOrder(),

@@ -2,7 +2,7 @@
  * Tries the devices of this machine, each in a throw-away process, and remembers what came of it. A provider that crashes
  * takes its process along, one that hangs is killed; neither ever runs in an engine before it has passed here.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants, setPriority } from 'node:os';
 import { UserError } from '../core/userError';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
 import type { DeviceName, ProbeApi, ProbeConfig } from '../protocol/deviceApi';
@@ -27,6 +27,8 @@ export interface ProbeOptions {
   readonly onDevice?: (device: DeviceName) => void;
   /** Milliseconds that one device may take; the compilers of some are slow. */
   readonly limitMs?: number;
+  /** Gives way to what a person does meanwhile. */
+  readonly background?: boolean;
   /** Why there is no use in trying a device; see `lackOf`. */
   readonly lack?: (device: DeviceName) => string | undefined;
 }
@@ -79,7 +81,7 @@ export async function probeDevices(options: ProbeOptions): Promise<DeviceAnswer>
 }
 
 async function tryDevice(device: DeviceName, options: ProbeOptions): Promise<DeviceTrial> {
-  const { entry, target, signal, log, limitMs = LIMIT_MS } = options;
+  const { entry, target, signal, log, limitMs = LIMIT_MS, background = false } = options;
   const said: string[] = [];
   const child: RunningChild<ProbeApi> = startChild<ProbeApi>({
     name: `${deviceTitles[device]} probe`,
@@ -92,6 +94,7 @@ async function tryDevice(device: DeviceName, options: ProbeOptions): Promise<Dev
       log?.(`${deviceTitles[device]} probe: ${line}`);
     },
   });
+  if (background) giveWay(child.process.pid);
   let overstayed = false;
   // A hanging provider answers no call: only the signal that cannot be caught helps.
   const limit = setTimeout(() => {
@@ -112,6 +115,14 @@ async function tryDevice(device: DeviceName, options: ProbeOptions): Promise<Dev
     clearTimeout(limit);
     signal?.removeEventListener('abort', leave);
     await child.stop(1000);
+  }
+}
+
+function giveWay(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // Gone already, or not allowed: a courtesy.
   }
 }
 

@@ -1,4 +1,5 @@
 /** The devices that models can run on: names, what ONNX Runtime calls them, which platform has them, what their errors mean. */
+import { UserError } from '../core/userError';
 import type { DeviceChoice, DeviceName } from '../protocol/deviceApi';
 
 export const deviceNames = ['cpu', 'cuda', 'tensorrt', 'directml', 'coreml', 'webgpu'] as const satisfies DeviceName[];
@@ -7,6 +8,16 @@ export const deviceChoices = ['auto', ...deviceNames] as const satisfies DeviceC
 
 export const isDeviceChoice = (text: string): text is DeviceChoice =>
   (deviceChoices as readonly string[]).includes(text);
+
+/** Environment variable that says which device to use where neither command line nor settings do. */
+const DEVICE_VARIABLE = 'AP_MEDSAM_DEVICE';
+
+/** The device that the environment asks for. Throws UserError for a name that is none. */
+export function deviceOfEnvironment(env: NodeJS.ProcessEnv = process.env): DeviceChoice | undefined {
+  const device = env[DEVICE_VARIABLE];
+  if (!device || isDeviceChoice(device)) return (device as DeviceChoice) || undefined;
+  throw new UserError(`${DEVICE_VARIABLE} should be one of ${deviceChoices.join(', ')}, got "${device}".`);
+}
 
 /** How messages name a device. */
 export const deviceTitles: Readonly<Record<DeviceName, string>> = {
