@@ -53,6 +53,10 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       entry: engineEntry,
       config: () => ({ ...engineConfig(), threads: readConfig().threads }),
       log: (line) => log.info(`engine: ${line}`),
+      onPlaced: (info) => {
+        statusBar.showEngine(info);
+        deviceWatch.consider(info);
+      },
     }),
   );
   const deviceWatch = owner.register(
@@ -87,10 +91,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       engines,
       projects,
       masks,
-      onEngine: (info) => {
-        statusBar.showEngine(info);
-        deviceWatch.consider(info);
-      },
+      onEngine: (info) => statusBar.showEngine(info),
       runCommand: (command, document) => pageCommand(services, command, document),
       log,
     }),

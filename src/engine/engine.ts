@@ -108,7 +108,11 @@ export class Engine implements Handlers<EngineApi> {
   private readonly encoding = new SharedWork<EncodedFile>();
   private inference: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly config: EngineConfig) {
+  /** @param onPlaced told where the models are, when they were opened and when one had to move. */
+  constructor(
+    private readonly config: EngineConfig,
+    private readonly onPlaced?: (info: EngineInfo) => void,
+  ) {
     initImageIo();
     this.store = new ModelStore(config.modelsDir, config.homeDir);
     this.cache = new TensorCache(homeCacheDir(config.homeDir), config.cacheBytes);
@@ -441,7 +445,14 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   private async openModels(): Promise<LoadedModels> {
-    this.placed = await openPlaced(this.config, () => loadModels(this.store, this.config, this.config.threads));
+    // What changes while the models are opened is told when all are.
+    let tell = () => {};
+    const open = () => loadModels(this.store, this.config, this.config.threads);
+    this.placed = await openPlaced(this.config, open, () => tell());
+    tell = () => {
+      if (this.onPlaced) this.info().then(this.onPlaced, () => undefined);
+    };
+    void setImmediate().then(tell);
     return this.placed.models;
   }
 

@@ -156,6 +156,12 @@ export interface EngineApi {
   readLabels(params: { mask: string }): { readonly labels: LabelRuns; readonly sha256: string };
 }
 
+/** Calls of the engine process to its parent. */
+export interface EngineEvents {
+  /** Where the models are: when they were opened, and when one had to move. */
+  placed(params: EngineInfo): void;
+}
+
 /** The calls that a batch makes; a pool of engines answers these. */
 export type BatchApi = Pick<
   EngineApi,
