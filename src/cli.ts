@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { version } from '../package.json';
 import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cacheCommands';
 import {
@@ -16,7 +17,7 @@ import {
 } from './cli/command';
 import { devices, devicesInstall, devicesRemove } from './cli/deviceCommands';
 import { evaluate } from './cli/evaluateCommand';
-import { modelsImport, modelsList, modelsVerify } from './cli/modelCommands';
+import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } from './cli/modelCommands';
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
@@ -33,6 +34,8 @@ const commands: readonly Command[] = [
   suggest,
   evaluate,
   modelsList,
+  modelsDownload,
+  modelsRemove,
   modelsVerify,
   modelsImport,
   devices,
@@ -100,6 +103,7 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     columns: process.stderr.isTTY ? process.stderr.columns : undefined,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? (question) => ask(question, cancelled.signal) : undefined,
     signal: cancelled.signal,
     store: new ModelStore(modelsDir, home),
     home,
@@ -144,6 +148,19 @@ async function settledDevice(target: ProbeTarget, verbose: boolean, signal: Abor
     ...(verbose && { log: (line: string) => console.error(line) }),
   });
   return best;
+}
+
+/** Anything but "y" is no. */
+async function ask(question: string, signal: AbortSignal): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    terminal.close();
+  }
 }
 
 class Cancelled extends Error {}

@@ -4,11 +4,13 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
 import { importModel } from './commands/importModel';
+import { confirmFiles, type ModelContext } from './commands/modelActions';
 import { Reports } from './commands/reports';
-import { onConfigChange, projectChoices, readConfig } from './config';
+import { onConfigChange, projectChoices, readConfig, readNetwork, useByDefault } from './config';
 import { JournalViews } from './dataset/journalView';
 import { PROJECT_DEFAULTS } from './dataset/setUp';
 import { Owner } from './dispose';
+import { ModelClient } from './downloads/modelClient';
 import { DeviceWatch } from './editor/deviceWatch';
 import { Engines } from './editor/engines';
 import { Prefetcher } from './editor/prefetcher';
@@ -19,6 +21,7 @@ import { homeDir, homeDisplayDir } from './engine/home';
 import { ModelStore } from './engine/modelStore';
 import { Projects } from './projects';
 import { RunnerClient } from './runner/runnerClient';
+import { DownloadJobs } from './views/downloadJobs';
 import { ModelsView } from './views/modelTree';
 import { ReferencesView } from './views/referenceTree';
 import { ReviewView } from './views/reviewTree';
@@ -83,6 +86,23 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       log: (line) => log.info(`runner: ${line}`),
     }),
   );
+  const client = owner.register(
+    new ModelClient({
+      entry: path.join(dist, 'models.js'),
+      config: { modelsDir, homeDir: home },
+      log: (line) => log.info(`models: ${line}`),
+      confirm: confirmFiles,
+    }),
+  );
+  const jobs = owner.register(new DownloadJobs(client, readNetwork));
+  const models: ModelContext = {
+    store,
+    client,
+    jobs,
+    view: owner.register(new ModelsView(store, client, jobs, readConfig)),
+    useByDefault,
+    mirror: () => readNetwork().mirror,
+  };
   const provider: LabelEditorProvider = owner.register(
     new LabelEditorProvider({
       extensionUri: context.extensionUri,
@@ -104,9 +124,9 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     masks,
     reports: owner.register(new Reports()),
     review: owner.register(new ReviewView(projects, provider, log)),
-    models: owner.register(new ModelsView(store)),
+    models,
     samplesDir: path.join(modelsDir, 'samples'),
-    importModel: () => importModel(store, services.models),
+    importModel: () => importModel(store, models.view),
     engineEntry,
     homeDir: home,
     device: () => readConfig().device,
@@ -115,6 +135,8 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       return { modelsDir, homeDir: home, encoder, segmenter };
     },
     deviceWatch,
+    modelClient: client,
+    network: readNetwork,
     renewEngines: () => engines.renew(),
     overwrite: () => readConfig().overwrite,
     onRun: (text) => statusBar.showRun(text),

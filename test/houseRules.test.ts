@@ -97,7 +97,6 @@ const ENGINE_FRONT = [
   'src/engine/deviceProber',
   'src/engine/cudaSupport',
   'src/engine/machine',
-  'src/engine/resumableFetch',
 ];
 const FRONT_ROOMS = ['editor', 'views', 'commands', 'runner'];
 

@@ -1,11 +1,11 @@
 /** `ap-medsam devices`: what the models can run on here; `devices install-cuda` and `devices remove-cuda`. */
 import path from 'node:path';
+import { fetchThrough } from '../engine/cudaDownload';
 import { cudaState, installCuda, removeCuda } from '../engine/cudaSupport';
 import { type DeviceTrial, verdictOf, whyNotBetter } from '../engine/deviceAnswers';
 import { type DeviceAnswer, probeDevices, recallAnswer } from '../engine/deviceProber';
 import { candidatesOf, deviceTitles } from '../engine/devices';
 import { lackOf } from '../engine/machine';
-import { fetchResumable } from '../engine/resumableFetch';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { jsonOption } from './options';
 import { ProgressLine } from './progress';
@@ -110,15 +110,19 @@ const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 export const devicesInstall: Command = {
   name: 'devices install-cuda',
   summary: "fetch ONNX Runtime's CUDA and TensorRT providers (Linux on x64)",
-  usage: '--yes [options]',
+  usage: '[--yes] [options]',
   description: [
-    'Fetches the provider libraries that belong to exactly this version of ONNX Runtime from NuGet (several hundred megabytes, MIT licence), checks them, and puts them with a copy of the runtime into the home folder; nothing that is installed is changed. An interrupted download goes on the next time. Without --yes it only says what it would do.',
+    'Fetches the provider libraries that belong to exactly this version of ONNX Runtime from NuGet (several hundred megabytes, MIT licence), checks them, and puts them with a copy of the runtime into the home folder; nothing that is installed is changed. An interrupted download goes on the next time. HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS are followed. Without --yes it asks first.',
     'The first SHA-256 that is seen of a version is pinned: any later copy must be the same. CUDA 12 and cuDNN 9 are not part of this: install them from NVIDIA.',
   ],
   options: {
     yes: { help: 'agree to the download' },
     from: { value: 'nupkg', help: 'take the package from a file instead, for a machine without a network' },
-    feed: { value: 'url', help: "a mirror of NuGet's flat container; default: the one of nuget.org" },
+    mirror: {
+      value: 'url',
+      help: 'takes the place of scheme and host in the address; a path in it comes first; default: the variable AP_MEDSAM_MIRROR',
+    },
+    'ca-file': { value: 'pem', help: 'certificates of authorities to trust besides the usual ones' },
     sha256: { value: 'hex', help: 'what the package must be; default: what was pinned' },
   },
   examples: ['ap-medsam devices install-cuda --yes', 'ap-medsam devices install-cuda --from gpu.linux.nupkg --yes'],
@@ -139,18 +143,24 @@ async function install(args: Arguments, context: CommandContext): Promise<number
     throw new UsageError(`--sha256 should be 64 hexadecimal digits, got "${sha256}"`);
   }
   if (!args.flag('yes')) {
-    err(`This would take ${from ?? state.url} and put its provider libraries into ${state.folder}.`);
-    err('Nothing was fetched: add --yes to agree.');
-    return EXIT.usage;
+    err(`This takes ${from ?? state.url} and puts its provider libraries into ${state.folder}.`);
+    if (!(await context.ask?.('Several hundred megabytes, MIT licence. Go on?'))) {
+      err('Nothing was fetched: add --yes to agree.');
+      return EXIT.usage;
+    }
   }
+  const mirror = args.text('mirror') ?? process.env.AP_MEDSAM_MIRROR;
+  const caFile = args.text('ca-file');
   const progress = new ProgressLine(context);
   const installed = await installCuda({
     entry,
     home,
     signal,
     sha256,
-    feed: args.text('feed'),
-    fetchFile: fetchResumable,
+    fetchFile: fetchThrough({
+      ...(mirror && { mirror }),
+      ...(caFile !== undefined && { caFile: path.resolve(caFile) }),
+    }),
     ...(from !== undefined && { from: path.resolve(from) }),
     onProgress: (step, received, total) =>
       progress.begin(`${step}${received === undefined ? '' : amount(received, total)}...`),

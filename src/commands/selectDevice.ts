@@ -1,13 +1,14 @@
 /** Select Device: what the models can run on, with what is known of each; and CUDA support, on consent. */
 import * as vscode from 'vscode';
+import type { ModelClient } from '../downloads/modelClient';
 import type { DeviceWatch } from '../editor/deviceWatch';
-import { cudaState, installCuda, removeCuda } from '../engine/cudaSupport';
+import { cudaState, removeCuda } from '../engine/cudaSupport';
 import { verdictOf } from '../engine/deviceAnswers';
 import { type DeviceAnswer, type ProbeTarget, recallAnswer } from '../engine/deviceProber';
 import { devicesOf, deviceTitles } from '../engine/devices';
 import { lackOf } from '../engine/machine';
-import { fetchResumable } from '../engine/resumableFetch';
 import type { DeviceChoice, DeviceName } from '../protocol/deviceApi';
+import type { NetworkSettings } from '../protocol/modelApi';
 import { signalOf } from './failable';
 
 export interface DeviceContext {
@@ -19,6 +20,9 @@ export interface DeviceContext {
   /** The models of the settings, to say of which devices agree. */
   readonly probeTarget: () => ProbeTarget;
   readonly deviceWatch: DeviceWatch;
+  /** Downloads away from this process. */
+  readonly modelClient: Pick<ModelClient, 'installCuda'>;
+  readonly network: () => NetworkSettings;
   /** Lets engines start anew on their next call. */
   readonly renewEngines: () => Promise<void>;
 }
@@ -103,16 +107,12 @@ export async function installCudaSupport(context: DeviceContext): Promise<void> 
   };
   const done = await vscode.window.withProgress(options, (progress, token) => {
     let shown = 0;
-    return installCuda({
-      ...place,
-      fetchFile: fetchResumable,
+    return context.modelClient.installCuda(context.engineEntry, context.network(), {
       signal: signalOf(token),
-      onProgress: (step, received = 0, total) => {
-        const share = total === undefined ? shown : (100 * received) / total;
-        progress.report({
-          message: `${step}${received > 0 ? ` ${Math.round(received / 1e6)} MB` : ''}`,
-          increment: share - shown,
-        });
+      onProgress: ({ step, received, total }) => {
+        const share = received === null || total === null ? shown : (100 * received) / total;
+        const amount = received === null ? '' : ` ${Math.round(received / 1e6)} MB`;
+        progress.report({ message: `${step}${amount}`, increment: share - shown });
         shown = share;
       },
     });

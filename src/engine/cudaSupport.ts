@@ -51,8 +51,6 @@ export interface InstallOptions extends CudaPlace {
   readonly fetchFile: FetchFile;
   /** A package that is on disk already, instead of a download. */
   readonly from?: string | undefined;
-  /** Where NuGet packages come from, in the layout of its flat container. */
-  readonly feed?: string | undefined;
   /** What the package must be; what is pinned if left out. */
   readonly sha256?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -73,8 +71,8 @@ const LIBRARIES = [
 ];
 
 /** Address of the package that belongs to a version of the runtime. */
-export const cudaPackageUrl = (version: string, feed: string = NUGET_FEED): string =>
-  `${feed.replace(/\/?$/, '/')}${NUGET_PACKAGE}/${version}/${NUGET_PACKAGE}.${version}.nupkg`;
+export const cudaPackageUrl = (version: string): string =>
+  `${NUGET_FEED}${NUGET_PACKAGE}/${version}/${NUGET_PACKAGE}.${version}.nupkg`;
 
 /** What is installed for the runtime in use, and what would be fetched. Throws UserError where CUDA support cannot be. */
 export function cudaState(place: CudaPlace): {
@@ -95,18 +93,18 @@ export function cudaState(place: CudaPlace): {
  * @throws UserError where platform, network, disk, hash or content do not allow it
  */
 export async function installCuda(options: InstallOptions): Promise<InstalledRuntime> {
-  const { home, from, feed, signal, onProgress } = options;
+  const { home, from, signal, onProgress } = options;
   const { folder: source, version } = runtimeOf(options);
   const known = installedRuntime(home, version);
   if (known) return known;
-  const url = cudaPackageUrl(version, feed);
+  const url = cudaPackageUrl(version);
   const downloaded = join(home, 'runtime', 'downloads', basename(new URL(url).pathname));
   const expected = options.sha256?.toLowerCase() ?? (await readPins(home))[version];
 
   if (from === undefined) {
     const progress = (received: number, total: number | undefined) => onProgress?.('Downloading', received, total);
     await mkdir(dirname(downloaded), { recursive: true });
-    await options.fetchFile(url, downloaded, { signal, onProgress: progress });
+    await options.fetchFile(url, downloaded, { signal, onProgress: progress, sha256: expected });
   }
   const file = from ?? downloaded;
   onProgress?.('Checking');
@@ -114,8 +112,6 @@ export async function installCuda(options: InstallOptions): Promise<InstalledRun
     throw new UserError(`The package ${file} cannot be read: ${(cause as Error).message}.`, { cause });
   });
   if (expected !== undefined && sha256 !== expected) {
-    // Out of the way, so that the next attempt fetches it again, and still there to be looked at.
-    if (from === undefined) await rename(downloaded, `${downloaded}.rejected`);
     throw new UserError(`The package ${file} has the wrong content: expected SHA-256 ${expected}, found ${sha256}.`);
   }
 

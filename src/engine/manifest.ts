@@ -9,7 +9,7 @@ import { sha256 } from '../disk/hashing';
 export type ModelKind = 'encoder' | 'segmenter';
 
 const fileSchema = z.object({
-  /** `model` is the graph to load; other roles are read by it from the same folder. */
+  /** `model`, or `encoder` and `decoder`, are graphs to load; other roles are read by them from the same folder. */
   role: z.string().min(1),
   /** Path below the manifest's folder, with forward slashes. */
   file: z
@@ -18,10 +18,23 @@ const fileSchema = z.object({
     .refine((file) => !file.includes('\\') && !file.startsWith('/') && !file.split('/').includes('..'), {
       error: 'must stay below the manifest',
     }),
-  url: z.url().optional(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  bytes: z.int().positive(),
+  /** Where the file can be had; one without a URL is shipped or imported. */
+  url: z.url({ protocol: /^https?$/ }).optional(),
+  /** Other places of the same file, tried in order where `url` does not have it. */
+  mirrors: z.array(z.url({ protocol: /^https?$/ })).optional(),
+  /** Unknown for some files that can be downloaded: what arrives is shown to the user, and pinned once accepted. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  bytes: z.int().positive().optional(),
 });
+
+/** One graph, or an encoder and a decoder. */
+function holdsGraphs(files: readonly { readonly role: string }[]): boolean {
+  const has = (wanted: string) => files.some(({ role }) => role === wanted);
+  return has('model') ? !has('encoder') && !has('decoder') : has('encoder') && has('decoder');
+}
 
 export const entrySchema = z.object({
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be lower-case letters, digits, ".", "_" or "-"'),
@@ -38,20 +51,26 @@ export const entrySchema = z.object({
   notes: z.string().optional(),
   /** Public data sets that the model was trained on: accuracy measured there says little. */
   seenInTraining: z.array(z.string()).optional(),
+  /** Where the hashes come from, where not from the files themselves: manifests of others, unverified by download. */
+  hashOrigin: z.literal('third-party').optional(),
   files: z
     .array(fileSchema)
-    .refine((files) => files.filter(({ role }) => role === 'model').length === 1, {
-      error: 'must hold exactly one file of role "model"',
-    })
+    .refine(holdsGraphs, { error: 'must hold one file of role "model", or one of role "encoder" and one of "decoder"' })
     .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, {
       error: 'must not repeat a role',
+    })
+    .refine((files) => files.every(({ url, sha256, bytes }) => url !== undefined || (sha256 && bytes)), {
+      error: 'must give SHA-256 and size of files without a URL',
     }),
 });
 
 const manifestSchema = z.object({ version: z.literal(1), models: z.array(entrySchema) });
 
 export type ModelEntry = Readonly<z.infer<typeof entrySchema>>;
-export type ModelFile = z.infer<typeof fileSchema>;
+export type ModelFile = Readonly<z.infer<typeof fileSchema>>;
+
+/** A file whose content is known, from the manifest or from what the user has accepted. */
+export type KnownFile = ModelFile & { readonly sha256: string; readonly bytes: number };
 
 const MANIFEST = 'manifest.json';
 
@@ -77,7 +96,7 @@ export const explain = ({ issues }: z.ZodError): string =>
   issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 
 /** The file's own hash where there is one file, else the hash of "role hash" lines in order of roles. */
-export function combinedHash(files: readonly ModelFile[]): string {
+export function combinedHash(files: readonly KnownFile[]): string {
   if (files.length === 1) return files[0]!.sha256;
   const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
   return sha256(lines.join(''));

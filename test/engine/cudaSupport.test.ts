@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { UserError } from '../../src/core/userError';
 import { sha256 } from '../../src/disk/hashing';
 import { EngineClient } from '../../src/engine/client';
+import { fetchThrough } from '../../src/engine/cudaDownload';
 import { cudaPackageUrl, cudaState, type InstallOptions, installCuda, removeCuda } from '../../src/engine/cudaSupport';
-import { fetchResumable } from '../../src/engine/resumableFetch';
 import {
   bundledRuntime,
   cudaFolder,
@@ -40,8 +40,17 @@ beforeEach(async () => {
 });
 afterAll(() => server.close());
 
+/** Gives up at once, so that a test sees each failure. */
+const IMPATIENT = { stallMs: 5000, attempts: 1, pauseMs: 1, longestPauseMs: 1 };
+
 const install = (more: Partial<InstallOptions> = {}) =>
-  installCuda({ entry, home, platform: 'linux-x64', fetchFile: fetchResumable, feed: server.url, ...more });
+  installCuda({
+    entry,
+    home,
+    platform: 'linux-x64',
+    fetchFile: fetchThrough({ mirror: server.url, direct: true }, IMPATIENT),
+    ...more,
+  });
 
 async function refusal(installing: Promise<unknown>): Promise<string> {
   const error = await installing.then(
@@ -63,7 +72,7 @@ describe.runIf(hasLinuxNatives)('an installation', () => {
     for (const name of NAMES) expect(metadata).toContain(`${FOLDER}${name}`);
     expect(metadata).toContain('Microsoft.ML.OnnxRuntime.Gpu.Linux');
     await install();
-    expect(server.asked).toEqual([{ path: new URL(cudaPackageUrl(version, server.url)).pathname, range: undefined }]);
+    expect(server.asked).toEqual([{ path: new URL(cudaPackageUrl(version)).pathname, range: undefined }]);
     expect(cudaPackageUrl('1.30.0')).toBe(
       'https://api.nuget.org/v3-flatcontainer/microsoft.ml.onnxruntime.gpu.linux/1.30.0/microsoft.ml.onnxruntime.gpu.linux.1.30.0.nupkg',
     );
@@ -77,7 +86,7 @@ describe.runIf(hasLinuxNatives)('an installation', () => {
     for (const name of NAMES) expect(await readFile(path.join(natives(), name))).toEqual(files[`${FOLDER}${name}`]);
     expect(installed).toEqual({
       version,
-      source: cudaPackageUrl(version, server.url),
+      source: cudaPackageUrl(version),
       sha256: sha256(good),
       libraries: Object.fromEntries(NAMES.map((name) => [name, sha256(files[`${FOLDER}${name}`]!)])),
     });
@@ -95,7 +104,7 @@ describe.runIf(hasLinuxNatives)('an installation', () => {
 
   it('goes on where a broken connection stopped', async () => {
     server.give(good, { cutAfter: 4000 });
-    expect(await refusal(install())).toMatch(/ended after 4000 of \d+ bytes: try again to go on from there\.$/);
+    expect(await refusal(install())).toMatch(/4000 bytes are kept, and the next attempt goes on from there\.$/);
     expect(existsSync(copy())).toBe(false);
     server.give(good);
     await install();
@@ -111,11 +120,11 @@ describe.runIf(hasLinuxNatives)('an installation', () => {
   });
 
   it('takes a part that is whole already', async () => {
-    const url = cudaPackageUrl(version, server.url);
+    const url = cudaPackageUrl(version);
     const part = path.join(home, 'runtime', 'downloads', `${path.basename(new URL(url).pathname)}.part`);
     await mkdir(path.dirname(part), { recursive: true });
     await writeFile(part, good);
-    expect((await install()).sha256).toBe(sha256(good));
+    expect((await install({ sha256: sha256(good) })).sha256).toBe(sha256(good));
   });
 
   it('can be cancelled, and taken up again', async () => {
@@ -129,8 +138,9 @@ describe.runIf(hasLinuxNatives)('an installation', () => {
 
   it('says what the server answered, or that there is none', async () => {
     server.give(good, { status: 404 });
-    expect(await refusal(install())).toMatch(/nupkg was answered with status 404\.$/);
-    expect(await refusal(install({ feed: 'http://127.0.0.1:9/' }))).toMatch(/cannot be reached: .+\.$/);
+    expect(await refusal(install())).toMatch(/nupkg does not exist \(HTTP 404\)/);
+    const nowhere = fetchThrough({ mirror: 'http://127.0.0.1:9/', direct: true }, IMPATIENT);
+    expect(await refusal(install({ fetchFile: nowhere }))).toMatch(/cannot be downloaded: .+\.$/);
   });
 
   it('takes the package from a file', async () => {
@@ -148,12 +158,15 @@ describe.runIf(hasLinuxNatives)('a package that is not the right one', () => {
   it('is refused with both hashes where one was asked for, and put aside', async () => {
     const wanted = 'a'.repeat(64);
     expect(await refusal(install({ sha256: wanted }))).toMatch(
-      new RegExp(`has the wrong content: expected SHA-256 ${wanted}, found ${sha256(good)}\\.$`),
+      new RegExp(`has the wrong content: expected SHA-256 ${wanted}, found ${sha256(good)};`),
     );
     expect(existsSync(copy())).toBe(false);
     expect(await readdir(path.join(home, 'runtime', 'downloads'))).toEqual([
       `${path.basename(new URL(cudaPackageUrl(version)).pathname)}.rejected`,
     ]);
+    const from = path.join(home, 'given.nupkg');
+    await writeFile(from, good);
+    expect(await refusal(install({ from, sha256: wanted }))).toContain(`expected SHA-256 ${wanted}, found`);
     await install({ sha256: sha256(good).toUpperCase() });
   });
 
