@@ -28,7 +28,7 @@ import { ReviewView } from './views/reviewTree';
 import { StatusBar } from './views/statusBar';
 
 /** What the tests inside VS Code look at. */
-export type TestApi = Pick<CommandServices, 'provider' | 'projects' | 'runner' | 'engines'>;
+export type TestApi = Pick<CommandServices, 'provider' | 'projects' | 'runner' | 'engines' | 'models'>;
 
 export function activate(context: vscode.ExtensionContext): TestApi | undefined {
   const owner = new Owner();

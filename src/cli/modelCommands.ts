@@ -164,7 +164,8 @@ async function download(args: Arguments, context: CommandContext): Promise<numbe
     const { entry } = await store.locate(name);
     const [row] = (await store.list()).filter(({ entry: { kind, id } }) => kind === name.kind && id === name.id);
     const size = sizeText(modelBytes(entry));
-    err(`${label(name)}: ${entry.title}, ${size}, licence ${entry.licence}, from ${entry.origin}`);
+    const hashes = entry.hashOrigin === 'third-party' ? '; its SHA-256 comes from public lists of others' : '';
+    err(`${label(name)}: ${entry.title}, ${size}, licence ${entry.licence}, from ${entry.origin}${hashes}`);
     const line = new ProgressLine(context);
     const onProgress = (progress: DownloadProgress) => {
       const { received, total } = progress;

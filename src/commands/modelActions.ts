@@ -68,7 +68,7 @@ export async function verifyModels({ view }: Pick<ModelContext, 'view'>, node?: 
   );
   if (problems.length > 0) throw new UserError(problems.join(' '));
   void vscode.window.showInformationMessage(
-    `Every file of ${node ? what : 'the installed models'} is what its SHA-256 says.`,
+    `Every ${node ? `file of ${what}` : 'model file'} is what its SHA-256 says.`,
   );
 }
 

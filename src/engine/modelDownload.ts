@@ -86,6 +86,7 @@ class ModelDownload {
     try {
       await this.underLock(AbortSignal.any([this.signal, lost.signal]));
     } finally {
+      this.report.stop();
       await lock.release();
     }
     return (await this.store.locate(this.name)).entry;
@@ -219,6 +220,7 @@ class ProgressReport {
   private readonly rate = new TransferRate();
   private last = Number.NEGATIVE_INFINITY;
   private phase: DownloadProgress['phase'] | undefined;
+  private pending: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly name: ModelName,
@@ -237,7 +239,15 @@ class ProgressReport {
       ? all.reduce((sum, file) => sum + (file.total ?? 0), 0)
       : null;
     const isNews = phase !== this.phase || note !== undefined || received === total;
-    if (!isNews && now - this.last < REPORT_MS) return;
+    if (!isNews && now - this.last < REPORT_MS) {
+      // Told a little later, since nothing more may come for long.
+      this.pending ??= setTimeout(() => {
+        this.pending = undefined;
+        this.show(phase);
+      }, REPORT_MS).unref();
+      return;
+    }
+    this.stop();
     if (phase !== this.phase) this.rate.pause();
     this.last = now;
     this.phase = phase;
@@ -246,6 +256,12 @@ class ProgressReport {
     const etaSeconds = bytesPerSecond && total !== null ? (total - received) / bytesPerSecond : null;
     const { kind, id } = this.name;
     this.tell({ kind, id, phase, received, total, bytesPerSecond, etaSeconds, ...(note !== undefined && { note }) });
+  }
+
+  /** Tells nothing any more until the next `show`. */
+  stop(): void {
+    clearTimeout(this.pending);
+    this.pending = undefined;
   }
 }
 

@@ -121,6 +121,16 @@ describe('a model of several files', () => {
     );
   });
 
+  it('tells of the last bytes before a stall, too', async () => {
+    const stop = new AbortController();
+    server.on('/encoder.onnx', (_, response) => {
+      response.writeHead(200, { 'content-length': ENCODER.length }).write(ENCODER.subarray(0, 70_000));
+    });
+    // Ends only when the report comes.
+    const onProgress = ({ received }: DownloadProgress) => received === 70_000 && stop.abort(new Error('seen'));
+    await expect(download({ signal: stop.signal, onProgress })).rejects.toThrow('seen');
+  });
+
   it('is not downloaded again when it is there', async () => {
     await download();
     server.requests.length = 0;
