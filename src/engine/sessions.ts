@@ -37,12 +37,17 @@ export interface TensorSpec {
 export interface Contract {
   readonly inputs: Readonly<Record<string, TensorSpec>>;
   readonly outputs: Readonly<Record<string, TensorSpec>>;
+  /** Inputs and outputs that a model may lack, used where it has them. */
+  readonly optionalInputs?: Readonly<Record<string, TensorSpec>>;
+  readonly optionalOutputs?: Readonly<Record<string, TensorSpec>>;
 }
 
 export interface SessionOptions {
   readonly threads: number;
   /** Runs int8 weights as they are instead of inserting quantise/dequantise kernels: 1.8 times faster on such models. */
   readonly int8Weights?: boolean;
+  /** Weights stand in files beside the model, which the runtime finds only if it reads the model itself. */
+  readonly externalData?: boolean;
   /** Gives memory back after each run instead of keeping it for the next: half the peak of a large image encoder, slower. */
   readonly lowMemory?: boolean;
   /** The device of the placement under way if left out, else the CPU. */
@@ -55,6 +60,11 @@ export const runtimeVersion = (): string => runtime.env.versions.node ?? runtime
 export interface SessionFactory {
   create(model: Uint8Array | string, options: OnnxRuntime.InferenceSession.SessionOptions): Promise<NativeSession>;
 }
+
+/** The library takes both kinds of source, which its types keep apart. */
+const realFactory: SessionFactory = {
+  create: (model, options) => runtime.InferenceSession.create(model as Uint8Array, options),
+};
 
 export type NativeSession = Pick<OnnxRuntime.InferenceSession, 'run' | 'release' | 'inputMetadata' | 'outputMetadata'>;
 
@@ -117,6 +127,8 @@ export class Placement {
 interface Opened {
   readonly native: NativeSession;
   readonly device: DeviceName;
+  /** The outputs that the contract names and the model has. */
+  readonly outputs: readonly string[];
   /** Inputs and outputs that the model has as float16 and the contract as float32. */
   readonly halfInputs: ReadonlySet<string>;
   readonly halfOutputs: ReadonlySet<string>;
@@ -128,7 +140,6 @@ export class Session {
   private constructor(
     readonly title: string,
     private opened: Opened,
-    private readonly outputs: readonly string[],
     private readonly placement: Placement | undefined,
     private readonly openOn: (device: DeviceName) => Promise<Opened>,
   ) {}
@@ -138,20 +149,22 @@ export class Session {
    * the CPU, which is logged and told by `place`.
    *
    * @param title how messages name the model.
+   * @param contracts what the adapter can work with: the first that fits is used.
    * @throws UserError when the file is no model, its inputs and outputs are not the contract's, or the device does not work.
    */
   static async open(
     title: string,
     model: string | Uint8Array,
-    contract: Contract,
+    contracts: Contract | readonly Contract[],
     options: SessionOptions,
   ): Promise<Session> {
     const placement = Placement.active;
     const wanted = options.device ?? placement?.device ?? 'cpu';
     const openOn = async (device: DeviceName) => {
       // Read again for a second device rather than kept: a model may have a gigabyte.
-      const bytes = typeof model === 'string' ? await readFile(model) : model;
-      return await openNative(title, bytes, contract, { ...options, device }, placement?.options);
+      const source = typeof model === 'string' && !options.externalData ? await readFile(model) : model;
+      const alternatives = 'inputs' in contracts ? [contracts] : contracts;
+      return await openNative(title, source, alternatives, { ...options, device }, placement?.options);
     };
     let note: string | undefined;
     const opened = await openOn(wanted).catch((error: unknown) => {
@@ -161,7 +174,7 @@ export class Session {
       placement?.options.warn?.(note);
       return openOn('cpu');
     });
-    const session = new Session(title, opened, Object.keys(contract.outputs), placement, openOn);
+    const session = new Session(title, opened, placement, openOn);
     session.note = note;
     placement?.add(session);
     return session;
@@ -170,6 +183,17 @@ export class Session {
   get place(): SessionPlace {
     const { title, note } = this;
     return { title, device: this.opened.device, ...(note !== undefined && { note }) };
+  }
+
+  /** Sides of an input, numbers where they are fixed and names where they are not; undefined where there is none. */
+  inputDims(name: string): readonly (number | string)[] | undefined {
+    const found = this.opened.native.inputMetadata.find((value) => value.name === name);
+    if (found === undefined) return undefined;
+    return found.isTensor ? found.shape : [];
+  }
+
+  gives(output: string): boolean {
+    return this.opened.outputs.includes(output);
   }
 
   /**
@@ -199,14 +223,14 @@ export class Session {
   }
 
   private async runOnce(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    const { native, halfInputs, halfOutputs } = this.opened;
+    const { native, outputs: wanted, halfInputs, halfOutputs } = this.opened;
     const given =
       halfInputs.size === 0
         ? feeds
         : Object.fromEntries(
             Object.entries(feeds).map(([name, tensor]) => [name, halfInputs.has(name) ? halved(tensor) : tensor]),
           );
-    const outputs = await native.run(given, this.outputs);
+    const outputs = await native.run(given, wanted);
     return Object.fromEntries(
       Object.entries(outputs).map(([name, tensor]) => [
         name,
@@ -227,10 +251,10 @@ const doesNotWork = (title: string, device: DeviceName, error: unknown): string 
 
 async function openNative(
   title: string,
-  bytes: Uint8Array,
-  contract: Contract,
+  source: string | Uint8Array,
+  contracts: readonly Contract[],
   options: SessionOptions & { readonly device: DeviceName },
-  { log, deviceMemory, factory = runtime.InferenceSession }: PlacementOptions = {},
+  { log, deviceMemory, factory = realFactory }: PlacementOptions = {},
 ): Promise<Opened> {
   const { device } = options;
   const noModel = (cause: unknown) =>
@@ -240,25 +264,29 @@ async function openNative(
   const usedBefore = device === 'cpu' ? undefined : await deviceMemory?.(device);
   let native: NativeSession;
   try {
-    native = await factory.create(bytes, nativeOptions(options));
+    native = await factory.create(source, nativeOptions(options));
   } catch (error) {
     if (device === 'cpu') throw noModel(error);
     if (isOutOfMemory(error)) throw new OutOfMemoryError(doesNotWork(title, device, error), { cause: error });
     // Whose fault it is: a model that the CPU cannot load either is none.
-    const onCpu = await factory.create(bytes, nativeOptions({ ...options, device: 'cpu' })).catch((second: unknown) => {
-      throw noModel(second);
-    });
+    const onCpu = await factory
+      .create(source, nativeOptions({ ...options, device: 'cpu' }))
+      .catch((second: unknown) => {
+        throw noModel(second);
+      });
     await onCpu.release();
     throw new UserError(doesNotWork(title, device, error), { cause: error });
   }
-  const problems = [
-    ...contractProblems('input', contract.inputs, native.inputMetadata, true),
-    ...contractProblems('output', contract.outputs, native.outputMetadata, false),
-  ];
-  if (problems.length > 0) {
+  const problems = contracts.map((contract) => [
+    ...contractProblems('input', contract.inputs, contract.optionalInputs, native.inputMetadata, true),
+    ...contractProblems('output', contract.outputs, contract.optionalOutputs, native.outputMetadata, false),
+  ]);
+  const fitting = contracts[problems.findIndex((found) => found.length === 0)];
+  if (fitting === undefined) {
     await native.release();
+    const nearest = problems.reduce((best, found) => (found.length < best.length ? found : best));
     throw new UserError(
-      `${title}: its inputs and outputs are not what this model family needs: ${problems.join('; ')}.`,
+      `${title}: its inputs and outputs are not what this model family needs: ${nearest.join('; ')}.`,
     );
   }
   if (log) {
@@ -270,8 +298,14 @@ async function openNative(
   return {
     native,
     device,
-    halfInputs: halves(native.inputMetadata, contract.inputs),
-    halfOutputs: halves(native.outputMetadata, contract.outputs),
+    outputs: [
+      ...Object.keys(fitting.outputs),
+      ...native.outputMetadata
+        .map(({ name }) => name)
+        .filter((name) => Object.hasOwn(fitting.optionalOutputs ?? {}, name)),
+    ],
+    halfInputs: halves(native.inputMetadata, { ...fitting.optionalInputs, ...fitting.inputs }),
+    halfOutputs: halves(native.outputMetadata, { ...fitting.optionalOutputs, ...fitting.outputs }),
   };
 }
 
@@ -345,21 +379,25 @@ function widened(tensor: Tensor): Tensor {
 function contractProblems(
   kind: 'input' | 'output',
   specs: Readonly<Record<string, TensorSpec>>,
+  optional: Readonly<Record<string, TensorSpec>> = {},
   found: readonly OnnxRuntime.InferenceSession.ValueMetadata[],
   complete: boolean,
 ): string[] {
   const problems: string[] = [];
   const byName = new Map(found.map((value) => [value.name, value]));
-  for (const [name, spec] of Object.entries(specs)) {
+  for (const [name, spec] of Object.entries({ ...optional, ...specs })) {
     const value = byName.get(name);
     const expected = `${spec.type} of rank ${spec.rank}`;
+    if (value === undefined && !Object.hasOwn(specs, name)) continue;
     if (value === undefined) problems.push(`${kind} ${name} (${expected}) is missing`);
     else if (!value.isTensor) problems.push(`${kind} ${name} should be ${expected}, found no tensor`);
     else if (!fits(spec.type, value.type) || value.shape.length !== spec.rank) {
       problems.push(`${kind} ${name} should be ${expected}, found ${value.type} of rank ${value.shape.length}`);
     }
   }
-  const unknown = found.filter(({ name }) => !Object.hasOwn(specs, name)).map(({ name }) => name);
+  const unknown = found
+    .filter(({ name }) => !Object.hasOwn(specs, name) && !Object.hasOwn(optional, name))
+    .map(({ name }) => name);
   if (complete && unknown.length > 0) problems.push(`unknown ${kind}s ${unknown.join(', ')}`);
   if (problems.length > 0)
     problems.push(`the model's ${kind}s are ${found.map(({ name }) => name).join(', ') || 'none'}`);
