@@ -1,7 +1,7 @@
 /** `ap-medsam models list | download | remove | verify | import`. */
 import path from 'node:path';
 import { UserError } from '../core/userError';
-import { encoderFamilyNames, segmenterFamilyNames } from '../engine/families';
+import { encoderFamilyNames, familyTraits, segmenterFamilyNames } from '../engine/families';
 import { downloadModel } from '../engine/modelDownload';
 import { type Confirm, type ListedModel, label, modelBytes, sizeText } from '../engine/modelStore';
 import type { DownloadProgress, ModelName, UnknownFile } from '../protocol/modelApi';
@@ -14,6 +14,8 @@ const familyNames: Readonly<Record<'encoder' | 'segmenter', readonly string[]>> 
   encoder: encoderFamilyNames,
   segmenter: segmenterFamilyNames,
 };
+
+const twoGraphFamilies = segmenterFamilyNames.filter((name) => familyTraits('segmenter', name)!.graphs.length > 1);
 
 const kindOption: Option = { value: 'kind', help: 'encoder or segmenter, where both have a model of that id' };
 
@@ -127,11 +129,14 @@ export const modelsVerify: Command = {
 export const modelsImport: Command = {
   name: 'models import',
   summary: 'add a local ONNX model, or files of a listed one',
-  usage: '<model.onnx> [further file]... (--as <id> | --id <id> --kind <encoder|segmenter> --family <name>) [options]',
+  usage:
+    '<model.onnx> [<decoder.onnx>] [external data file]... (--as <id> | --id <id> --kind <encoder|segmenter> --family <name>) [options]',
   description: [
     'Copies the files into the home folder (AP_MEDSAM_HOME, or the place your system keeps application data) and records their SHA-256. The originals are not needed afterwards.',
     'With --as, the files are those of a model that "models list" shows, downloaded by other means: each is recognised by its SHA-256.',
     `Otherwise it is a model of your own. Families: ${familyNames.encoder.join(', ')} for encoders, ${familyNames.segmenter.join(', ')} for segmenters; a model's inputs and outputs are checked against its family's when it is first used.`,
+    `Segmenters of the families ${twoGraphFamilies.join(', ')} are two ONNX files: first the image encoder, then the mask decoder. Weights that a graph keeps in other files (such as model.onnx_data) follow them.`,
+    "What a model does differently from its family (normalisation, patch size, registers and more) is said in its entry of the home's models/manifest.json, see models/README.md.",
   ],
   options: {
     as: { value: 'id', help: 'the listed model that the files belong to' },
@@ -147,7 +152,8 @@ export const modelsImport: Command = {
   takesFiles: true,
   examples: [
     'ap-medsam models import model.onnx --as dinov2-small',
-    'ap-medsam models import my-encoder.onnx --id mine --kind encoder --family embedded --side 512',
+    'ap-medsam models import my-dinov2.onnx --id mine --kind encoder --family dinov2 --side 560',
+    'ap-medsam models import my-sam.encoder.onnx my-sam.decoder.onnx --id my-sam --kind segmenter --family sam',
   ],
   run: importModel,
 };

@@ -5,6 +5,7 @@ import type { DeviceMeasurement, DeviceName, ProbeApi, ProbeConfig } from '../pr
 import type { Handlers } from '../rpc';
 import { ModelStore } from './modelStore';
 import { type LoadedModels, loadModels } from './models';
+import type { ImageEmbedding, PixelSegmenter } from './segmenters';
 import { Placement } from './sessions';
 
 /** Runs that are timed, and the time after which fewer must do. */
@@ -92,9 +93,14 @@ function median(values: readonly number[]): number {
 async function answer({ encoder, segmenter }: LoadedModels): Promise<Outputs> {
   const modelSize = encoder.inputSize(SYNTHETIC);
   const encoding = await encoder.encode(syntheticPixels(modelSize), modelSize);
-  const embedding = await segmenter.embed(encoding);
+  const embedding = segmenter.reads === 'features' ? await segmenter.embed(encoding) : await embedPixels(segmenter);
   const [decoded] = await segmenter.decode(embedding, SYNTHETIC, [promptsFor(segmenter.capabilities)]);
   return { tokens: encoding.tokens.data, logits: decoded!.logits.data };
+}
+
+function embedPixels(segmenter: PixelSegmenter): Promise<ImageEmbedding> {
+  const modelSize = segmenter.inputSize(SYNTHETIC);
+  return segmenter.embed(syntheticPixels(modelSize), modelSize);
 }
 
 /** Size of the image that everything is tried on, in targetPx. */

@@ -9,11 +9,12 @@ import { sha256File } from '../disk/hashing';
 import { describeHolder, LockFile, readLiveHolder } from '../disk/lockFile';
 import { isAbsence } from '../disk/storageError';
 import type { ModelName, UnknownFile } from '../protocol/modelApi';
+import { familyTraits } from './families';
 import { homeModelsDir } from './home';
 import {
-  combinedHash,
   entrySchema,
   explain,
+  identityHash,
   type KnownFile,
   type ModelEntry,
   type ModelFile,
@@ -26,9 +27,9 @@ import { partBytes, tracesOf } from './partFile';
 /** A model whose files are there and have the right content. */
 export interface ResolvedModel {
   readonly entry: ModelEntry;
-  /** Absolute path of the file of role `model`, or `encoder` where a model has two graphs. */
-  readonly path: string;
-  /** SHA-256 over the model's files, hexadecimal: part of cache keys and run keys. */
+  /** Absolute path of the file of each role. */
+  readonly paths: Readonly<Record<string, string>>;
+  /** SHA-256 over the model's files and settings, hexadecimal: part of cache keys and run keys. */
   readonly sha256: string;
 }
 
@@ -54,7 +55,10 @@ export interface VerifiedModel extends ListedModel {
 }
 
 export interface ImportRequest {
-  /** Absolute paths: the ONNX graph, then files of external data that it names, if any. */
+  /**
+   * Absolute paths: the family's ONNX graphs, then files of external data that they name, if any. Of an encoder and a
+   * decoder the latter may also come first if only its file name says "decoder".
+   */
   readonly paths: readonly string[];
   readonly id: string;
   readonly kind: ModelKind;
@@ -120,8 +124,8 @@ export class ModelStore {
     await refuseMissing(located);
     const files: KnownFile[] = [];
     for (const file of entry.files) files.push(await this.check(located.pathOf(file), file));
-    const graph = files.find(({ role }) => role === 'model') ?? files.find(({ role }) => role === 'encoder')!;
-    return { entry, path: located.pathOf(graph), sha256: combinedHash(files) };
+    const paths = Object.fromEntries(files.map((file) => [file.role, located.pathOf(file)]));
+    return { entry, paths, sha256: identityHash({ ...entry, files }) };
   }
 
   /** Throws ModelMissingError unless every file of the model is there; reads none of them. */
@@ -153,7 +157,9 @@ export class ModelStore {
    * Throws UserError when the id is taken, a file cannot be read, the graph is not ONNX, or the home cannot be written.
    */
   async importModel(request: ImportRequest): Promise<ModelEntry> {
-    const { id, kind, family, paths, inputSide } = request;
+    const { id, kind, family, inputSide } = request;
+    const graphs = familyTraits(kind, family)?.graphs ?? ['model'];
+    const paths = inOrder(request.paths, graphs);
     const taken = (await this.locateAll()).find(({ entry }) => entry.kind === kind && entry.id === id);
     if (taken) {
       const official = taken.entry.files.some(({ url }) => url !== undefined);
@@ -162,9 +168,15 @@ export class ModelStore {
         `There already is a ${taken.source} ${kind} called "${id}"; choose another name${otherwise}.`,
       );
     }
-    const [graph] = paths;
-    if (graph === undefined) throw new RangeError('an import needs the path of an ONNX file, got none');
-    await assertOnnx(graph);
+    if (paths.length < graphs.length) throw new UserError(describeMissing(request, graphs));
+    for (const graph of paths.slice(0, graphs.length)) await assertOnnx(graph);
+    const names = paths.map((path) => basename(path));
+    const twice = names.find((name, i) => names.indexOf(name) !== i);
+    if (twice) {
+      throw new UserError(
+        `The model "${id}" cannot be imported: two of its files are called ${twice}, and they must lie in one folder.`,
+      );
+    }
 
     const folder = folderOf({ kind, id });
     const draft = entrySchema.safeParse({
@@ -173,11 +185,11 @@ export class ModelStore {
       family,
       title: request.title ?? id,
       licence: request.licence ?? 'user',
-      origin: `imported from ${paths.map((path) => basename(path)).join(', ')}`,
+      origin: `imported from ${names.join(', ')}`,
       ...(inputSide === undefined ? {} : { inputSide }),
       files: await Promise.all(
         paths.map(async (path, i) => ({
-          role: i === 0 ? 'model' : `data${i}`,
+          role: graphs[i] ?? `data${i + 1 - graphs.length}`,
           file: `${folder}/${basename(path)}`,
           ...(await describeFile(path)),
         })),
@@ -461,6 +473,19 @@ async function refuseMissing(located: LocatedModel): Promise<void> {
 function noneOf(name: ModelName, path: string, found: string, wanted: readonly ModelFile[]): string {
   const expected = wanted.map(({ file, sha256 }) => `${sha256 ?? 'any'} (${basename(file)})`).join(' or ');
   return `${path} is none of the files of the ${label(name)}: expected SHA-256 ${expected}, found ${found}.`;
+}
+
+/** The encoder before the decoder, where their names tell which is which; otherwise as they came. */
+function inOrder(paths: readonly string[], graphs: readonly string[]): readonly string[] {
+  const [first, second, ...data] = paths;
+  if (graphs.length !== 2 || first === undefined || second === undefined) return paths;
+  const isDecoder = (path: string) => /decoder/i.test(basename(path));
+  return isDecoder(first) && !isDecoder(second) ? [second, first, ...data] : paths;
+}
+
+function describeMissing({ id, family, paths }: ImportRequest, graphs: readonly string[]): string {
+  const needed = graphs.length === 1 ? 'one ONNX file' : `${graphs.length} ONNX files (${graphs.join(' and ')})`;
+  return `The model "${id}" cannot be imported: family "${family}" needs ${needed}, found ${paths.length}.`;
 }
 
 async function describeFile(path: string): Promise<{ bytes: number; sha256: string }> {

@@ -105,7 +105,10 @@ describe('a model of several files', () => {
     expect(await files()).toEqual(['decoder.onnx', 'encoder.onnx', 'encoder.onnx_data', 'installed.json']);
     expect(await stateOf()).toBe('downloaded');
     const found = await store.resolve('segmenter', 'sam');
-    expect(found.path).toBe(join(folder(), 'encoder.onnx'));
+    expect(found.paths).toMatchObject({
+      encoder: join(folder(), 'encoder.onnx'),
+      decoder: join(folder(), 'decoder.onnx'),
+    });
     expect((await readFile(join(folder(), 'encoder.onnx_data'))).equals(DATA)).toBe(true);
     expect(await store.verify(NAME)).toMatchObject([{ state: 'downloaded' }]);
 
@@ -212,7 +215,7 @@ describe('a model of several files', () => {
 describe('what cannot be downloaded', () => {
   it('is said to be shipped, imported or unknown', async () => {
     const { url: _, ...local } = file('model', 'a.onnx', DECODER);
-    await writeManifest([entry({ files: [local] })]);
+    await writeManifest([entry({ family: 'embedded', files: [local] })]);
     expect(await refusal(download())).toBe(
       'The segmenter "sam" is shipped with AP-MedSAM: there is nothing to download.',
     );
@@ -236,7 +239,9 @@ describe('room on the disk', () => {
   });
 
   it('is looked for again where only the server knows the size', async () => {
-    await writeManifest([entry({ files: [{ ...file('model', 'encoder.onnx'), sha256: sha256(ENCODER) }] })]);
+    await writeManifest([
+      entry({ family: 'embedded', files: [{ ...file('model', 'encoder.onnx'), sha256: sha256(ENCODER) }] }),
+    ]);
     expect(await refusal(download({ freeBytes: async () => 50e6 + 100_000 }))).toContain('needs 0.2 MB');
     expect(server.requests).toHaveLength(1);
     await expect(readdir(folder())).resolves.toEqual(['encoder.onnx.part']);
@@ -330,7 +335,7 @@ describe('importing the files of a listed model', () => {
   });
 
   it('goes by the name where no hash is known, and asks', async () => {
-    await writeManifest([entry({ files: [file('model', 'encoder.onnx')] })]);
+    await writeManifest([entry({ family: 'embedded', files: [file('model', 'encoder.onnx')] })]);
     const path = await put('encoder.onnx', ENCODER);
     expect(await refusal(store.importFiles(NAME, [path], async () => false))).toContain('was not accepted');
     expect(await stateOf()).toBe('available');
