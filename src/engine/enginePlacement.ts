@@ -40,12 +40,10 @@ export async function openPlaced<T>(
   if (choice !== 'auto') return await openOn(choice, []);
 
   const answer = await recallAnswer(process.argv[1]!, config);
-  if (!answer) {
-    const worth = candidatesOf().some((device) => lackOf(device) === undefined);
-    return await openOn('cpu', worth ? [UNTRIED] : candidatesOf().map(notHere));
-  }
-  const notes = whyNotBetter(answer.trials, answer.best);
-  for (const note of verbose ? notes : []) console.error(note);
+  const worth = candidatesOf().some((device) => lackOf(device) === undefined);
+  const notes = answer ? whyNotBetter(answer.trials, answer.best) : worth ? [UNTRIED] : candidatesOf().map(notHere);
+  for (const note of notes) log?.(note);
+  if (!answer) return await openOn('cpu', notes);
   try {
     return await openOn(answer.best, notes);
   } catch (error) {
