@@ -148,7 +148,8 @@ export function commandHelp(command: Command): string {
 /** The overview of all commands. */
 export function overview(commands: readonly Command[]): string {
   return [
-    'AP-MedSAM: one labelled image labels a folder. Runs on this machine alone; only "models download" opens a connection.',
+    'AP-MedSAM: one labelled image labels a folder.',
+    'Runs on this machine alone; only "models download" opens a connection.',
     '',
     `Usage: ${PROGRAM} <command> [options]`,
     '',
