@@ -149,7 +149,7 @@ export function commandHelp(command: Command): string {
 export function overview(commands: readonly Command[]): string {
   return [
     'AP-MedSAM: one labelled image labels a folder.',
-    'Runs on this machine alone; only "models download" opens a connection.',
+    'Runs on this machine alone; only "models download" and "devices install-cuda" open a connection.',
     '',
     `Usage: ${PROGRAM} <command> [options]`,
     '',

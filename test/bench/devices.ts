@@ -58,8 +58,8 @@ async function main(): Promise<void> {
     console.log(`Encoder ${encoder}, segmenter ${segmenter}: encode one image, answer one prompt set\n`);
     console.log(textTable(['device', 'difference', 'ms', 'ms on the CPU', 'taken', 'why'], rows));
     const engine = startEngines(1, Math.max(1, os.availableParallelism() - 1), scratch);
-    console.log(`\n${environment(await engine.info())}`);
-    await engine.dispose();
+    const info = await engine.info().finally(() => engine.dispose());
+    console.log(`\n${environment(info)}`);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
