@@ -9,7 +9,7 @@ const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames 
 
 export async function importModel(store: Pick<ModelStore, 'importModel'>, view: ModelsView): Promise<void> {
   const files = await vscode.window.showOpenDialog({
-    title: 'ONNX model, with its external data files if it has any',
+    title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
     canSelectMany: true,
     filters: { 'ONNX models': ['onnx', 'onnx_data', 'data'] },
