@@ -7,7 +7,10 @@ import type { ModelsView } from '../views/modelTree';
 
 const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames } as const;
 
-export async function importModel(store: Pick<ModelStore, 'importModel'>, view: ModelsView): Promise<void> {
+export async function importModel(
+  store: Pick<ModelStore, 'importModel'>,
+  view: Pick<ModelsView, 'refresh'>,
+): Promise<void> {
   const files = await vscode.window.showOpenDialog({
     title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
