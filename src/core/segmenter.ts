@@ -15,6 +15,8 @@ export interface SegmenterCapabilities {
   readonly promptBatch: boolean;
   /** Several candidate masks per prompt set. */
   readonly multimask: boolean;
+  /** Most points of one prompt set, a box counting as two; any number where undefined. */
+  readonly mostPoints?: number;
   /** True when one prompt set means a whole class (the embedded decoder); false when it means one object (SAM). */
   readonly wholeClass: boolean;
 }
@@ -49,8 +51,8 @@ export interface PromptableImage {
   decode(prompts: readonly PromptSet[]): Promise<DecodedMask[]>;
 }
 
-/** Throws RangeError for a question that no segmenter, or not one of these capabilities, can be asked. */
-export function checkPrompts({ points, box, maskPrompt }: PromptSet, capabilities: SegmenterCapabilities): void {
+/** Throws RangeError for a question that no segmenter, or not one of these capabilities (where given), can be asked. */
+export function checkPrompts({ points, box, maskPrompt }: PromptSet, capabilities?: SegmenterCapabilities): void {
   if (points.length === 0 && !box && !maskPrompt) {
     throw new RangeError('expected a point, a box or a mask prompt, got none');
   }
@@ -61,7 +63,7 @@ export function checkPrompts({ points, box, maskPrompt }: PromptSet, capabilitie
     maskPrompt: maskPrompt !== undefined,
   };
   for (const [kind, name] of PROMPT_KINDS) {
-    if (asked[kind] && !capabilities[kind]) throw new RangeError(`the segmenter takes no ${name}`);
+    if (asked[kind] && capabilities && !capabilities[kind]) throw new RangeError(`the segmenter takes no ${name}`);
   }
   for (const { point, label } of points) {
     if (!(Number.isFinite(point.x) && Number.isFinite(point.y) && (label === 0 || label === 1))) {

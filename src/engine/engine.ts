@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { degradePrompts, isEmptyQuestion } from '../core/degradation';
 import { describeSize, sameSize } from '../core/geometry';
 import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
 import { fromRuns } from '../core/mask';
 import { thresholdToRuns } from '../core/raster';
-import { checkPrompts, type PromptSet } from '../core/segmenter';
+import { checkPrompts, type DecodedMask, type PromptSet } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
 import { strategies } from '../core/strategies';
 import type {
@@ -45,6 +46,7 @@ import { CosineGraph } from './cosineGraph';
 import { Display } from './display';
 import type { Encoding } from './encoders';
 import { homeCacheDir } from './home';
+import { type EmbeddingSource, ImageEmbeddings, imageKey } from './imageEmbeddings';
 import {
   type ImageFile,
   imageLibraryVersions,
@@ -83,6 +85,8 @@ interface EncodedFile {
   readonly encoding: Encoding;
   /** Made on the first call, then the same. */
   embedding(): Promise<ImageEmbedding>;
+  /** Puts what was computed on disk and is not there yet: the encoding, and the embedding if it was made from pixels. */
+  keep(what: 'everything' | 'embedding'): Promise<void>;
 }
 
 /** Says that kept descriptors were made this way; to be raised with any change of it. */
@@ -175,10 +179,13 @@ export class Engine implements Handlers<EngineApi> {
     const { segmenter } = await this.loaded();
     // Who wants the details will ask about this image next; a batch never comes back to it.
     const target = await this.target(request, request.withDetails === true, signal, times);
-    const found = await this.exclusively(() => prepared.segment(imageOf(target, segmenter), runner));
+    const degradations = new Set<string>();
+    const found = await this.exclusively(() =>
+      prepared.segment(imageOf(target, segmenter, runner, degradations), runner),
+    );
     // Beside the inference of the next image: what is kept is written, not waited for by others.
     if ((found.trust ?? found.iouPrediction) < (request.cacheBelow ?? 0)) {
-      await runner.stage('keep', () => this.cache.put(target.key, toCached(target.encoding)));
+      await runner.stage('keep', () => target.keep('everything'));
     }
     return {
       size: target.info.size,
@@ -191,7 +198,7 @@ export class Engine implements Handlers<EngineApi> {
       ...(found.trust !== undefined && { trust: found.trust }),
       ...(found.trustParts && { trustParts: found.trustParts }),
       ...(request.withDetails && found.maskPrompt && { maskPrompt: found.maskPrompt }),
-      notes: [...target.notes, ...found.notes],
+      notes: [...target.notes, ...found.notes, ...degradations],
       times: { ...times, total: performance.now() - started },
     };
   }
@@ -200,24 +207,33 @@ export class Engine implements Handlers<EngineApi> {
     const started = performance.now();
     const times: Record<string, number> = {};
     const { stage } = stageRunner(signal, times);
-    const { segmenter } = await this.loaded();
-    checkPrompts(request.prompts, segmenter.capabilities);
+    const { segmenter, segmenterModel } = await this.loaded();
+    checkPrompts(request.prompts);
     const target = await this.target(request, true, signal, times);
     const { size, file } = target.info;
+    const { prompts, notes } = degradePrompts(request.prompts, segmenter.capabilities, size, halfPatch(target));
+    if (isEmptyQuestion(prompts)) {
+      const { points } = segmenter.capabilities;
+      throw new UserError(
+        `The segmenter "${segmenterModel.entry.id}" cannot be asked this: mark the object with a ${points ? 'positive point' : 'box'}.`,
+      );
+    }
     const { logits, iouPrediction } = await this.exclusively(async () => {
-      const embedding = await target.embedding();
-      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [request.prompts]));
+      const embedding = await stageEmbedding(segmenter, stage, () => target.embedding());
+      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [prompts]));
       return decoded!;
     });
+    await target.keep('embedding');
     const mask = await stage('mask', () =>
       thresholdToRuns(request.dropSpecks ? withoutSpecks(logits) : logits, size, 0),
     );
-    return { mask, iouPrediction, file, times: { ...times, total: performance.now() - started } };
+    return { mask, iouPrediction, file, notes, times: { ...times, total: performance.now() - started } };
   }
 
   async prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {
     const target = await this.target(request, true, signal, {});
     await this.exclusively(() => stageRunner(signal, {}).stage('embed', () => target.embedding()));
+    await target.keep('embedding');
   }
 
   async describeImage({ image, window }: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal) {
@@ -225,7 +241,7 @@ export class Engine implements Handlers<EngineApi> {
     const descriptorKey = [...key, DESCRIPTOR_REVISION];
     const known = (await this.cache.get(descriptorKey))?.descriptor;
     if (known) return { file: info.file, descriptor: known.data };
-    const target = await this.target({ image, ...(window && { window }) }, false, signal, {});
+    const target = await this.target({ image, ...(window && { window }) }, false, signal, {}, false);
     const descriptor = describeImage(target.encoding.tokens);
     await this.cache.put([...target.key, DESCRIPTOR_REVISION], {
       descriptor: { dims: [descriptor.length], data: descriptor },
@@ -294,21 +310,18 @@ export class Engine implements Handlers<EngineApi> {
       },
     };
     const references = [];
+    const degradations = new Set<string>();
     for (const { source, mask } of sources) {
       const encoded = await this.encode(source, runner);
       const image = {
-        ...imageOf(encoded, segmenter),
+        ...imageOf(encoded, segmenter, runner, degradations),
         variant: (change: ImageVariant) => this.encodeVariant(source.file, change, window),
       };
-      references.push({
-        image,
-        mask,
-        keep: source.cached ? undefined : { key: source.key, encoding: encoded.encoding },
-      });
+      references.push({ image, mask, keep: () => encoded.keep('everything') });
     }
     const [first, ...others] = references;
     const prepared = await strategies[strategy].prepare(first!.image, first!.mask, parameters, runner, others);
-    for (const { keep } of references) if (keep) await this.cache.put(keep.key, toCached(keep.encoding));
+    for (const { keep } of references) await keep();
     const { size, file } = sources[0]!.source.file.info;
     const { foregroundPatches, backgroundPatches } = prepared;
     return {
@@ -320,7 +333,7 @@ export class Engine implements Handlers<EngineApi> {
         file,
         foregroundPatches,
         backgroundPatches,
-        notes: [...sources.flatMap(({ source }) => source.file.notes), ...prepared.notes],
+        notes: [...sources.flatMap(({ source }) => source.file.notes), ...prepared.notes, ...degradations],
       },
       dispose: async () => {
         for (const graph of opened) await graph.dispose();
@@ -349,12 +362,14 @@ export class Engine implements Handlers<EngineApi> {
    * Requests for the same image at the same time share the work, whose stages count in the `times` of the first.
    *
    * @param keep whether to leave it in memory.
+   * @param forSegmenter whether the segmenter is going to be asked, so that what it needs is read beside other inference.
    */
   private async target(
     { image, window }: Pick<DecodeRequest, 'image' | 'window'>,
     keep: boolean,
     signal: AbortSignal,
     times: Record<string, number>,
+    forSegmenter = true,
   ): Promise<EncodedFile> {
     const stamp = await stampOf(image);
     const key = JSON.stringify([image, stamp.bytes, stamp.mtimeMs, window?.low, window?.high]);
@@ -363,7 +378,7 @@ export class Engine implements Handlers<EngineApi> {
       known ??
       (await this.encoding.join(key, signal, async (shared) => {
         const runner = stageRunner(shared, times);
-        const source = await runner.stage('read', () => this.read(image, window));
+        const source = await runner.stage('read', () => this.read(image, window, forSegmenter));
         return await this.exclusively(() => this.encode(source, runner));
       }));
     const { bytes, mtimeMs } = encoded.info.file;
@@ -384,44 +399,71 @@ export class Engine implements Handlers<EngineApi> {
     const { encoder, encoderModel } = await this.loaded();
     const file = await openImage(path, this.config.pixelLimit);
     const modelSize = encoder.inputSize(file.info.size);
-    const key: EntryKey = [
-      file.info.file.sha256,
-      encoderModel.sha256,
-      modelSize.width,
-      modelSize.height,
-      ...(file.deep && window ? [window.low, window.high] : []),
-    ];
-    return { file, info: file.info, modelSize, key };
+    return { file, info: file.info, modelSize, key: imageKey(file, encoderModel.sha256, modelSize, window) };
   }
 
-  /** Reads and decodes an image, or its embedding where that is on disk; runs beside the inference of other images. */
-  private async read(path: string, window: IntensityWindow | undefined) {
+  /**
+   * Reads an image and decodes it for the encoder, or finds its encoding on disk; the same for a segmenter that reads pixels.
+   * Runs beside the inference of other images.
+   */
+  private async read(path: string, window: IntensityWindow | undefined, forSegmenter = false) {
     const { file, modelSize, key } = await this.identify(path, window);
-    const cached = await this.cache.get(key);
+    const embeddings = await this.embeddings();
+    const [cached, embeddingSource] = await Promise.all([
+      this.cache.get(key),
+      forSegmenter ? embeddings?.read(file, window) : undefined,
+    ]);
     const pixels = cached ? undefined : await readRgb(file, modelSize, window);
-    return { file, modelSize, key, cached, pixels };
+    return { file, window, modelSize, key, cached, pixels, embeddingSource };
   }
 
   private async encode(
-    { file, modelSize, key, cached, pixels }: Awaited<ReturnType<Engine['read']>>,
+    { file, window, modelSize, key, cached, pixels, embeddingSource }: Awaited<ReturnType<Engine['read']>>,
     { stage }: StageRunner,
   ): Promise<EncodedFile> {
     const { encoder, segmenter } = await this.loaded();
     const encoding = cached ? fromCached(cached) : await stage('encode', () => encoder.encode(pixels!, modelSize));
+    const embeddings = await this.embeddings();
+    const { path, info } = file;
+    let source: EmbeddingSource | undefined = embeddingSource;
+    const embed = async (): Promise<ImageEmbedding> => {
+      if (segmenter.reads === 'features') return await segmenter.embed(encoding);
+      source ??= await embeddings!.readAgain(path, info.file.sha256, window, this.config.pixelLimit);
+      const made = await embeddings!.make(source);
+      if (!source.cached) unkept = { source: { key: source.key }, embedding: made };
+      source = undefined;
+      return made;
+    };
     let embedding: Promise<ImageEmbedding> | undefined;
+    let unkept: { readonly source: Pick<EmbeddingSource, 'key'>; readonly embedding: ImageEmbedding } | undefined;
+    let isKept = cached !== undefined;
     return {
-      info: file.info,
+      info,
       notes: file.notes,
       key,
       encoding,
       embedding: () => {
-        embedding ??= segmenter.embed(encoding).catch((error: unknown) => {
+        embedding ??= embed().catch((error: unknown) => {
           embedding = undefined;
           throw error;
         });
         return embedding;
       },
+      keep: async (what) => {
+        const made = unkept;
+        unkept = undefined;
+        if (made) await embeddings!.keep(made.source, made.embedding);
+        if (what === 'embedding' || isKept) return;
+        isKept = true;
+        await this.cache.put(key, toCached(encoding));
+      },
     };
+  }
+
+  /** Undefined where the segmenter makes its embeddings from an encoder's features. */
+  private async embeddings(): Promise<ImageEmbeddings | undefined> {
+    const { segmenter, segmenterModel } = await this.loaded();
+    return segmenter.reads === 'pixels' ? new ImageEmbeddings(segmenter, segmenterModel.sha256, this.cache) : undefined;
   }
 
   private async encodeVariant(file: ImageFile, change: ImageVariant, window: IntensityWindow | undefined) {
@@ -446,22 +488,67 @@ export class Engine implements Handlers<EngineApi> {
   }
 }
 
-/** An encoded file as strategies see it. */
-function imageOf({ info, encoding, embedding }: EncodedFile, segmenter: Segmenter): EncodedImage {
+/**
+ * An encoded file as strategies see it.
+ *
+ * @param degradations collects what the segmenter could not be asked as it was.
+ */
+function imageOf(
+  target: EncodedFile,
+  segmenter: Segmenter,
+  { stage }: StageRunner,
+  degradations: Set<string>,
+): EncodedImage {
+  const { info, encoding, embedding } = target;
   const { capabilities } = segmenter;
+  const margin = halfPatch(target);
+  const ask = (asked: PromptSet): PromptSet => {
+    const { prompts, notes } = degradePrompts(asked, capabilities, info.size, margin);
+    for (const note of notes) degradations.add(note);
+    return prompts;
+  };
   return {
     size: info.size,
     tokens: encoding.tokens,
+    ...(encoding.preNormTokens && { preNormTokens: encoding.preNormTokens }),
     capabilities,
     promptable: async () => {
-      const bound = await embedding();
+      const bound = await stageEmbedding(segmenter, stage, embedding);
       return {
         capabilities,
-        decode: (prompts: readonly PromptSet[]) => segmenter.decode(bound, info.size, prompts),
+        decode: async (prompts: readonly PromptSet[]) => {
+          const asked = prompts.map(ask);
+          // What had something to ask and has nothing left gets no answer instead of one to another question.
+          const isAsked = (index: number) => !isEmptyQuestion(asked[index]!) || isEmptyQuestion(prompts[index]!);
+          const answers = await segmenter.decode(
+            bound,
+            info.size,
+            asked.filter((_, index) => isAsked(index)),
+          );
+          return prompts.map((_, index) => (isAsked(index) ? answers.shift()! : NOTHING_DRAWN));
+        },
       };
     },
   };
 }
+
+/** A stage of its own where it is work. */
+const stageEmbedding = (
+  { reads }: Segmenter,
+  stage: StageRunner['stage'],
+  embed: () => Promise<ImageEmbedding>,
+): Promise<ImageEmbedding> => (reads === 'pixels' ? stage('embed', embed) : embed());
+
+const NOTHING_DRAWN: DecodedMask = {
+  logits: { size: { width: 1, height: 1 }, data: Float32Array.of(-1) },
+  iouPrediction: 0,
+};
+
+/** Half a patch of an image, in its own pixels. */
+const halfPatch = ({ info: { size }, encoding: { tokens } }: EncodedFile) => ({
+  width: size.width / tokens.grid.width / 2,
+  height: size.height / tokens.grid.height / 2,
+});
 
 function forget(reference: ReadyReference): Promise<void> {
   reference.forgotten = true;
@@ -501,25 +588,28 @@ function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A)
 
 const TOKENS = 'patch_tokens';
 const NORMALISED = 'normalised_tokens';
+const PRE_NORM = 'pre_norm_tokens';
 const MODEL_SIZE = 'model_size';
 
 /** An encoding as named tensors; what is not a tensor (sizes) becomes one, so that a single container serves. */
-function toCached({ modelSize, tokens, features }: Encoding): NamedTensors {
+function toCached({ modelSize, tokens, preNormTokens, features }: Encoding): NamedTensors {
   const { grid, dim, data, normalised } = tokens;
   return {
     ...features,
     [normalised ? NORMALISED : TOKENS]: { dims: [grid.height, grid.width, dim], data },
+    ...(preNormTokens && { [PRE_NORM]: { dims: [grid.height, grid.width, dim], data: preNormTokens.data } }),
     [MODEL_SIZE]: { dims: [2], data: Float32Array.of(modelSize.height, modelSize.width) },
   };
 }
 
 function fromCached(tensors: NamedTensors): Encoding {
-  const { [MODEL_SIZE]: size, [TOKENS]: plain, [NORMALISED]: unit, ...features } = tensors;
+  const { [MODEL_SIZE]: size, [TOKENS]: plain, [NORMALISED]: unit, [PRE_NORM]: before, ...features } = tensors;
   const tokens = (unit ?? plain)!;
   const [height, width, dim] = tokens.dims;
   return {
     modelSize: { height: size!.data[0], width: size!.data[1] },
     tokens: { grid: { width, height }, dim, data: tokens.data, normalised: unit !== undefined },
+    ...(before && { preNormTokens: { grid: { width, height }, dim, data: before.data, normalised: false } }),
     features,
   };
 }

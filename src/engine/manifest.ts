@@ -5,11 +5,12 @@ import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
 import { sha256 } from '../disk/hashing';
+import { familyTraits } from './families';
 
 export type ModelKind = 'encoder' | 'segmenter';
 
 const fileSchema = z.object({
-  /** `model` is the graph to load; other roles are read by it from the same folder. */
+  /** The family's graphs (`model`, or `encoder` and `decoder`); other roles are read by them from the same folder. */
   role: z.string().min(1),
   /** Path below the manifest's folder, with forward slashes. */
   file: z
@@ -23,30 +24,56 @@ const fileSchema = z.object({
   bytes: z.int().positive(),
 });
 
-export const entrySchema = z.object({
-  id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be lower-case letters, digits, ".", "_" or "-"'),
-  kind: z.enum(['encoder', 'segmenter']),
-  /** Name of the adapter that knows the graph's inputs and outputs. */
-  family: z.string().min(1),
-  title: z.string().min(1),
-  /** SPDX expression, or `user` where the user answers for it. */
-  licence: z.string().min(1),
-  licenceFile: z.string().optional(),
-  origin: z.string(),
-  /** Side in pixels that images are resized to by default. */
+/** Values per channel, red first, of pixels scaled to 0..1: as `image_mean` and `image_std` of a Hugging Face model. */
+const channelsSchema = z.tuple([z.number(), z.number(), z.number()]);
+
+/** What an adapter does differently for this model than for others of its family; part of the model's identity. */
+const settingsShape = {
+  /** Side in pixels of the square that images are resized to; default: the family's. */
   inputSide: z.int().positive().optional(),
-  notes: z.string().optional(),
-  /** Public data sets that the model was trained on: accuracy measured there says little. */
-  seenInTraining: z.array(z.string()).optional(),
-  files: z
-    .array(fileSchema)
-    .refine((files) => files.filter(({ role }) => role === 'model').length === 1, {
-      error: 'must hold exactly one file of role "model"',
-    })
-    .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, {
-      error: 'must not repeat a role',
-    }),
-});
+  /** Pixels per patch token; default: the family's. */
+  patchSize: z.int().positive().optional(),
+  /** Register tokens between the class token and the patches; default: what the number of tokens leaves. */
+  registers: z.int().nonnegative().optional(),
+  mean: channelsSchema.optional(),
+  std: channelsSchema.refine((values) => values.every((value) => value > 0), { error: 'must be positive' }).optional(),
+  /** Name of a further output with the tokens before the last norm, of the same shape: what strategy `matcher` prefers. */
+  preNormTokens: z.string().min(1).optional(),
+  /** Directions of position that are taken out of DINOv3's tokens; 0 takes out none. */
+  positionalRank: z.int().nonnegative().optional(),
+  /** The graph's weights are int8 with dequantise nodes behind them: run as they are. Harmful where activations are too. */
+  int8Weights: z.boolean().optional(),
+};
+
+export const entrySchema = z
+  .object({
+    id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be lower-case letters, digits, ".", "_" or "-"'),
+    kind: z.enum(['encoder', 'segmenter']),
+    /** Name of the adapter that knows the graph's inputs and outputs. */
+    family: z.string().min(1),
+    title: z.string().min(1),
+    /** SPDX expression, or `user` where the user answers for it. */
+    licence: z.string().min(1),
+    licenceFile: z.string().optional(),
+    origin: z.string(),
+    ...settingsShape,
+    notes: z.string().optional(),
+    /** Public data sets that the model was trained on: accuracy measured there says little. */
+    seenInTraining: z.array(z.string()).optional(),
+    files: z
+      .array(fileSchema)
+      .min(1)
+      .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, {
+        error: 'must not repeat a role',
+      }),
+  })
+  .superRefine(({ kind, family, files }, context) => {
+    // A family of a later version says itself what it needs.
+    for (const graph of familyTraits(kind, family)?.graphs ?? []) {
+      if (files.some(({ role }) => role === graph)) continue;
+      context.addIssue({ code: 'custom', path: ['files'], message: `must hold exactly one file of role "${graph}"` });
+    }
+  });
 
 const manifestSchema = z.object({ version: z.literal(1), models: z.array(entrySchema) });
 
@@ -81,6 +108,20 @@ export function combinedHash(files: readonly ModelFile[]): string {
   if (files.length === 1) return files[0]!.sha256;
   const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
   return sha256(lines.join(''));
+}
+
+/**
+ * What stands for a model in keys of caches and runs: its files, and its settings where they are not those of its family.
+ */
+export function identityHash(entry: ModelEntry): string {
+  const usual = familyTraits(entry.kind, entry.family);
+  const settings = Object.keys(settingsShape).flatMap((name) => {
+    const value = entry[name as keyof typeof settingsShape];
+    const isUsual = value === undefined || value === usual?.[name as keyof typeof usual];
+    return isUsual ? [] : [`${name} ${JSON.stringify(value)}\n`];
+  });
+  const files = combinedHash(entry.files);
+  return settings.length === 0 ? files : sha256([`${files}\n`, ...settings].join(''));
 }
 
 /** Replaces the manifest in `dir`. */

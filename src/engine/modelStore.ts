@@ -5,11 +5,12 @@ import { UserError } from '../core/userError';
 import { copyAtomic } from '../disk/atomicFile';
 import { sha256File } from '../disk/hashing';
 import { isAbsence } from '../disk/storageError';
+import { familyTraits } from './families';
 import { homeModelsDir } from './home';
 import {
-  combinedHash,
   entrySchema,
   explain,
+  identityHash,
   type ModelEntry,
   type ModelFile,
   type ModelKind,
@@ -20,9 +21,9 @@ import {
 /** A model whose files are there and have the right content. */
 export interface ResolvedModel {
   readonly entry: ModelEntry;
-  /** Absolute path of the file of role `model`. */
-  readonly path: string;
-  /** SHA-256 over the model's files, hexadecimal: part of cache keys and run keys. */
+  /** Absolute path of the file of each role. */
+  readonly paths: Readonly<Record<string, string>>;
+  /** SHA-256 over the model's files and settings, hexadecimal: part of cache keys and run keys. */
   readonly sha256: string;
 }
 
@@ -38,7 +39,10 @@ export interface VerifiedModel extends ListedModel {
 }
 
 export interface ImportRequest {
-  /** Absolute paths: the ONNX graph, then files of external data that it names, if any. */
+  /**
+   * Absolute paths: the family's ONNX graphs, then files of external data that they name, if any. Of an encoder and a
+   * decoder the latter may also come first if only its file name says "decoder".
+   */
   readonly paths: readonly string[];
   readonly id: string;
   readonly kind: ModelKind;
@@ -84,8 +88,8 @@ export class ModelStore {
     }
     const { entry, dir } = found;
     for (const file of entry.files) await this.check(join(dir, file.file), file);
-    const graph = entry.files.find(({ role }) => role === 'model')!;
-    return { entry, path: join(dir, graph.file), sha256: combinedHash(entry.files) };
+    const paths = Object.fromEntries(entry.files.map(({ role, file }) => [role, join(dir, file)]));
+    return { entry, paths, sha256: identityHash(entry) };
   }
 
   /** Checks every file of every known model anew. */
@@ -109,12 +113,20 @@ export class ModelStore {
    * Throws UserError when the id is taken, a file cannot be read, the graph is not ONNX, or the home cannot be written.
    */
   async importModel(request: ImportRequest): Promise<ModelEntry> {
-    const { id, kind, family, paths, inputSide } = request;
+    const { id, kind, family, inputSide } = request;
+    const graphs = familyTraits(kind, family)?.graphs ?? ['model'];
+    const paths = inOrder(request.paths, graphs);
     const taken = (await this.locate()).find(({ entry }) => entry.kind === kind && entry.id === id);
     if (taken) throw new UserError(`There already is a ${taken.source} ${kind} called "${id}"; choose another name.`);
-    const [graph] = paths;
-    if (graph === undefined) throw new RangeError('an import needs the path of an ONNX file, got none');
-    await assertOnnx(graph);
+    if (paths.length < graphs.length) throw new UserError(describeMissing(request, graphs));
+    for (const graph of paths.slice(0, graphs.length)) await assertOnnx(graph);
+    const names = paths.map((path) => basename(path));
+    const twice = names.find((name, i) => names.indexOf(name) !== i);
+    if (twice) {
+      throw new UserError(
+        `The model "${id}" cannot be imported: two of its files are called ${twice}, and they must lie in one folder.`,
+      );
+    }
 
     const folder = `${kind}-${id}`;
     const draft = entrySchema.safeParse({
@@ -123,11 +135,11 @@ export class ModelStore {
       family,
       title: request.title ?? id,
       licence: request.licence ?? 'user',
-      origin: `imported from ${paths.map((path) => basename(path)).join(', ')}`,
+      origin: `imported from ${names.join(', ')}`,
       ...(inputSide === undefined ? {} : { inputSide }),
       files: await Promise.all(
         paths.map(async (path, i) => ({
-          role: i === 0 ? 'model' : `data${i}`,
+          role: graphs[i] ?? `data${i + 1 - graphs.length}`,
           file: `${folder}/${basename(path)}`,
           ...(await describe(path)),
         })),
@@ -178,6 +190,19 @@ export class ModelStore {
     }
     this.verified.add(state);
   }
+}
+
+/** The encoder before the decoder, where their names tell which is which; otherwise as they came. */
+function inOrder(paths: readonly string[], graphs: readonly string[]): readonly string[] {
+  const [first, second, ...data] = paths;
+  if (graphs.length !== 2 || first === undefined || second === undefined) return paths;
+  const isDecoder = (path: string) => /decoder/i.test(basename(path));
+  return isDecoder(first) && !isDecoder(second) ? [second, first, ...data] : paths;
+}
+
+function describeMissing({ id, family, paths }: ImportRequest, graphs: readonly string[]): string {
+  const needed = graphs.length === 1 ? 'one ONNX file' : `${graphs.length} ONNX files (${graphs.join(' and ')})`;
+  return `The model "${id}" cannot be imported: family "${family}" needs ${needed}, found ${paths.length}.`;
 }
 
 async function describe(path: string): Promise<{ bytes: number; sha256: string }> {

@@ -1,15 +1,34 @@
 /** From a manifest entry's family name to the adapter that knows its graph. */
 import { UserError } from '../core/userError';
-import { EmbeddedEncoder, type ImageEncoder } from './encoders';
+import { DinoEncoder, EmbeddedEncoder, type ImageEncoder } from './encoders';
 import type { EncoderFamily, SegmenterFamily } from './families';
 import type { ModelStore, ResolvedModel } from './modelStore';
-import { EmbeddedSegmenter, type Segmenter } from './segmenters';
+import {
+  EfficientSamSegmenter,
+  EmbeddedSegmenter,
+  SamSegmenter,
+  type Segmenter,
+  TransformersSegmenter,
+} from './segmenters';
 
 type Opener<T> = (model: ResolvedModel, threads: number) => Promise<T>;
 
-const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = { embedded: EmbeddedEncoder.open };
+const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = {
+  embedded: EmbeddedEncoder.open,
+  dinov2: DinoEncoder.openV2,
+  dinov3: DinoEncoder.openV3,
+};
 
-const segmenterFamilies: Readonly<Record<SegmenterFamily, Opener<Segmenter>>> = { embedded: EmbeddedSegmenter.open };
+const segmenterFamilies: Readonly<Record<SegmenterFamily, Opener<Segmenter>>> = {
+  embedded: EmbeddedSegmenter.open,
+  sam: SamSegmenter.open,
+  'mobile-sam': SamSegmenter.open,
+  'sam-hq': SamSegmenter.openHq,
+  'slim-sam': TransformersSegmenter.openSlimSam,
+  medsam: TransformersSegmenter.openMedSam,
+  sam2: TransformersSegmenter.openSam2,
+  'efficient-sam': EfficientSamSegmenter.open,
+};
 
 /** The encoder and segmenter of one engine process, and the hashes that stand for them in keys. */
 export interface LoadedModels {
@@ -31,12 +50,28 @@ export async function loadModels(
   ]);
   const openEncoder = opener(encoderFamilies, encoderModel);
   const openSegmenter = opener(segmenterFamilies, segmenterModel);
-  return {
-    encoderModel,
-    segmenterModel,
-    encoder: await openEncoder(encoderModel, threads),
-    segmenter: await openSegmenter(segmenterModel, threads),
-  };
+  const encoder = await openEncoder(encoderModel, threads);
+  try {
+    const segmenter = await openSegmenter(segmenterModel, threads);
+    checkPair(encoder, segmenter, ids);
+    return { encoderModel, segmenterModel, encoder, segmenter };
+  } catch (error) {
+    await encoder.dispose();
+    throw error;
+  }
+}
+
+/** Throws UserError for a segmenter that reads what the encoder does not give. */
+function checkPair(
+  { features }: ImageEncoder,
+  segmenter: Segmenter,
+  ids: { readonly encoder: string; readonly segmenter: string },
+): void {
+  const needs = segmenter.reads === 'features' ? segmenter.needs : [];
+  if (needs.every((name) => features.includes(name))) return;
+  throw new UserError(
+    `The segmenter "${ids.segmenter}" reads features of an encoder of its own family, which the encoder "${ids.encoder}" does not give: choose another encoder, or a segmenter that reads images.`,
+  );
 }
 
 function opener<T>(families: Readonly<Record<string, Opener<T>>>, { entry }: ResolvedModel): Opener<T> {

@@ -20,6 +20,8 @@ export interface Initializer {
   readonly dims: readonly number[];
   /** Little-endian values, row-major. */
   readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array;
+  /** Where the values stand instead: a file beside the model that holds nothing but them. */
+  readonly externalFile?: string;
 }
 
 /** Attribute values: number[] and integers become ONNX ints; `{ float }` forces a float. */
@@ -76,13 +78,13 @@ function encodeAttribute(name: string, value: Attribute): Uint8Array {
   return concat([head, ...value.map((item) => intField(8, item)), intField(20, 7)]);
 }
 
-function encodeTensor({ name, type, dims, data }: Initializer): Uint8Array {
-  return concat([
-    ...dims.map((dim) => intField(1, dim)),
-    intField(2, elementTypes[type]),
-    stringField(8, name),
-    bytesField(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
-  ]);
+function encodeTensor({ name, type, dims, data, externalFile }: Initializer): Uint8Array {
+  const head = [...dims.map((dim) => intField(1, dim)), intField(2, elementTypes[type]), stringField(8, name)];
+  if (externalFile !== undefined) {
+    const location = concat([stringField(1, 'location'), stringField(2, externalFile)]);
+    return concat([...head, bytesField(13, location), intField(14, 1)]);
+  }
+  return concat([...head, bytesField(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))]);
 }
 
 function encodeValueInfo({ name, type, dims }: ValueInfo): Uint8Array {

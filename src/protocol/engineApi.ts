@@ -180,6 +180,8 @@ export interface DecodeResult {
   readonly mask: RunMask;
   readonly iouPrediction: number;
   readonly file: FileStamp;
+  /** What the segmenter could not be asked, and was asked instead. */
+  readonly notes: readonly string[];
   /** `read` and `encode` are missing where the embedding was still in memory. */
   readonly times: StageTimes;
 }

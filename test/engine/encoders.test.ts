@@ -77,7 +77,7 @@ function passThrough({ dim = DIM, outputs = (all) => all }: Changes = {}): Graph
 async function resolved(graph: Graph, inputSide?: number): Promise<ResolvedModel> {
   const path = await put(join(await temporaryFolder(), 'tiny.onnx'), encodeModel(graph));
   return {
-    path,
+    paths: { model: path },
     sha256: '0'.repeat(64),
     entry: {
       id: 'tiny',

@@ -66,7 +66,7 @@ describe('the shipped manifest', () => {
 describe('resolve', () => {
   it('gives the absolute path and the hash of the model', async () => {
     const found = await new ModelStore(modelsDir, home).resolve('encoder', 'small');
-    expect(found.path).toBe(join(modelsDir, 'a.onnx'));
+    expect(found.paths).toEqual({ model: join(modelsDir, 'a.onnx') });
     expect(found.sha256).toBe(sha256(GRAPH));
     expect(found.entry.title).toBe('Small');
   });
@@ -80,7 +80,7 @@ describe('resolve', () => {
     const both = await store.resolve('encoder', 'small');
     expect(both.sha256).toBe(sha256(`data1 ${data.sha256}\nmodel ${graph!.sha256}\n`));
     expect((await store.resolve('encoder', 'turned')).sha256).toBe(both.sha256);
-    expect((await store.resolve('encoder', 'turned')).path).toBe(join(modelsDir, 'a.onnx'));
+    expect((await store.resolve('encoder', 'turned')).paths.model).toBe(join(modelsDir, 'a.onnx'));
   });
 
   it('names the known ids of that kind when there is no such model', async () => {
@@ -165,8 +165,8 @@ describe('importModel', () => {
     await rm(source());
     const other = new ModelStore(modelsDir, home);
     const found = await other.resolve('encoder', 'mine');
-    expect(found.path).toBe(join(home, 'models', 'encoder-mine', 'my model.onnx'));
-    expect((await readFile(found.path)).length).toBe(11);
+    expect(found.paths.model).toBe(join(home, 'models', 'encoder-mine', 'my model.onnx'));
+    expect((await readFile(found.paths.model!)).length).toBe(11);
     expect((await other.list()).map(({ entry: { id }, source }) => [id, source])).toEqual([
       ['mine', 'user'],
       ['small', 'shipped'],

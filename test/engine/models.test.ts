@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { EmbeddedEncoder } from '../../src/engine/encoders';
+import { encoderFamilyNames, segmenterFamilyNames } from '../../src/engine/families';
 import { ModelStore } from '../../src/engine/modelStore';
 import { loadModels } from '../../src/engine/models';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
@@ -43,14 +44,15 @@ describe('loadModels', () => {
   });
 
   it.each([
-    ['encoder', 'dinov3'],
+    ['encoder', 'dino7'],
     ['segmenter', 'sam7'],
     ['encoder', 'constructor'],
     ['segmenter', 'toString'],
   ] as const)('%s of family %s is refused, and the known ones are named', async (kind, family) => {
     const store = await storeWith(kind, family);
+    const known = kind === 'encoder' ? encoderFamilyNames : segmenterFamilyNames;
     expect(await refusal(loadModels(store, { ...IDS, [kind]: 'mine' }, 1))).toBe(
-      `The ${kind} "mine" is of family "${family}", which this version does not know; known: embedded.`,
+      `The ${kind} "mine" is of family "${family}", which this version does not know; known: ${known.join(', ')}.`,
     );
   });
 

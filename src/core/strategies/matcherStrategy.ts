@@ -2,8 +2,8 @@
  * Strategy `matcher` (stage B): Matcher (Liu et al., ICLR 2024, arXiv 2305.13310). Many prompt sets from the points that
  * match both ways, many masks, and scores against the reference to choose which are merged.
  *
- * Where we differ: tokens are the encoder's, after its last norm (Matcher takes them before); duplicates go by the IoU of
- * masks instead of boxes; a segmenter that answers whole classes is asked less. (Background points, which such a segmenter
+ * Where we differ: tokens are those after the encoder's last norm where it gives no others (Matcher takes those before);
+ * duplicates go by the IoU of masks instead of boxes; a segmenter that answers whole classes is asked less. (Background points, which such a segmenter
  * could use, change nothing: mean Dice of the object setting on six sets 0.767 with and 0.769 without.)
  */
 import { type AssignedPair, type BidirectionalMatches, backwardPairs, forwardPairs } from '../bidirectional';
@@ -46,7 +46,7 @@ export const matcherStrategy: Strategy = {
   ): Promise<PreparedReference> {
     const sets = supportPatches(mask, reference.tokens.grid);
     const port = await runner.openCosines();
-    const matching = new BidirectionalMatcher(port, reference.tokens, sets.foreground, ablation.backward);
+    const matching = new BidirectionalMatcher(port, tokensOf(reference), sets.foreground, ablation.backward);
     const { wholeClass } = reference.capabilities;
     const published = MATCHER_SETTINGS[matcher.preset];
     const settings = wholeClass ? wholeClassSettings(published) : published;
@@ -54,13 +54,19 @@ export const matcherStrategy: Strategy = {
       foregroundPatches: sets.foreground.length,
       backgroundPatches: sets.background.length,
       notes: [
-        'matcher: tokens are those after the last norm of the encoder; the published method takes those before it',
+        ...(reference.preNormTokens
+          ? []
+          : [
+              'matcher: tokens are those after the last norm of the encoder; the published method takes those before it',
+            ]),
         ...(wholeClass ? [describeShrinking(published, settings)] : []),
       ],
       segment: (target, stages) => segment(target, stages, { matching, settings, seed: matcher.seed }),
     };
   },
 };
+
+const tokensOf = ({ preNormTokens, tokens }: EncodedImage): PatchTokens => preNormTokens ?? tokens;
 
 function describeShrinking(published: MatcherSettings, { tries, gridSide }: MatcherSettings): string {
   const sets = `${tries} prompt sets of each size instead of ${published.tries}`;
@@ -106,7 +112,7 @@ async function segment(
   { matching, settings, seed }: MatcherRun,
 ): Promise<Segmentation> {
   const { grid } = target.tokens;
-  const { similarity, matches } = await stage('match', () => matching.match(target.tokens));
+  const { similarity, matches } = await stage('match', () => matching.match(tokensOf(target)));
   const points = matches.kept.map(({ targetPatch }) => patchCentre(targetPatch, grid, target.size));
   const questions = await stage('prompts', () => matcherQuestions(points, target.size, settings, seed));
   const image = await target.promptable();

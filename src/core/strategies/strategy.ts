@@ -80,6 +80,8 @@ export const DEFAULT_PARAMETERS: StrategyParameters = { ablation: NO_ABLATION };
 export interface EncodedImage {
   readonly size: Size;
   readonly tokens: PatchTokens;
+  /** The same before the encoder's last norm, where it gives them. */
+  readonly preNormTokens?: PatchTokens;
   /** What the segmenter can do, known before there is an image embedding. */
   readonly capabilities: SegmenterCapabilities;
   promptable(): Promise<PromptableImage>;

@@ -90,7 +90,9 @@ async function dumpPair(
   const points = matches.kept.map(({ targetPatch }) => patchCentre(targetPatch, grid, on.size));
   const settings = wholeClassSettings(MATCHER_SETTINGS[values.preset as MatcherPreset]);
   const questions = matcherQuestions(points, on.size, settings, Number(values.seed));
-  const answers = await models.segmenter.decode(await models.segmenter.embed(on.encoding), on.size, questions);
+  const { segmenter } = models;
+  if (segmenter.reads !== 'features') throw new Error('the peers are compared on the embedded models');
+  const answers = await segmenter.decode(await segmenter.embed(on.encoding), on.size, questions);
   const proposals = answers.map(toProposal);
   const basis: ScoreBasis = { similarity, foreground: sets.foreground.length, grid, points, target: on.size };
   const scores = proposals.map((proposal) => scoreMask(proposal.mask, basis));

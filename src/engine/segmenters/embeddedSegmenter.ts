@@ -1,39 +1,17 @@
-/** Promptable segmenters: image embedding once, prompts -> logits often. One small adapter per model family. */
-import { moveToFrame, type Size } from '../core/geometry';
-import { resizeBilinear } from '../core/raster';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../core/segmenter';
-import { UserError } from '../core/userError';
-import { type Encoding, embeddedFeatures } from './encoders';
-import type { ResolvedModel } from './modelStore';
-import { type Contract, type NamedTensors, Session, Tensor, toFloats, toTensor } from './sessions';
-
-/** What a decoder needs of an image; small enough to keep several, reused for every prompt. */
-export interface ImageEmbedding {
-  /** Size of the model input in modelPx; it covers the whole image. */
-  readonly modelSize: Size;
-  readonly tensors: NamedTensors;
-}
-
-export interface Segmenter {
-  readonly capabilities: SegmenterCapabilities;
-  /** The image embedding; the embedded family takes it from the encoder's features. */
-  embed(encoding: Encoding): Promise<ImageEmbedding>;
-  /**
-   * @param image size of the image in targetPx, the frame of all prompts.
-   * @returns one mask per prompt set, logits covering the whole image.
-   */
-  decode(embedding: ImageEmbedding, image: Size, prompts: readonly PromptSet[]): Promise<DecodedMask[]>;
-  dispose(): Promise<void>;
-}
+/** The embedded family's segmenter. */
+import { moveToFrame, type Size } from '../../core/geometry';
+import { resizeBilinear } from '../../core/raster';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import { type Encoding, embeddedFeatures } from '../encoders';
+import { openGraph } from '../graphs';
+import type { ResolvedModel } from '../modelStore';
+import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
+import type { FeatureSegmenter, ImageEmbedding } from './imageSegmenter';
+import { BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING } from './samFrame';
 
 /** Logit maps of the embedded decoder have this stride, its mask prompts twice it. */
 const EMBEDDED_MASK_STRIDE = 2;
 const EMBEDDED_PROMPT_STRIDE = 4;
-
-/** The decoder's label encoding: 1 and 0 for points, 2 and 3 for box corners, -1 for padding. */
-const BOX_TOP_LEFT = 2;
-const BOX_BOTTOM_RIGHT = 3;
-const PADDING = -1;
 
 const image4d = { type: 'float32', rank: 4 } as const;
 
@@ -53,7 +31,10 @@ const embeddedContract: Contract = {
  * The embedded decoder: answers SAM's questions from the embedded encoder's features, but segments everything that the
  * points mean instead of one object. See models/README.md.
  */
-export class EmbeddedSegmenter implements Segmenter {
+export class EmbeddedSegmenter implements FeatureSegmenter {
+  readonly reads = 'features';
+  readonly needs = ['pixel_values', ...embeddedFeatures];
+
   readonly capabilities: SegmenterCapabilities = {
     points: true,
     negatives: true,
@@ -66,17 +47,11 @@ export class EmbeddedSegmenter implements Segmenter {
 
   private constructor(private readonly session: Session) {}
 
-  static async open({ path, entry }: ResolvedModel, threads: number): Promise<EmbeddedSegmenter> {
-    return new EmbeddedSegmenter(await Session.open(`Segmenter "${entry.id}"`, path, embeddedContract, { threads }));
+  static async open(model: ResolvedModel, threads: number): Promise<EmbeddedSegmenter> {
+    return new EmbeddedSegmenter(await openGraph(model, 'model', embeddedContract, { threads }));
   }
 
   async embed({ features, modelSize }: Encoding): Promise<ImageEmbedding> {
-    const missing = ['pixel_values', ...embeddedFeatures].filter((name) => !(name in features));
-    if (missing.length > 0) {
-      throw new UserError(
-        `The embedded segmenter reads the embedded encoder's features, and the encoder in use gives no ${missing[0]}: choose the embedded encoder or another segmenter.`,
-      );
-    }
     return { modelSize, tensors: features };
   }
 

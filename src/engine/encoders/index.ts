@@ -1,0 +1,3 @@
+export { DinoEncoder } from './dinoEncoder';
+export { EmbeddedEncoder, embeddedFeatures } from './embeddedEncoder';
+export type { Encoding, ImageEncoder } from './imageEncoder';

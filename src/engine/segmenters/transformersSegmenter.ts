@@ -1,0 +1,203 @@
+/**
+ * Segmenters as exported for transformers.js: SlimSAM (Chen et al. 2023, arXiv 2312.05284) and MedSAM (Ma et al. 2024, Nature
+ * Communications 15, 654) with the contract of its SamModel, SAM 2.1 (Ravi et al. 2024, arXiv 2408.00714) with that of its
+ * Sam2Model. None takes a mask prompt. SamModel's export has no input for a box, and its labels know no corners; a graph that
+ * has `input_boxes` is given boxes.
+ */
+import type { Size } from '../../core/geometry';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import { inputSideOf } from '../encoders/imageEncoder';
+import { openPair } from '../graphs';
+import type { ModelEntry } from '../manifest';
+import type { ResolvedModel } from '../modelStore';
+import { IMAGENET, type Normalisation, normalisedFloats, stretchedRange } from '../pixelTensors';
+import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
+import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
+import {
+  bestOf,
+  coordinatesOf,
+  cornerTokens,
+  type Placement,
+  placedSize,
+  pointTokens,
+  type Token,
+  withoutPadding,
+} from './samFrame';
+
+/** Where the families differ. */
+interface Variant {
+  /** Outputs of the encoder that are inputs of the decoder, all of rank 4. */
+  readonly embeddings: readonly string[];
+  readonly placement: Placement;
+  normalisation(pixels: Uint8Array): Normalisation;
+  /** Whether every decoder of the family takes boxes. */
+  readonly needsBoxes: boolean;
+  /** Trained with boxes alone: points say little where boxes can be given. */
+  readonly boxesOnly: boolean;
+}
+
+const SLIM_SAM: Variant = {
+  embeddings: ['image_embeddings', 'image_positional_embeddings'],
+  placement: 'padded',
+  normalisation: () => IMAGENET,
+  needsBoxes: false,
+  boxesOnly: false,
+};
+
+/** As its authors' inference: stretched to a square, and each image's own range of values spread over 0..1. */
+const MEDSAM: Variant = {
+  ...SLIM_SAM,
+  placement: 'stretched',
+  normalisation: stretchedRange,
+  boxesOnly: true,
+};
+
+const SAM2: Variant = {
+  embeddings: ['image_embeddings.0', 'image_embeddings.1', 'image_embeddings.2'],
+  placement: 'stretched',
+  normalisation: () => IMAGENET,
+  needsBoxes: true,
+  boxesOnly: false,
+};
+
+const spec = (rank: number) => ({ type: 'float32', rank }) as const;
+
+/** Most questions in one run; each costs about a megabyte of masks. */
+const MOST_AT_ONCE = 32;
+
+export class TransformersSegmenter implements PixelSegmenter {
+  readonly reads = 'pixels';
+  readonly capabilities: SegmenterCapabilities;
+
+  private constructor(
+    private readonly encoder: Session,
+    private readonly decoder: Session,
+    private readonly entry: ModelEntry,
+    private readonly side: number,
+    private readonly variant: Variant,
+  ) {
+    const box = decoder.inputDims('input_boxes') !== undefined;
+    const points = !(variant.boxesOnly && box);
+    this.capabilities = {
+      points,
+      negatives: points,
+      box,
+      maskPrompt: false,
+      promptBatch: typeof decoder.inputDims('input_points')![1] === 'string',
+      multimask: true,
+      wholeClass: false,
+    };
+  }
+
+  static openSlimSam(model: ResolvedModel, threads: number): Promise<TransformersSegmenter> {
+    return TransformersSegmenter.open(SLIM_SAM, model, threads);
+  }
+
+  static openMedSam(model: ResolvedModel, threads: number): Promise<TransformersSegmenter> {
+    return TransformersSegmenter.open(MEDSAM, model, threads);
+  }
+
+  static openSam2(model: ResolvedModel, threads: number): Promise<TransformersSegmenter> {
+    return TransformersSegmenter.open(SAM2, model, threads);
+  }
+
+  private static async open(variant: Variant, model: ResolvedModel, threads: number): Promise<TransformersSegmenter> {
+    const side = inputSideOf(model.entry);
+    const embeddings = Object.fromEntries(variant.embeddings.map((name) => [name, spec(4)]));
+    const boxes = { input_boxes: spec(3) };
+    const encoderContract: Contract = { inputs: { pixel_values: spec(4) }, outputs: embeddings };
+    const decoderContract: Contract = {
+      inputs: {
+        ...embeddings,
+        input_points: spec(4),
+        input_labels: { type: 'int64', rank: 3 },
+        ...(variant.needsBoxes && boxes),
+      },
+      optionalInputs: boxes,
+      outputs: { iou_scores: spec(3), pred_masks: spec(5) },
+    };
+    const contracts = { encoder: encoderContract, decoder: decoderContract };
+    const { encoder, decoder } = await openPair(model, contracts, threads);
+    return new TransformersSegmenter(encoder, decoder, model.entry, side, variant);
+  }
+
+  inputSize(size: Size): Size {
+    return placedSize(size, this.side, this.variant.placement);
+  }
+
+  async embed(pixels: Uint8Array, modelSize: Size): Promise<ImageEmbedding> {
+    const usual = this.variant.normalisation(pixels);
+    const { mean = usual.mean, std = usual.std } = this.entry;
+    const square = { width: this.side, height: this.side };
+    const outputs = await this.encoder.run({
+      pixel_values: toTensor(normalisedFloats(pixels, modelSize, { mean, std }, square)),
+    });
+    return {
+      modelSize,
+      tensors: Object.fromEntries(this.variant.embeddings.map((name) => [name, toFloats(outputs[name]!)])),
+    };
+  }
+
+  async decode({ tensors, modelSize }: ImageEmbedding, image: Size, prompts: readonly PromptSet[]) {
+    const embeddings = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toTensor(tensor)]));
+    const decoded: DecodedMask[] = new Array(prompts.length);
+    for (const group of this.groups(prompts)) {
+      const asked = group.map((index) => prompts[index]!);
+      const outputs = await this.decoder.run({ ...embeddings, ...this.promptFeeds(asked, image, modelSize) });
+      for (const [k, answer] of this.answers(outputs, modelSize).entries()) decoded[group[k]!] = answer;
+    }
+    return decoded;
+  }
+
+  async dispose(): Promise<void> {
+    await this.encoder.dispose();
+    await this.decoder.dispose();
+  }
+
+  /** Indices of the questions that one run can answer: without a box, and of equally many points, as padding is no point. */
+  private groups(prompts: readonly PromptSet[]): number[][] {
+    const groups: number[][] = [];
+    const open = new Map<number, number[]>();
+    for (const [index, { points, box }] of prompts.entries()) {
+      const group = box || !this.capabilities.promptBatch ? undefined : open.get(points.length);
+      if (group && group.length < MOST_AT_ONCE) {
+        group.push(index);
+        continue;
+      }
+      const started = [index];
+      groups.push(started);
+      if (!box) open.set(points.length, started);
+    }
+    return groups;
+  }
+
+  /** @param prompts of equally many points; one alone where there is a box. */
+  private promptFeeds(prompts: readonly PromptSet[], image: Size, modelSize: Size): Record<string, Tensor> {
+    const tokens: Token[] = prompts.flatMap((prompt) => pointTokens(prompt, image, modelSize));
+    const sets = prompts.length;
+    const each = tokens.length / sets;
+    const labels = BigInt64Array.from(tokens, ({ label }) => BigInt(label));
+    const corners = cornerTokens(prompts[0]!, image, modelSize);
+    return {
+      input_points: new Tensor('float32', coordinatesOf(tokens), [1, sets, each, 2]),
+      input_labels: new Tensor('int64', labels, [1, sets, each]),
+      ...(this.capabilities.box && {
+        input_boxes: new Tensor('float32', coordinatesOf(corners), [1, corners.length / 2, 4]),
+      }),
+    };
+  }
+
+  private answers(outputs: Readonly<Record<string, Tensor>>, modelSize: Size): DecodedMask[] {
+    const { dims, data } = toFloats(outputs.pred_masks!);
+    const scores = toFloats(outputs.iou_scores!).data;
+    const [sets, candidates, height, width] = dims.slice(1) as [number, number, number, number];
+    const pixels = width * height;
+    return Array.from({ length: sets }, (_, set) => {
+      const predictions = scores.subarray(set * candidates, (set + 1) * candidates);
+      const chosen = bestOf(predictions);
+      const start = (set * candidates + chosen) * pixels;
+      const map = { size: { width, height }, data: data.slice(start, start + pixels) };
+      return { logits: withoutPadding(map, modelSize, this.side), iouPrediction: predictions[chosen]! };
+    });
+  }
+}
