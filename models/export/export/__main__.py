@@ -86,20 +86,22 @@ def export_dinov2(args) -> list[dict]:
     axes = {"pixel_values": {0: "batch", 2: "height", 3: "width"}}
     axes |= {output: {0: "batch", 1: "tokens"} for output in names}
     write(module, [example], path, ["pixel_values"], names, axes)
+    images = {
+        "noise, 518 x 518": inputs.noise(518, 518),
+        "structured, 518 x 518": inputs.structured(518, 518),
+        "structured, 280 x 644": inputs.structured(280, 644),
+    }
     samples = [
-        ("noise, 518 x 518", inputs.noise(518, 518)),
-        ("structured, 518 x 518", inputs.structured(518, 518)),
-        ("structured, 280 x 644", inputs.structured(280, 644)),
+        parity.sample(module, label, {"pixel_values": inputs.dinov2_input(image)}) for label, image in images.items()
     ]
-    feeds = [(label, {"pixel_values": inputs.dinov2_input(image)}) for label, image in samples]
     variants = {"": path}
-    check(module, path, feeds)
+    check(path, samples)
     if args.int8:
         variants["-int8"] = path.with_name(f"{name}-int8.onnx")
         quantised(args, path, variants["-int8"], lambda file: {
             "pixel_values": inputs.dinov2_input(inputs.read(file, size=(518, 518)))
         })
-        check(module, variants["-int8"], feeds, exact=False)
+        check(variants["-int8"], samples, exact=False)
     settings = {"inputSide": 518, "registers": registers, "preNormTokens": "tokens_pre_norm"}
     return [
         manifest.entry(
@@ -131,14 +133,14 @@ def export_sam(args) -> list[dict]:
     axes = {feed: {0: "height", 1: "width"}} if mobile else {}
     write(encoder, [example], path, [feed], ["image_embeddings"], axes)
     prepare = (lambda image: image) if mobile else inputs.sam_input
-    samples = [("noise, 1024 x 768", inputs.noise(768, 1024)), ("structured, 640 x 1024", inputs.structured(1024, 640))]
-    feeds = [(label, {feed: prepare(image)}) for label, image in samples]
-    check(encoder, path, feeds)
+    images = {"noise, 1024 x 768": inputs.noise(768, 1024), "structured, 640 x 1024": inputs.structured(1024, 640)}
+    samples = [parity.sample(encoder, label, {feed: prepare(image)}) for label, image in images.items()]
+    check(path, samples)
     variants = {"": path}
     if args.int8:
         variants["-int8"] = path.with_name(f"{name}-int8-encoder.onnx")
         quantised(args, path, variants["-int8"], lambda file: {feed: prepare(inputs.read(file, long_side=sam.SIDE))})
-        check(encoder, variants["-int8"], feeds, exact=False)
+        check(variants["-int8"], samples, exact=False)
 
     decoder_path = args.out / f"{name}-decoder.onnx"
     export_decoder(module.decoder(args.multimask), decoder_path)
@@ -167,15 +169,15 @@ def export_decoder(decoder, path: Path) -> None:
         "low_res_masks": {0: "prompts"},
         "iou_predictions": {0: "prompts"},
     }
-    feeds = [
-        (label, decoder_feeds(points, prompts, has_mask))
+    samples = [
+        parity.sample(decoder, label, decoder_feeds(points, prompts, has_mask))
         for label, points, prompts, has_mask in (
             ("9 points", 9, 1, 0), ("1 point and padding, mask prompt", 2, 1, 1), ("3 prompts of 4 points", 4, 3, 0)
         )
     ]
-    example = [torch.from_numpy(array) for array in feeds[2][1].values()]
+    example = [torch.from_numpy(array) for array in samples[2].feeds.values()]
     write(decoder, example, path, names, ["low_res_masks", "iou_predictions"], axes)
-    check(decoder, path, feeds)
+    check(path, samples)
 
 
 def decoder_feeds(points: int, prompts: int, has_mask: float) -> dict[str, np.ndarray]:
@@ -253,13 +255,12 @@ def quantised(args, source: Path, target: Path, feeds_of) -> None:
     print(f"\n{target.name}: {target.stat().st_size / 1e6:.1f} MB")
 
 
-def check(module, path: Path, feeds, exact=True) -> None:
-    """Prints how far the graph is from PyTorch. Raises Failure where that is more than rounding."""
-    for label, feed in feeds:
-        for found in parity.compare(module, path, feed):
-            print(f"  {label}: {found}")
-            if exact and not found.relative <= parity.LARGEST_RELATIVE:
-                raise Failure(f"{path}: differs from PyTorch by more than rounding")
+def check(path: Path, samples: list[parity.Sample], exact=True) -> None:
+    """Prints how far the graph is from PyTorch. Raises Failure where that is more than rounding, if it should be exact."""
+    for label, found in parity.compare(path, samples):
+        print(f"  {label}: {found}")
+        if exact and not found.relative <= parity.LARGEST_RELATIVE:
+            raise Failure(f"{path}: differs from PyTorch by more than rounding")
 
 
 def label_of(suffix: str, args) -> str:

@@ -26,16 +26,31 @@ class Difference:
         )
 
 
+@dataclass(frozen=True)
+class Sample:
+    """An input, and what PyTorch makes of it."""
+
+    label: str
+    #: Input name -> array, in the order of the module's arguments.
+    feeds: dict[str, np.ndarray]
+    expected: list[np.ndarray]
+
+
 @torch.no_grad()
-def compare(module, path: Path, feeds: dict[str, np.ndarray]) -> list[Difference]:
-    """feeds: input name -> array, in the order of the module's arguments."""
+def sample(module, label: str, feeds: dict[str, np.ndarray]) -> Sample:
     expected = module(*(torch.from_numpy(array) for array in feeds.values()))
+    outputs = expected if isinstance(expected, tuple) else (expected,)
+    return Sample(label, feeds, [output.numpy() for output in outputs])
+
+
+def compare(path: Path, samples: list[Sample]) -> list[tuple[str, Difference]]:
+    """Labels and differences, output by output of every sample."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    expected = expected if isinstance(expected, tuple) else (expected,)
     return [
-        difference(name, found, wanted.numpy())
-        for name, found, wanted in zip(names, session.run(names, feeds), expected)
+        (sample.label, difference(name, found, wanted))
+        for sample in samples
+        for name, found, wanted in zip(names, session.run(names, sample.feeds), sample.expected)
     ]
 
 
