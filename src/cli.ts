@@ -1,6 +1,7 @@
 /** The command line: parse, construct, run, exit code. */
 import { setMaxListeners } from 'node:events';
 import path from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { version } from '../package.json';
 import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cacheCommands';
 import {
@@ -14,7 +15,7 @@ import {
   UsageError,
 } from './cli/command';
 import { evaluate } from './cli/evaluateCommand';
-import { modelsImport, modelsList, modelsVerify } from './cli/modelCommands';
+import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } from './cli/modelCommands';
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
@@ -28,6 +29,8 @@ const commands: readonly Command[] = [
   suggest,
   evaluate,
   modelsList,
+  modelsDownload,
+  modelsRemove,
   modelsVerify,
   modelsImport,
   cacheInfo,
@@ -90,6 +93,7 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     columns: process.stderr.isTTY ? process.stderr.columns : undefined,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? (question) => ask(question, cancelled.signal) : undefined,
     signal: cancelled.signal,
     store: new ModelStore(modelsDir, home),
     home,
@@ -115,6 +119,19 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     return await command.run(parseArguments(command, argv), context);
   } finally {
     await Promise.all(pools.map((pool) => pool.dispose()));
+  }
+}
+
+/** Anything but "y" is no. */
+async function ask(question: string, signal: AbortSignal): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    terminal.close();
   }
 }
 

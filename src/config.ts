@@ -2,6 +2,7 @@
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import type { StrategyId } from './core/strategies/strategy';
+import type { ModelName, NetworkSettings } from './protocol/modelApi';
 
 export interface Config {
   /** What a new project starts with; `project.json` decides from then on. */
@@ -50,6 +51,28 @@ export const projectChoices = ({ encoder, segmenter, strategy, maskFolder }: Con
   strategy,
   maskFolder,
 });
+
+/** How downloads reach the network: VS Code's own settings, and the mirror. */
+export function readNetwork(): NetworkSettings {
+  const http = vscode.workspace.getConfiguration('http');
+  const mirror = vscode.workspace.getConfiguration(SECTION).get<string>('modelMirror');
+  const proxy = http.get<string>('proxy');
+  const proxyAuthorization = http.get<string | null>('proxyAuthorization');
+  const noProxy = http.get<string[]>('noProxy');
+  return {
+    ...(mirror && { mirror }),
+    ...(proxy && { proxy }),
+    ...(proxyAuthorization && { proxyAuthorization }),
+    ...(noProxy && noProxy.length > 0 && { noProxy }),
+    direct: http.get<string>('proxySupport') === 'off',
+    strictSsl: http.get<boolean>('proxyStrictSSL') ?? true,
+  };
+}
+
+/** Makes a model the one that new projects of this user start with. */
+export async function useByDefault({ kind, id }: ModelName): Promise<void> {
+  await vscode.workspace.getConfiguration(SECTION).update(kind, id, vscode.ConfigurationTarget.Global);
+}
 
 export const onConfigChange = (listener: () => void): vscode.Disposable =>
   vscode.workspace.onDidChangeConfiguration((event) => {

@@ -5,11 +5,13 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
 import { importModel } from './commands/importModel';
+import { confirmFiles, type ModelContext } from './commands/modelActions';
 import { Reports } from './commands/reports';
-import { onConfigChange, projectChoices, readConfig } from './config';
+import { onConfigChange, projectChoices, readConfig, readNetwork, useByDefault } from './config';
 import { JournalViews } from './dataset/journalView';
 import { PROJECT_DEFAULTS } from './dataset/setUp';
 import { Owner } from './dispose';
+import { ModelClient } from './downloads/modelClient';
 import { Engines } from './editor/engines';
 import { Prefetcher } from './editor/prefetcher';
 import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
@@ -19,13 +21,14 @@ import { homeDir, homeDisplayDir } from './engine/home';
 import { ModelStore } from './engine/modelStore';
 import { Projects } from './projects';
 import { RunnerClient } from './runner/runnerClient';
+import { DownloadJobs } from './views/downloadJobs';
 import { ModelsView } from './views/modelTree';
 import { ReferencesView } from './views/referenceTree';
 import { ReviewView } from './views/reviewTree';
 import { StatusBar } from './views/statusBar';
 
 /** What the tests inside VS Code look at. */
-export type TestApi = Pick<CommandServices, 'provider' | 'projects' | 'runner' | 'engines'>;
+export type TestApi = Pick<CommandServices, 'provider' | 'projects' | 'runner' | 'engines' | 'models'>;
 
 export function activate(context: vscode.ExtensionContext): TestApi | undefined {
   const owner = new Owner();
@@ -67,6 +70,23 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       log: (line) => log.info(`runner: ${line}`),
     }),
   );
+  const client = owner.register(
+    new ModelClient({
+      entry: path.join(dist, 'models.js'),
+      config: { modelsDir, homeDir: home },
+      log: (line) => log.info(`models: ${line}`),
+      confirm: confirmFiles,
+    }),
+  );
+  const jobs = owner.register(new DownloadJobs(client, readNetwork));
+  const models: ModelContext = {
+    store,
+    client,
+    jobs,
+    view: owner.register(new ModelsView(store, client, jobs, readConfig)),
+    useByDefault,
+    mirror: () => readNetwork().mirror,
+  };
   const provider: LabelEditorProvider = owner.register(
     new LabelEditorProvider({
       extensionUri: context.extensionUri,
@@ -88,9 +108,9 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     masks,
     reports: owner.register(new Reports()),
     review: owner.register(new ReviewView(projects, provider, log)),
-    models: owner.register(new ModelsView(store)),
+    models,
     samplesDir: path.join(modelsDir, 'samples'),
-    importModel: () => importModel(store, services.models),
+    importModel: () => importModel(store, models.view),
     overwrite: () => readConfig().overwrite,
     onRun: (text) => statusBar.showRun(text),
     log,

@@ -84,6 +84,7 @@ const ONLY_IN: Readonly<Record<string, string>> = {
   'onnxruntime-node': 'src/engine/sessions.ts',
   sharp: 'src/engine/imageIo.ts',
   '@vscode/webview-ui-toolkit': 'webview/toolkit.ts',
+  undici: 'src/engine/network.ts',
 };
 
 /** The only engine files that the extension's rooms and the batch process may import: none loads a native library. */
@@ -218,6 +219,8 @@ describe('the checker', () => {
     ['onnxruntime outside sessions', 'src/engine/a.ts', "import { Tensor } from 'onnxruntime-node';"],
     ['onnxruntime subpath', 'src/cli.ts', "import { Tensor } from 'onnxruntime-node/dist/backend';"],
     ['sharp outside imageIo', 'src/engine/sessions.ts', "import sharp from 'sharp';"],
+    ['undici outside network', 'src/engine/modelStore.ts', "const { request } = await import('undici');"],
+    ['views -> downloads that run', 'src/views/a.ts', "import { downloadModel } from '../engine/modelDownload';"],
     ['editor -> engine adapter', 'src/editor/a.ts', "import { b } from '../engine/segmenters';"],
     ['views -> engine adapter', 'src/views/a.ts', "import { b } from '../engine/imageIo';"],
     ['commands -> engine adapter', 'src/commands.ts', "import { b } from './engine/main';"],

@@ -28,6 +28,8 @@ export interface CommandContext {
   readonly err: (line: string) => void;
   /** Columns of the terminal that progress can be drawn on; undefined where stderr is none. */
   readonly columns: number | undefined;
+  /** Asks a person yes or no; undefined where nobody sits at a terminal. */
+  readonly ask: ((question: string) => Promise<boolean>) | undefined;
   /** Aborts on Ctrl+C. */
   readonly signal: AbortSignal;
   readonly store: ModelStore;
@@ -136,7 +138,8 @@ export function commandHelp(command: Command): string {
 /** The overview of all commands. */
 export function overview(commands: readonly Command[]): string {
   return [
-    'AP-MedSAM: one labelled image labels a folder. Runs offline, on this machine alone.',
+    'AP-MedSAM: one labelled image labels a folder.',
+    'Runs on this machine alone; only "models download" opens a connection.',
     '',
     `Usage: ${PROGRAM} <command> [options]`,
     '',

@@ -1,6 +1,6 @@
 /** Options that several commands share, and what their values become. */
 import os from 'node:os';
-import { strategies, strategyIds } from '../core/strategies';
+import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import { NO_ABLATION, type StrategyId, type StrategyParameters } from '../core/strategies/strategy';
 import { defaultParallelism } from '../engine/pool';
@@ -61,8 +61,12 @@ export function chosenStrategy(args: Arguments): {
   const preset = chosenPreset(args.text('preset'), strategy);
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
   const minTrust = minTrustOf(args.text('min-trust'));
+  const chosen = preset?.strategy ?? (strategy as StrategyId | undefined);
+  if (minTrust && chosen !== undefined && !judging.includes(chosen)) {
+    throw new UsageError(`--min-trust needs masks with a trust, which only ${judging.join(', ')} gives, not ${chosen}`);
+  }
   return {
-    strategy: preset?.strategy ?? (strategy as StrategyId | undefined),
+    strategy: chosen,
     parameters: { ...(ablation && { ablation }), ...preset?.parameters, ...(minTrust !== undefined && { minTrust }) },
   };
 }

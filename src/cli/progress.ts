@@ -22,12 +22,17 @@ export class ProgressLine {
   }
 
   update(progress: BatchProgress): void {
+    this.show(describe(progress), progress.total === 0 ? 1 : finished(progress) / progress.total);
+  }
+
+  /** @param fraction of the work that is done, 0 to 1; null where nobody knows, and then there is no bar */
+  show(text: string, fraction: number | null): void {
     const { columns, err } = this.context;
     const now = performance.now();
     if (now - this.last < (columns === undefined ? PLAIN_LINE_MS : REDRAW_MS)) return;
     this.last = now;
-    if (columns === undefined) err(describe(progress));
-    else this.draw(bar(progress, columns));
+    if (columns === undefined) err(text);
+    else this.draw(fraction === null ? text.slice(0, Math.max(0, columns - 1)) : bar(` ${text}`, fraction, columns));
   }
 
   /** Clears the bar so that other lines can be printed. */
@@ -64,9 +69,8 @@ export function duration(seconds: number): string {
   return whole >= 60 ? `${Math.floor(whole / 60)} min ${two(whole % 60)} s` : `${whole} s`;
 }
 
-function bar(progress: BatchProgress, columns: number): string {
-  const text = ` ${describe(progress)}`;
+function bar(text: string, fraction: number, columns: number): string {
   const width = Math.max(0, Math.min(40, columns - text.length - 3));
-  const full = progress.total === 0 ? width : Math.round((width * finished(progress)) / progress.total);
+  const full = Math.round(width * fraction);
   return `[${'█'.repeat(full)}${'░'.repeat(width - full)}]${text}`.slice(0, Math.max(0, columns - 1));
 }

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
 
 const SHOW_LOG = 'Show Log';
+const DOWNLOAD = 'Download Model...';
 
 /**
  * Runs a command. A UserError is shown as it is, cancelling is silent, and anything else is called unexpected and logged
@@ -23,8 +24,11 @@ export function tell(log: vscode.LogOutputChannel, error: unknown): void {
   const reason = error instanceof Error ? error.message : String(error);
   log.error(error instanceof Error && (error.stack ?? error.message) ? (error.stack ?? reason) : reason);
   const sentence = isUserError ? reason : `Something unexpected went wrong: ${reason.replace(/\.$/, '')}.`;
-  void vscode.window.showErrorMessage(sentence, SHOW_LOG).then((choice) => {
+  // The error may come from another process, which only its name survives.
+  const offers = error instanceof Error && error.name === 'ModelMissingError' ? [DOWNLOAD] : [];
+  void vscode.window.showErrorMessage(sentence, ...offers, SHOW_LOG).then((choice) => {
     if (choice === SHOW_LOG) log.show();
+    if (choice === DOWNLOAD) void vscode.commands.executeCommand('apMedSam.downloadModel');
   });
 }
 

@@ -7,9 +7,12 @@ import type { ModelsView } from '../views/modelTree';
 
 const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames } as const;
 
-export async function importModel(store: Pick<ModelStore, 'importModel'>, view: ModelsView): Promise<void> {
+export async function importModel(
+  store: Pick<ModelStore, 'importModel'>,
+  view: Pick<ModelsView, 'refresh'>,
+): Promise<void> {
   const files = await vscode.window.showOpenDialog({
-    title: 'ONNX model, with its external data files if it has any',
+    title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
     canSelectMany: true,
     filters: { 'ONNX models': ['onnx', 'onnx_data', 'data'] },

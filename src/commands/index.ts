@@ -5,10 +5,20 @@ import { UserError } from '../core/userError';
 import type { LabelDocumentHandle, LabelEditorProvider } from '../editor/provider';
 import type { PersonMasks } from '../editor/saving';
 import type { CanvasAction, PageCommand } from '../protocol/editorApi';
-import type { ModelsView } from '../views/modelTree';
+import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';
 import type { ReviewView } from '../views/reviewTree';
 import { failable, signalOf } from './failable';
+import {
+  cancelDownload,
+  downloadModel,
+  importModelFiles,
+  type ModelContext,
+  removeModel,
+  requireModels,
+  useModelByDefault,
+  verifyModels,
+} from './modelActions';
 import {
   clearReferences,
   type ReferenceContext,
@@ -22,7 +32,7 @@ import { type FolderContext, segmentFolder } from './segmentFolder';
 export interface CommandServices extends FolderContext, ReferenceContext {
   readonly masks: PersonMasks;
   readonly review: ReviewView;
-  readonly models: ModelsView;
+  readonly models: ModelContext;
   readonly samplesDir: string;
   importModel(): Promise<void>;
 }
@@ -104,6 +114,7 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
     segmentImage: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
       if (uris && uris.length > 1) return segmentFolder(services, uris);
       const document = await documentFor(uri);
+      await requireModels(models, await document.image.place.root.project());
       const options = { location: vscode.ProgressLocation.Window, title: 'Segmenting', cancellable: true };
       await vscode.window.withProgress(options, (_, token) => document.image.segment(signalOf(token)));
     },
@@ -158,11 +169,13 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
       if (target) await services.masks.saveCopy(image, target.fsPath);
     },
     manageModels: () => vscode.commands.executeCommand('apMedSam.models.focus'),
-    verifyModels: async () => {
-      const problems = await models.verify();
-      if (problems.length > 0) throw new UserError(problems.map(({ problem }) => problem).join(' '));
-      void vscode.window.showInformationMessage('Every model file is what its SHA-256 says.');
-    },
+    verifyModels: () => verifyModels(models),
+    verifyModel: (node: ModelNode) => verifyModels(models, node),
+    downloadModel: (node?: ModelNode) => downloadModel(models, node),
+    cancelDownload: (node: ModelNode) => cancelDownload(models, node),
+    removeModel: (node?: ModelNode) => removeModel(models, node),
+    importModelFiles: (node: ModelNode) => importModelFiles(models, node),
+    useModelByDefault: (node: ModelNode) => useModelByDefault(models, node),
     importModel: () => services.importModel(),
     showLog: () => log.show(),
     openSamples: () => openSamples(services.samplesDir),

@@ -9,6 +9,7 @@ import type { Projects } from '../projects';
 import type { FolderProgress, FolderSummary } from '../protocol/runnerApi';
 import type { RunnerClient } from '../runner/runnerClient';
 import { signalOf, tell } from './failable';
+import { type ModelContext, requireModels } from './modelActions';
 import type { Reports } from './reports';
 
 export interface FolderContext {
@@ -16,6 +17,7 @@ export interface FolderContext {
   readonly projects: Projects;
   readonly runner: RunnerClient;
   readonly reports: Reports;
+  readonly models: ModelContext;
   readonly log: vscode.LogOutputChannel;
   readonly overwrite: () => 'replace-auto' | 'skip';
   /** Called while a run goes on, undefined at its end. */
@@ -35,6 +37,7 @@ export async function segmentFolder(context: FolderContext, uris: readonly vscod
   }
   for (const [root, paths] of groups) {
     const classes = await askForClasses(root);
+    await requireModels(context.models, await root.project());
     for (const one of classes) await run(context, root, paths, one);
   }
 }

@@ -23,25 +23,36 @@ export interface ForegroundClassifier {
   readonly bias: number;
 }
 
-/** Penalty per labelled image, for tokens of length 1. */
-const PENALTY = 10;
-
-/** Conjugate gradient converges to what thresholding can tell apart long before. */
-const MOST_ITERATIONS = 20;
+export interface ForegroundFit {
+  /** Leaves patches out where false. */
+  readonly use?: (sample: number, patch: number) => boolean;
+  /** What the weights are drawn to; zero where undefined. */
+  readonly near?: ForegroundClassifier;
+  /** Strength of that pull per labelled image, for tokens of length 1. */
+  readonly penalty?: number;
+  /** Conjugate gradient converges to what thresholding can tell apart long before 20. */
+  readonly iterations?: number;
+}
 
 /**
  * Fits the classifier to labelled images, whose tokens must have the same length. Patches covered by half or more weigh
- * as much in total as all others. `use` leaves patches out: `use(sample, patch)` false.
+ * as much in total as all others.
  */
 export function fitForeground(
   samples: readonly LabelledTokens[],
-  use: (sample: number, patch: number) => boolean = () => true,
+  { use = () => true, near, penalty = 10, iterations = 20 }: ForegroundFit = {},
 ): ForegroundClassifier {
   const { dim } = samples[0].tokens;
   const rows = collectRows(samples, use);
   const { weight, goal, count } = rows;
   // Without any foreground there is nothing to tell apart.
-  if (!goal.some((value) => value > -1)) return { weights: new Float32Array(dim), bias: -1 };
+  if (!goal.some((value) => value > -1)) return near ?? { weights: new Float32Array(dim), bias: -1 };
+  if (near !== undefined) {
+    // What is left to explain: the difference of weights is what is fitted and kept small.
+    rows.forEach((row, token, offset, scale) => {
+      goal[row] -= scale * dotAt(token, offset, near.weights) + near.bias;
+    });
+  }
   const mean = new Float64Array(dim);
   let meanGoal = 0;
   rows.forEach((row, token, offset, scale) => {
@@ -73,13 +84,15 @@ export function fitForeground(
   const weights = conjugateGradient(
     (v) => {
       const product = normal(v);
-      const penalty = PENALTY * samples.length;
-      for (let k = 0; k < dim; k++) product[k] += penalty * v[k];
+      for (let k = 0; k < dim; k++) product[k] += penalty * samples.length * v[k];
       return product;
     },
     backProject((row) => weight[row] * (goal[row] - meanGoal)),
+    iterations,
   );
-  return { weights: Float32Array.from(weights), bias: meanGoal - dot(mean, weights) };
+  const bias = meanGoal - dot(mean, weights);
+  if (near === undefined) return { weights: Float32Array.from(weights), bias };
+  return { weights: near.weights.map((value, k) => value + weights[k]), bias: near.bias + bias };
 }
 
 type RowFunction = (row: number, token: Float32Array, offset: number, scale: number) => number;
@@ -126,12 +139,16 @@ function unitScale({ data, dim, normalised }: PatchTokens, patch: number): numbe
 }
 
 /** Solves A x = b for a symmetric positive definite A given as a product, from x = 0 (Hestenes and Stiefel 1952). */
-function conjugateGradient(product: (v: Float64Array) => Float64Array, b: Float64Array): Float64Array {
+function conjugateGradient(
+  product: (v: Float64Array) => Float64Array,
+  b: Float64Array,
+  iterations: number,
+): Float64Array {
   const x = new Float64Array(b.length);
   const residual = b.slice();
   const direction = b.slice();
   let squares = dot(residual, residual);
-  for (let iteration = 0; iteration < MOST_ITERATIONS && squares > 1e-10; iteration++) {
+  for (let iteration = 0; iteration < iterations && squares > 1e-10; iteration++) {
     const image = product(direction);
     const step = squares / dot(direction, image);
     for (let k = 0; k < x.length; k++) {

@@ -13,7 +13,7 @@ import { cosines, pickRows, type TokenRows, unitTokens } from './tokenRows';
 /** Regions join, and patches count, from here. The best of 0.15 to 0.3 on eight sets, where it decides little. */
 const LEAST_SCORE = 0.2;
 
-/** A region of which most patches vote for the object may be its seed. */
+/** A region of which most patches vote for the object is its seed before any other. */
 const SEED_VOTE = 0.5;
 
 /**
@@ -53,7 +53,7 @@ export interface JoinedRegions {
   readonly joined: number;
 }
 
-/** The object's regions; undefined where no region may be its seed: the object is absent. */
+/** The object's regions; undefined where no region that gets votes is like the object: it is absent. */
 export function joinRegions(evidence: TargetEvidence): JoinedRegions | undefined {
   const { tokens, grid, clusters, votes, prototype, leastSimilarity } = evidence;
   const { clusterOf, sizes, means } = clusters;
@@ -68,12 +68,16 @@ export function joinRegions(evidence: TargetEvidence): JoinedRegions | undefined
     normalised: false,
   });
   const cross = cosines(directions, prototype);
-  let seed = -1;
-  for (let cluster = 0; cluster < sizes.length; cluster++) {
-    if (share[cluster] < SEED_VOTE || cross[cluster] < leastSimilarity) continue;
-    if (seed < 0 || cross[cluster] > cross[seed]) seed = cluster;
-  }
-  if (seed < 0) return undefined;
+  const likeliest = (leastVote: number): number | undefined => {
+    let best: number | undefined;
+    for (let cluster = 0; cluster < sizes.length; cluster++) {
+      if (share[cluster] < leastVote || cross[cluster] < leastSimilarity) continue;
+      if (best === undefined || cross[cluster] > cross[best]) best = cluster;
+    }
+    return best;
+  };
+  const seed = likeliest(SEED_VOTE) ?? likeliest(Number.MIN_VALUE);
+  if (seed === undefined) return undefined;
   const seedToken = pickRows(directions, [seed]);
   const self = cosines(directions, seedToken);
   const crossOfPatch = cosines(tokens, prototype);

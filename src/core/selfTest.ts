@@ -25,10 +25,7 @@ export function heldOutScores(labelled: LabelledTokens): FloatMap {
   for (let heldOut = 0; heldOut < 4; heldOut++) {
     const rest = (patch: number) => colour(patch) !== heldOut;
     if (!labelled.coverage.some((_, patch) => rest(patch))) continue;
-    const scores = foregroundScores(
-      fitForeground([labelled], (_, patch) => rest(patch)),
-      labelled.tokens,
-    );
+    const scores = foregroundScores(fitForeground([labelled], { use: (_, patch) => rest(patch) }), labelled.tokens);
     scores.data.forEach((score, patch) => {
       if (!rest(patch)) data[patch] = score;
     });

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
-import { strategyIds } from '../core/strategies';
+import { judging, strategyIds } from '../core/strategies';
 import {
   type Ablation,
   CLUSTER_DEFAULTS,
@@ -92,9 +92,8 @@ export function projectStrategy(
     strategy: strategy as StrategyId,
     parameters: {
       ablation: { ...NO_ABLATION, ...ablation },
-      // Trusting everything is the same as not asking, and has the same run key.
-      ...(minTrust && { minTrust }),
-      // Settings of another strategy must not change the run key of this one.
+      // What changes nothing must not change the run key: trusting everything, and settings of another strategy.
+      ...(minTrust && judging.includes(strategy as StrategyId) && { minTrust }),
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
     },

@@ -56,6 +56,17 @@ export async function copyAtomic(source: string, path: string): Promise<void> {
   await viaTemporary(path, copy, (temporary) => rename(temporary, path));
 }
 
+/** Moves a file that was written beside `path` to it, flushed, replacing what is there. */
+export async function moveAtomic(written: string, path: string): Promise<void> {
+  try {
+    await flush(written);
+    await rename(written, path);
+    await flushFolder(dirname(path));
+  } catch (error) {
+    throw explainWriteError(error, path);
+  }
+}
+
 /** Puts `content` at `path` unless something is there, which wins even if it comes at the last moment; says whether. */
 export async function createAtomic(path: string, content: Uint8Array | string): Promise<boolean> {
   let created = false;

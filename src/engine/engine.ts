@@ -409,11 +409,14 @@ export class Engine implements Handlers<EngineApi> {
   private async read(path: string, window: IntensityWindow | undefined, forSegmenter = false) {
     const { file, modelSize, key } = await this.identify(path, window);
     const embeddings = await this.embeddings();
-    const [cached, embeddingSource] = await Promise.all([
-      this.cache.get(key),
+    const readForEncoder = async () => {
+      const cached = await this.cache.get(key);
+      return { cached, pixels: cached ? undefined : await readRgb(file, modelSize, window) };
+    };
+    const [{ cached, pixels }, embeddingSource] = await Promise.all([
+      readForEncoder(),
       forSegmenter ? embeddings?.read(file, window) : undefined,
     ]);
-    const pixels = cached ? undefined : await readRgb(file, modelSize, window);
     return { file, window, modelSize, key, cached, pixels, embeddingSource };
   }
 

@@ -19,9 +19,16 @@ const fileSchema = z.object({
     .refine((file) => !file.includes('\\') && !file.startsWith('/') && !file.split('/').includes('..'), {
       error: 'must stay below the manifest',
     }),
-  url: z.url().optional(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  bytes: z.int().positive(),
+  /** Where the file can be had; one without a URL is shipped or imported. */
+  url: z.url({ protocol: /^https?$/ }).optional(),
+  /** Other places of the same file, tried in order where `url` does not have it. */
+  mirrors: z.array(z.url({ protocol: /^https?$/ })).optional(),
+  /** Unknown for some files that can be downloaded: what arrives is shown to the user, and pinned once accepted. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  bytes: z.int().positive().optional(),
 });
 
 /** Values per channel, red first, of pixels scaled to 0..1: as `image_mean` and `image_std` of a Hugging Face model. */
@@ -37,6 +44,12 @@ const settingsShape = {
   registers: z.int().nonnegative().optional(),
   mean: channelsSchema.optional(),
   std: channelsSchema.refine((values) => values.every((value) => value > 0), { error: 'must be positive' }).optional(),
+  /** Spreads each image's own smallest and largest value over 0..1 instead, as MedSAM was trained. */
+  ownRange: z.boolean().optional(),
+  /** Whether a segmenter sees images at their aspect ratio, padded below or to the right, or stretched to a square. */
+  placement: z.enum(['padded', 'stretched']).optional(),
+  /** A segmenter that was trained with boxes: points are given as the box around them where its graph takes boxes. */
+  boxesOnly: z.boolean().optional(),
   /** Name of a further output with the tokens before the last norm, of the same shape: what strategy `matcher` prefers. */
   preNormTokens: z.string().min(1).optional(),
   /** Directions of position that are taken out of DINOv3's tokens; 0 takes out none. */
@@ -60,11 +73,16 @@ export const entrySchema = z
     notes: z.string().optional(),
     /** Public data sets that the model was trained on: accuracy measured there says little. */
     seenInTraining: z.array(z.string()).optional(),
+    /** Where the hashes come from, where not from the files themselves: manifests of others, unverified by download. */
+    hashOrigin: z.literal('third-party').optional(),
     files: z
       .array(fileSchema)
       .min(1)
       .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, {
         error: 'must not repeat a role',
+      })
+      .refine((files) => files.every(({ url, sha256, bytes }) => url !== undefined || (sha256 && bytes)), {
+        error: 'must give SHA-256 and size of files without a URL',
       }),
   })
   .superRefine(({ kind, family, files }, context) => {
@@ -78,7 +96,10 @@ export const entrySchema = z
 const manifestSchema = z.object({ version: z.literal(1), models: z.array(entrySchema) });
 
 export type ModelEntry = Readonly<z.infer<typeof entrySchema>>;
-export type ModelFile = z.infer<typeof fileSchema>;
+export type ModelFile = Readonly<z.infer<typeof fileSchema>>;
+
+/** A file whose content is known, from the manifest or from what the user has accepted. */
+export type KnownFile = ModelFile & { readonly sha256: string; readonly bytes: number };
 
 const MANIFEST = 'manifest.json';
 
@@ -104,7 +125,7 @@ export const explain = ({ issues }: z.ZodError): string =>
   issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 
 /** The file's own hash where there is one file, else the hash of "role hash" lines in order of roles. */
-export function combinedHash(files: readonly ModelFile[]): string {
+export function combinedHash(files: readonly KnownFile[]): string {
   if (files.length === 1) return files[0]!.sha256;
   const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
   return sha256(lines.join(''));
@@ -113,7 +134,7 @@ export function combinedHash(files: readonly ModelFile[]): string {
 /**
  * What stands for a model in keys of caches and runs: its files, and its settings where they are not those of its family.
  */
-export function identityHash(entry: ModelEntry): string {
+export function identityHash(entry: Omit<ModelEntry, 'files'> & { readonly files: readonly KnownFile[] }): string {
   const usual = familyTraits(entry.kind, entry.family);
   const settings = Object.keys(settingsShape).flatMap((name) => {
     const value = entry[name as keyof typeof settingsShape];

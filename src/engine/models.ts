@@ -13,13 +13,13 @@ import {
 
 type Opener<T> = (model: ResolvedModel, threads: number) => Promise<T>;
 
-const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = {
+export const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = {
   embedded: EmbeddedEncoder.open,
   dinov2: DinoEncoder.openV2,
   dinov3: DinoEncoder.openV3,
 };
 
-const segmenterFamilies: Readonly<Record<SegmenterFamily, Opener<Segmenter>>> = {
+export const segmenterFamilies: Readonly<Record<SegmenterFamily, Opener<Segmenter>>> = {
   embedded: EmbeddedSegmenter.open,
   sam: SamSegmenter.open,
   'mobile-sam': SamSegmenter.open,

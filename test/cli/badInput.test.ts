@@ -488,11 +488,17 @@ describe('models', () => {
   });
 
   it('that are unknown', async () => {
-    expect(complaint(await use('--encoder', 'vit'))).toBe(
-      'There is no encoder called "vit"; known: mine, noise, decoder, embedded.',
+    expect(complaint(await use('--encoder', 'vit'))).toMatch(
+      /^There is no encoder called "vit"; known: mine, noise, decoder, embedded, dinov2-small.*\.$/,
     );
-    expect(complaint(await use('--segmenter', 'sam'))).toBe(
-      'There is no segmenter called "sam"; known: encoder, embedded.',
+    expect(complaint(await use('--segmenter', 'sam'))).toMatch(
+      /^There is no segmenter called "sam"; known: encoder, embedded, .*\.$/,
+    );
+  });
+
+  it('that are not downloaded', async () => {
+    expect(complaint(await use('--encoder', 'dinov2-small'))).toBe(
+      'The encoder "dinov2-small" is not downloaded yet (88.5 MB, Apache-2.0): run "ap-medsam models download dinov2-small", or choose "AP-MedSAM: Download Model..." in VS Code.',
     );
   });
 

@@ -136,6 +136,14 @@ describe('chosenStrategy', () => {
     }
   });
 
+  it('takes a least trust only for a strategy that gives any', () => {
+    expect(refusal(() => chosen('--min-trust', '0.3', '--strategy', 'gbmseg'))).toBe(
+      '--min-trust needs masks with a trust, which only ap-medsam gives, not gbmseg',
+    );
+    expect(refusal(() => chosen('--min-trust', '0.3', '--preset', 'regions'))).toMatch(/not cluster$/);
+    expect(chosen('--min-trust', '0', '--strategy', 'gbmseg').strategy).toBe('gbmseg');
+  });
+
   it('takes the strategy from the preset', () => {
     expect(chosen('--preset', 'part')).toEqual({
       strategy: 'matcher',

@@ -23,8 +23,10 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     ...ENGINE,
   ],
   'models list': ['json'],
-  'models verify': ['json'],
-  'models import': ['id', 'kind', 'family', 'title', 'licence', 'side', 'json'],
+  'models download': ['kind', 'mirror', 'ca-file', 'accept', 'json'],
+  'models remove': ['kind', 'json'],
+  'models verify': ['kind', 'json'],
+  'models import': ['as', 'id', 'kind', 'family', 'title', 'licence', 'side', 'accept', 'json'],
   'cache info': ['json'],
   'cache clear': [],
 };
@@ -101,7 +103,20 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
   const KNOWN = Object.keys(COMMANDS).join(', ');
   const cases: readonly (readonly [args: string, message: string | RegExp])[] = [
     ['label images', `there is no command "label"; known: ${KNOWN}`],
-    ['models remove', 'there is no command "models remove"; known: models list, models verify, models import'],
+    [
+      'models delete',
+      'there is no command "models delete"; known: models list, models download, models remove, models verify, models import',
+    ],
+    ['models remove', 'name the models, see "ap-medsam models list". See "ap-medsam models remove --help".'],
+    ['models download', /^name the models, see "ap-medsam models list"\. See/],
+    ['models download nothing', /^there is no model called "nothing"; known: embedded, dinov2-small, .*\. See/],
+    ['models download mobile-sam --kind encoder', /^there is no encoder called "mobile-sam"; known: embedded, dinov2-/],
+    ['models verify embedded', /^"embedded" is an encoder and a segmenter: say which with --kind\. See/],
+    [
+      'models import a.onnx --as dinov2-small --family dinov2',
+      /^--as knows what the model is; leave --family out\. See/,
+    ],
+    ['models import --as dinov2-small', /^name the files to import\. See/],
     ['segment', 'name the folder or the images to label. See "ap-medsam segment --help".'],
     ['segment . --colour red', `Unknown option '--colour'. See "ap-medsam segment --help".`],
     ['segment . --reference', /^--reference needs a value\. See/],
@@ -136,9 +151,13 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
     ],
     [
       'models import a.onnx --id a --kind encoder --family sam',
-      /^--family for --kind encoder should be embedded, got "sam"\. See/,
+      /^--family for --kind encoder should be embedded or dinov2 or dinov3, got "sam"\. See/,
     ],
     ['models import --id a --kind encoder --family embedded', /^name the ONNX file to import\. See/],
+    [
+      'models import a.onnx --id a --kind segmenter --family sam',
+      /^The model "a" cannot be imported: family "sam" needs 2 ONNX files \(encoder and decoder\), found 1\.$/,
+    ],
     ['cache clear --json', /^Unknown option '--json'\. See "ap-medsam cache clear --help"\.$/],
   ];
   it.concurrent.each(cases)('%s', async (args, message) => {
@@ -167,15 +186,19 @@ describe('models', () => {
     const table = await workshop.run(['models', 'list'], { home });
     expect(table.code).toBe(0);
     expect(table.stdout).toMatch(/^\| id +\| +kind \|/);
-    expect(table.stdout).toMatch(/^\| mine +\| +encoder \| +embedded \| +1\.9 MB \| +user \| +user \| +My own \|$/m);
+    expect(table.stdout).toMatch(
+      /^\| mine +\| +encoder \| +embedded \| +1\.9 MB \| +user \| +imported \| +My own \|$/m,
+    );
     const rows = jsonLines((await workshop.run(['models', 'list', '--json'], { home })).stdout);
-    expect(rows).toMatchObject([
+    expect(rows.slice(0, 3)).toMatchObject([
       {
         id: 'mine',
         kind: 'encoder',
         family: 'embedded',
         title: 'My own',
         source: 'user',
+        state: 'imported',
+        bytesHere: 1_858_554,
         files: [{ bytes: 1_858_554 }],
       },
       { id: 'embedded', kind: 'encoder', source: 'shipped' },

@@ -24,11 +24,13 @@ async function run(reference = one, target = moved, options: FakeImageOptions = 
 }
 
 describe('a segmenter that answers for a whole class', () => {
-  it('is asked once, with spread points and the prior as mask prompt', async () => {
+  it('is asked with spread points and the prior as mask prompt, then with the prior adapted to its answer', async () => {
     const { prepared, found, asked } = await run();
     expect(prepared.foregroundPatches).toBeGreaterThan(10);
-    expect(asked).toHaveLength(1);
-    const [{ points, maskPrompt }] = asked;
+    expect(asked).toHaveLength(2);
+    expect(asked[1].points).toEqual(asked[0].points);
+    expect(asked[1].maskPrompt!.data).not.toEqual(asked[0].maskPrompt!.data);
+    const [, { points, maskPrompt }] = asked;
     const positives = points.filter(({ label }) => label === 1);
     expect(positives.length).toBeGreaterThan(0);
     expect(positives.length).toBeLessThanOrEqual(16);
@@ -38,6 +40,32 @@ describe('a segmenter that answers for a whole class', () => {
     expect(found.outcome).toBe('mask');
     expect(dice(fromRuns(found.mask), moved)).toBeGreaterThan(0.85);
     expect(found.instances).toEqual([]);
+  });
+
+  it('is asked once without refinement, or where its answer teaches nothing', async () => {
+    expect((await run(one, moved, {}, { refine: false })).asked).toHaveLength(1);
+    const unsure: FakeImageOptions['decode'] = (prompt, of) => {
+      const { logits, iouPrediction } = discOrPrompt(prompt, of);
+      return { logits: { ...logits, data: logits.data.map((value) => Math.min(value, 1.5)) }, iouPrediction };
+    };
+    const { asked, found } = await run(one, moved, { decode: unsure });
+    expect(asked).toHaveLength(1);
+    expect(found.maskPrompt).toBe(asked[0].maskPrompt);
+  });
+
+  it('keeps its first answer where the second is empty', async () => {
+    let answers = 0;
+    const once: FakeImageOptions['decode'] = (prompt, of) => {
+      const { logits, iouPrediction } = discOrPrompt(prompt, of);
+      const data = answers++ === 0 ? logits.data : logits.data.map(() => -1);
+      return { logits: { ...logits, data }, iouPrediction };
+    };
+    const prepared = await apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner);
+    const asked: PromptSet[] = [];
+    const found = await prepared.segment(fakeImage(moved, grid, { asked, decode: once }, 5), plainRunner);
+    expect(asked).toHaveLength(2);
+    expect(found.outcome).toBe('mask');
+    expect(found.maskPrompt).toBe(asked[0].maskPrompt);
   });
 
   it('gets no mask prompt without the prior', async () => {

@@ -25,7 +25,11 @@ function sample(width: number, height: number, dim: number, normalised = true): 
 }
 
 /** Weighted ridge regression with an intercept, written as its normal equations. */
-function normalEquations(samples: readonly LabelledTokens[], penalty: number): { weights: number[]; bias: number } {
+function normalEquations(
+  samples: readonly LabelledTokens[],
+  penalty: number,
+  near?: ArrayLike<number>,
+): { weights: number[]; bias: number } {
   const rows = samples.flatMap(({ tokens, coverage }) =>
     Array.from(coverage, (share, patch) => {
       const token = [...tokens.data.subarray(patch * tokens.dim, (patch + 1) * tokens.dim)];
@@ -46,7 +50,10 @@ function normalEquations(samples: readonly LabelledTokens[], penalty: number): {
       matrix[i][size] += weightOf(positive) * x[i] * goal;
     }
   }
-  for (let i = 0; i < dim; i++) matrix[i][i] += penalty;
+  for (let i = 0; i < dim; i++) {
+    matrix[i][i] += penalty;
+    matrix[i][size] += penalty * (near?.[i] ?? 0);
+  }
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < size; j++) {
       if (i === j) continue;
@@ -71,6 +78,21 @@ describe('foreground classifier', () => {
       expect(weight).toBeCloseTo(expected.weights[k], 4);
     });
     expect(bias).toBeCloseTo(expected.bias, 4);
+  });
+
+  it('is drawn to weights that are given', () => {
+    const samples = [sample(5, 4, 6)];
+    const near = { weights: Float32Array.from({ length: 6 }, () => random() - 0.5), bias: 0.3 };
+    const expected = normalEquations(samples, 40, near.weights);
+    const { weights, bias } = fitForeground(samples, { near, penalty: 40 });
+    weights.forEach((weight, k) => {
+      expect(weight).toBeCloseTo(expected.weights[k], 4);
+    });
+    expect(bias).toBeCloseTo(expected.bias, 4);
+    const hardly = fitForeground(samples, { near, penalty: 1e6 });
+    hardly.weights.forEach((weight, k) => {
+      expect(weight).toBeCloseTo(near.weights[k], 4);
+    });
   });
 
   it('scores every patch of a target, whatever the length of its tokens', () => {

@@ -51,10 +51,17 @@ describe('joinRegions', () => {
     expect(Math.min(...found!.scores.data)).toBe(Math.fround(-0.2));
   });
 
-  it('finds no seed where no region has most of its patches voting, or none is like the prototype', () => {
-    const few = is();
-    few[0] = 1;
-    expect(joinRegions(evidence(few))).toBeUndefined();
+  it('starts from a region of few votes where none has more', () => {
+    const one = is();
+    one[drawing.join('').indexOf('a')] = 1;
+    const found = joinRegions(evidence(one))!;
+    expect(
+      Array.from(found.scores.data, (score, patch) => (score > 0 ? patch : -1)).filter((patch) => patch >= 0),
+    ).toEqual([drawing.join('').indexOf('a')]);
+  });
+
+  it('finds no seed where no patch votes, or no region is like the prototype', () => {
+    expect(joinRegions(evidence(is()))).toBeUndefined();
     expect(joinRegions(evidence(is('c'), 0.5))).toBeUndefined();
   });
 });

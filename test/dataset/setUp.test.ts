@@ -137,6 +137,8 @@ describe('projectStrategy', () => {
     const stored = (minTrust: unknown) => projectOf({ parameters: { minTrust } });
     expect(projectStrategy('/root', stored(0.3)).parameters).toEqual({ ...DEFAULT_PARAMETERS, minTrust: 0.3 });
     expect(projectStrategy('/root', stored(0)).parameters).toEqual(DEFAULT_PARAMETERS);
+    const unjudged = projectOf({ strategy: 'gbmseg', parameters: { minTrust: 0.3 } });
+    expect(projectStrategy('/root', unjudged).parameters).toEqual(DEFAULT_PARAMETERS);
     for (const minTrust of [-0.1, 1.1, '0.3', null]) {
       expect(() => projectStrategy('/root', stored(minTrust))).toThrow(
         `${projectFile('/root')} has odd parameters: minTrust`,

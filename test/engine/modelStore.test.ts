@@ -35,6 +35,10 @@ const entry = (changes: object = {}) => ({
   ...changes,
 });
 
+const file = () => entry().files[0]!;
+
+const manifestOf = (changes: object): string => JSON.stringify({ version: 1, models: [entry(changes)] });
+
 const writeManifest = (models: object[]) =>
   writeFile(join(modelsDir, 'manifest.json'), JSON.stringify({ version: 1, models }));
 
@@ -56,7 +60,8 @@ describe('the shipped manifest', () => {
 
   it('is what models/README.md says', async () => {
     const readme = await readFile(join(SHIPPED, 'README.md'), 'utf8');
-    for (const { entry: model } of await new ModelStore(SHIPPED, home).list()) {
+    const models = await new ModelStore(SHIPPED, home).list();
+    for (const { entry: model } of models.filter(({ state }) => state === 'shipped')) {
       const file = model.files[0]!;
       expect(readme).toContain(`| ${file.file} | ${file.bytes} | ${file.sha256} |`);
     }
@@ -81,6 +86,46 @@ describe('resolve', () => {
     expect(both.sha256).toBe(sha256(`data1 ${data.sha256}\nmodel ${graph!.sha256}\n`));
     expect((await store.resolve('encoder', 'turned')).sha256).toBe(both.sha256);
     expect((await store.resolve('encoder', 'turned')).paths.model).toBe(join(modelsDir, 'a.onnx'));
+  });
+
+  it('gives the path of every graph of a family of two', async () => {
+    const [graph] = entry().files;
+    const files = [
+      { ...graph, role: 'encoder' },
+      { ...graph, role: 'decoder', file: 'b/d.onnx' },
+    ];
+    await mkdir(join(modelsDir, 'b'));
+    await writeFile(join(modelsDir, 'b', 'd.onnx'), GRAPH);
+    await writeManifest([entry({ kind: 'segmenter', family: 'sam', files })]);
+    expect((await new ModelStore(modelsDir, home).resolve('segmenter', 'small')).paths).toEqual({
+      encoder: join(modelsDir, 'a.onnx'),
+      decoder: join(modelsDir, 'b', 'd.onnx'),
+    });
+  });
+
+  it('counts settings among what a model is, but not those that its family has anyway', async () => {
+    const dino = { family: 'dinov2' };
+    const settings = [
+      {},
+      { inputSide: 518, patchSize: 14 },
+      { inputSide: 560 },
+      { mean: [0.5, 0.5, 0.5] },
+      { std: [0.5, 0.5, 0.5] },
+      { registers: 4 },
+      { preNormTokens: 'before' },
+      { positionalRank: 8 },
+      { int8Weights: true },
+      { ownRange: true },
+      { placement: 'stretched' },
+      { boxesOnly: true },
+    ];
+    await writeManifest(settings.map((setting, i) => entry({ ...dino, ...setting, id: `m${i}`, notes: `note ${i}` })));
+    const store = new ModelStore(modelsDir, home);
+    const hashes: string[] = [];
+    for (const i of settings.keys()) hashes.push((await store.resolve('encoder', `m${i}`)).sha256);
+    expect(hashes[0]).toBe(sha256(GRAPH));
+    expect(hashes[1]).toBe(hashes[0]);
+    expect(new Set(hashes).size).toBe(settings.length - 1);
   });
 
   it('names the known ids of that kind when there is no such model', async () => {
@@ -116,16 +161,28 @@ describe('resolve', () => {
     );
   });
 
-  it('says where a missing file can be had', async () => {
+  it('says how a model that is not downloaded can be had', async () => {
     const [graph] = entry().files;
     await writeManifest([entry({ files: [{ ...graph, file: 'b.onnx', url: 'https://example.org/b.onnx' }] })]);
-    const message = await refusal(new ModelStore(modelsDir, home).resolve('encoder', 'small'));
-    expect(message).toMatch(/b\.onnx is missing; it can be downloaded from https:\/\/example\.org\/b\.onnx\.$/);
+    expect(await refusal(new ModelStore(modelsDir, home).resolve('encoder', 'small'))).toBe(
+      'The encoder "small" is not downloaded yet (0.0 kB, Apache-2.0): run "ap-medsam models download small", or choose "AP-MedSAM: Download Model..." in VS Code.',
+    );
   });
 
   it.each([
     ['not JSON', '{', /manifest\.json is not valid: it is not JSON\.$/],
     ['another version', '{"version":2,"models":[]}', /is not valid: version: /],
+    ['without the graph of its family', manifestOf({ files: [{ ...file(), role: 'encoder' }] }), /"model"\.$/],
+    [
+      'without the second graph of its family',
+      manifestOf({ kind: 'segmenter', family: 'sam', files: [{ ...file(), role: 'encoder' }] }),
+      /models\.0\.files: must hold exactly one file of role "decoder"\.$/,
+    ],
+    ['with a role twice', manifestOf({ files: [file(), file()] }), /models\.0\.files: must not repeat a role\.$/],
+    ['without files', manifestOf({ family: 'later', files: [] }), /models\.0\.files: /],
+    ['with two means', manifestOf({ mean: [1, 2] }), /models\.0\.mean: /],
+    ['with no spread', manifestOf({ std: [1, 0, 1] }), /models\.0\.std: must be positive\.$/],
+    ['with half a patch', manifestOf({ patchSize: 3.5 }), /models\.0\.patchSize: /],
     ['a path out of the folder', undefined, /models\.0\.files\.0\.file: must stay below the manifest/],
   ])('refuses a manifest that is %s', async (_, text, expected) => {
     const outside = entry({ files: [{ ...entry().files[0], file: '../a.onnx' }] });
@@ -190,6 +247,49 @@ describe('importModel', () => {
     const files = await readdir(join(home, 'models', 'segmenter-two'));
     expect(files.sort()).toEqual(['my model.onnx', 'weights.onnx_data']);
     expect((await store.resolve('segmenter', 'two')).entry.licence).toBe('MIT');
+  });
+
+  it('takes an encoder and a decoder, in whatever order their names tell, and the data of both', async () => {
+    const names = ['prompt_encoder_mask_decoder.onnx', 'vision_encoder.onnx', 'a.onnx_data', 'b.onnx_data'];
+    const paths = names.map((name) => join(dir, name));
+    await Promise.all(names.map((name) => writeFile(join(dir, name), `\x08\x08 ${name}`)));
+    const store = new ModelStore(modelsDir, home);
+    const request = { paths, id: 'two', kind: 'segmenter', family: 'sam2' } as const;
+    const { files } = await store.importModel(request);
+    expect(files.map(({ role, file: at }) => [role, at])).toEqual([
+      ['encoder', 'segmenter-two/vision_encoder.onnx'],
+      ['decoder', 'segmenter-two/prompt_encoder_mask_decoder.onnx'],
+      ['data1', 'segmenter-two/a.onnx_data'],
+      ['data2', 'segmenter-two/b.onnx_data'],
+    ]);
+    const other = await store.importModel({ ...request, id: 'other', paths: [paths[1]!, paths[0]!] });
+    expect(other.files.map(({ role }) => role)).toEqual(['encoder', 'decoder']);
+    expect(other.files[0]!.file).toBe('segmenter-other/vision_encoder.onnx');
+    expect(await readdir(join(home, 'models', 'segmenter-two'))).toHaveLength(4);
+    const { paths: found } = await store.resolve('segmenter', 'two');
+    expect(await readFile(found.decoder!, 'latin1')).toContain('prompt_encoder_mask_decoder');
+  });
+
+  it('refuses half a model, data for a graph, and files that would overwrite each other', async () => {
+    const store = new ModelStore(modelsDir, home);
+    const request = { id: 'half', kind: 'segmenter', family: 'sam' } as const;
+    expect(await refusal(store.importModel({ ...request, paths: [source()] }))).toBe(
+      'The model "half" cannot be imported: family "sam" needs 2 ONNX files (encoder and decoder), found 1.',
+    );
+    const data = join(dir, 'weights.data');
+    await writeFile(data, 'weights');
+    expect(await refusal(store.importModel({ ...request, paths: [source(), data] }))).toBe(
+      `${data} is not an ONNX model.`,
+    );
+    await mkdir(join(dir, 'b'));
+    await cp(source(), join(dir, 'b', 'my model.onnx'));
+    const twins = [source(), join(dir, 'b', 'my model.onnx')];
+    expect(await refusal(store.importModel({ ...request, paths: twins }))).toBe(
+      'The model "half" cannot be imported: two of its files are called my model.onnx, and they must lie in one folder.',
+    );
+    expect(await refusal(store.importModel({ ...request, family: 'embedded', paths: [] }))).toMatch(
+      /needs one ONNX file, found 0\.$/,
+    );
   });
 
   it('refuses a taken id, shipped or imported, but not of the other kind', async () => {

@@ -66,7 +66,7 @@ describe('loadModels', () => {
   it('refuses an unknown id and a file that is no model', async () => {
     const store = await storeWith('segmenter', 'embedded');
     expect(await refusal(loadModels(store, { ...IDS, encoder: 'mine' }, 1))).toBe(
-      'There is no encoder called "mine"; known: embedded.',
+      'There is no encoder called "mine"; known: embedded, dinov2-small, dinov2-small-int8.',
     );
     expect(await refusal(loadModels(store, { ...IDS, segmenter: 'mine' }, 1))).toMatch(
       /^Segmenter "mine": not a model that ONNX Runtime \d+\.\d+\.\d+ can load\.$/,

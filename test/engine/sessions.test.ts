@@ -39,6 +39,9 @@ beforeAll(() => {
 const open = (bytes: string | Uint8Array, needed: Contract = contract) =>
   Session.open('Encoder "mine"', bytes, needed, { threads: 1 });
 
+const openAny = (bytes: Uint8Array, needed: readonly Contract[]) =>
+  Session.open('Encoder "mine"', bytes, needed, { threads: 1 });
+
 /** The message of a refusal, which is one sentence and names the model. */
 async function refusal(opening: Promise<Session>): Promise<string> {
   const error = await opening.then(
@@ -166,6 +169,63 @@ describe('a model that breaks the contract', () => {
     });
     const needed: Contract = { ...contract, inputs: { image: { type: 'float32', rank: 2 } } };
     expect(await refusal(open(odd, needed))).toContain('unknown inputs toString');
+  });
+});
+
+describe('a contract with room', () => {
+  it('may lack what is optional, and uses it where it is there', async () => {
+    const optional: Contract = {
+      inputs: { image: contract.inputs.image! },
+      optionalInputs: { gain: contract.inputs.gain!, bias: { type: 'float32', rank: 1 } },
+      outputs: { product: contract.outputs.product! },
+      optionalOutputs: { index: contract.outputs.index!, mask: { type: 'float32', rank: 4 } },
+    };
+    const session = await open(model, optional);
+    expect(Object.keys(await session.run(feeds)).sort()).toEqual(['index', 'product']);
+    expect(session.inputDims('image')).toEqual(['n', 3]);
+    expect(session.inputDims('gain')).toEqual([1]);
+    expect(session.inputDims('bias')).toBeUndefined();
+    expect([session.gives('index'), session.gives('mask')]).toEqual([true, false]);
+    await session.dispose();
+    const wrong = { ...optional, optionalInputs: { gain: { type: 'int64', rank: 1 } } } as const;
+    expect(await refusal(open(model, wrong))).toContain('input gain should be int64 of rank 1, found float32');
+    const wrongOutput = { ...optional, optionalOutputs: { index: { type: 'int64', rank: 3 } } } as const;
+    expect(await refusal(open(model, wrongOutput))).toContain('output index should be int64 of rank 3');
+  });
+
+  it('may be one of several: the first that fits, and the nearest is what a refusal tells', async () => {
+    const other: Contract = { inputs: { pixels: { type: 'float32', rank: 4 } }, outputs: contract.outputs };
+    const less: Contract = { ...contract, outputs: { index: contract.outputs.index! } };
+    const session = await openAny(model, [other, less, contract]);
+    expect(Object.keys(await session.run(feeds))).toEqual(['index']);
+    await session.dispose();
+    const near: Contract = { ...contract, outputs: { mask: { type: 'float32', rank: 4 } } };
+    expect(await refusal(openAny(model, [other, near]))).toContain('output mask (float32 of rank 4) is missing');
+  });
+});
+
+describe('weights in another file', () => {
+  it('are found when the runtime opens the model itself, and only then', async () => {
+    const values = Float32Array.of(10, 20, 30);
+    const external = encodeModel({
+      ...graph,
+      inputs: [image],
+      outputs: [product],
+      nodes: [{ op: 'Mul', inputs: ['image', 'weights'], outputs: ['product'] }],
+      initializers: [{ name: 'weights', type: 'float32', dims: [1, 3], data: values, externalFile: 'model.onnx_data' }],
+    });
+    const folder = await temporaryFolder();
+    const file = await put(`${folder}/model.onnx`, external);
+    await put(`${folder}/model.onnx_data`, new Uint8Array(values.buffer));
+    const needed: Contract = {
+      inputs: { image: contract.inputs.image! },
+      outputs: { product: contract.outputs.product! },
+    };
+    const session = await Session.open('m', file, needed, { threads: 1, externalData: true });
+    const outputs = await session.run({ image: new Tensor('float32', Float32Array.of(1, 2, 3), [1, 3]) });
+    expect([...toFloats(outputs.product!).data]).toEqual([10, 40, 90]);
+    await session.dispose();
+    expect(await refusal(open(file, needed))).toContain('not a model that ONNX Runtime');
   });
 });
 

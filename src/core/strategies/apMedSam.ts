@@ -7,6 +7,7 @@
  * no positive point survives is not absent yet, but decoded from the prior alone: absent is what the segmenter then leaves
  * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
+import { adaptedScores } from '../adaptation';
 import { foregroundScores } from '../foregroundPrior';
 import { area } from '../geometry';
 import { clusterPositives, instancePrompts, withoutDuplicates } from '../instances';
@@ -46,6 +47,7 @@ const MOST_REFERENCES = 3;
 
 export const apMedSam: Strategy = {
   mostReferences: MOST_REFERENCES,
+  judges: true,
 
   async prepare(
     reference: EncodedReference,
@@ -102,7 +104,13 @@ export const apMedSam: Strategy = {
           return { trust: trustOf(parts), trustParts: parts };
         };
         if (wholeClass) {
-          const prior = scores && (trusted && consistent ? strongPrompt : gentlePrompt)(scores);
+          const prior = model &&
+            scores && {
+              scores,
+              toPrompt: trusted && consistent ? strongPrompt : gentlePrompt,
+              adapt: (logits: FloatMap) =>
+                ablation.refine ? adaptedScores(model.classifier, scores, target.tokens, logits) : undefined,
+            };
           const found = await segmentClass(target, runStages, candidates, consistent, prior, ablation.specks, judge);
           return abstainBelow(found, minTrust);
         }
@@ -133,13 +141,21 @@ const ruleNotes: Readonly<Record<SupportRule, string[]>> = {
 /** What is said of the mask that these logits draw. */
 type Judge = (logits: readonly FloatMap[]) => Pick<Segmentation, 'trust' | 'trustParts'>;
 
-/** One question for everything of the class. */
+/** What a reference says of one target, and how that becomes a mask prompt. */
+interface TargetPrior {
+  readonly scores: FloatMap;
+  readonly toPrompt: (scores: FloatMap) => FloatMap;
+  /** Scores that have learnt from the mask with these logits; undefined where there is nothing to learn. */
+  readonly adapt: (logits: FloatMap) => FloatMap | undefined;
+}
+
+/** One question for everything of the class, asked again with the prior adapted to the answer. */
 async function segmentClass(
   target: EncodedImage,
   { stage }: StageRunner,
   candidates: readonly PromptCandidate[],
   consistent: boolean,
-  prior: FloatMap | undefined,
+  prior: TargetPrior | undefined,
   dropSpecks: boolean,
   judge: Judge,
 ): Promise<Segmentation> {
@@ -147,11 +163,19 @@ async function segmentClass(
   const prompts = usable ? candidates : candidates.map(dropped);
   if (!usable && prior === undefined) return absent(target, prompts, 'no match came back');
 
-  const given = prior && { maskPrompt: prior };
-  const question: PromptSet = { points: usable ? candidates.filter(isKept) : [], ...given };
+  const points = usable ? candidates.filter(isKept) : [];
   const image = await target.promptable();
-  // No refinement here: the embedded decoder, fed its own mask, loses on lungs and carotids what it gains on nuclei.
-  const [decoded] = await stage('decode', () => image.decode([question]));
+  const ask = async (scores: FloatMap | undefined) => {
+    const given = prior && scores && { maskPrompt: prior.toPrompt(scores) };
+    const question: PromptSet = { points, ...given };
+    const [answer] = await stage('decode', () => image.decode([question]));
+    return { given, decoded: answer };
+  };
+  const first = await ask(prior?.scores);
+  // The mask itself is not fed back: the embedded decoder loses on lungs and carotids what it gains on nuclei.
+  const adapted = prior && (await stage('adapt', () => prior.adapt(first.decoded.logits)));
+  const second = adapted && (await ask(adapted));
+  const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
   const logits = dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits;
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };

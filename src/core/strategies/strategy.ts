@@ -46,7 +46,7 @@ export const NO_ABLATION: Ablation = {
 /** Everything that changes a strategy's result; part of a run key. */
 export interface StrategyParameters {
   readonly ablation: Ablation;
-  /** Masks trusted less than this are dropped and their image is called absent, 0 to 1; none is where undefined. */
+  /** Of strategies that judge: masks trusted less are dropped and their image is called absent, 0 to 1; none where undefined. */
   readonly minTrust?: number;
   /** Of strategy `matcher`, which alone has it; its defaults where missing. */
   readonly matcher?: MatcherParameters;
@@ -167,6 +167,8 @@ export interface LabelledReference {
 export interface Strategy {
   /** Most references of a class that it lets vote; 1 where undefined. */
   readonly mostReferences?: number;
+  /** Whether it gives trust, so that `minTrust` means something. */
+  readonly judges?: boolean;
   /**
    * @param mask support mask in referencePx; throws UserError when it has no foreground.
    * @param others further references of the same class, which vote with the first one where the strategy can take them.

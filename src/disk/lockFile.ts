@@ -1,0 +1,199 @@
+/** A lock as a file: held by one process at a time across machines that share the disk, kept alive by a heartbeat. */
+import { readlinkSync, unlinkSync } from 'node:fs';
+import { type FileHandle, link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { createAtomic } from './atomicFile';
+import { errorCode } from './storageError';
+
+export interface LockOptions {
+  /** Called once if another process took the lock over, as it may after this one was suspended for long. */
+  readonly onLost?: () => void;
+  readonly heartbeatMs?: number;
+  /** Age of the last heartbeat after which the holder counts as dead. */
+  readonly staleMs?: number;
+}
+
+/** Who holds a lock, as its file says. */
+export interface LockHolder {
+  readonly pid: number;
+  readonly host: string;
+  /** Containers may share a host's name, and each counts its own process ids. */
+  readonly pidNamespace: string;
+  readonly started: string;
+}
+
+/** Several missed heartbeats, so that a slow network disk costs nobody the lock. */
+const HEARTBEAT_MS = 5_000;
+export const STALE_MS = 30_000;
+
+export class LockFile {
+  private timer: NodeJS.Timeout | undefined;
+  private lost = false;
+  private readonly onExit = () => {
+    try {
+      if (!this.lost) unlinkSync(this.path);
+    } catch {
+      // The process is going; a lock that stays behind is told by its dead process.
+    }
+  };
+
+  private constructor(
+    private readonly path: string,
+    private readonly file: FileHandle,
+    private readonly content: string,
+    private readonly onLost: () => void,
+  ) {}
+
+  /**
+   * Takes the lock at `path`, also from a dead holder: one on this host whose process is gone, or one without a heartbeat
+   * for `staleMs`. Undefined where somebody alive holds it.
+   *
+   * @param about what else the file should say of its holder
+   */
+  static async take(path: string, about: object = {}, options: LockOptions = {}): Promise<LockFile | undefined> {
+    const { onLost = () => undefined, heartbeatMs = HEARTBEAT_MS, staleMs = STALE_MS } = options;
+    const holder: LockHolder = { pid: process.pid, ...here(), started: new Date().toISOString(), ...about };
+    const content = JSON.stringify(holder);
+    if (!(await createAtomic(path, content))) {
+      const found = await readLock(path);
+      if (await isAlive(found, path, staleMs)) return undefined;
+      await moveAway(path, found);
+      if (!(await createAtomic(path, content))) return undefined;
+    }
+    const lock = new LockFile(path, await open(path, 'r+'), content, onLost);
+    process.once('exit', lock.onExit);
+    lock.timer = setInterval(() => void lock.beat(), heartbeatMs);
+    lock.timer.unref();
+    return lock;
+  }
+
+  /** Gives the lock back; does nothing to a lock that another process has taken over. */
+  async release(): Promise<void> {
+    clearInterval(this.timer);
+    process.removeListener('exit', this.onExit);
+    const ours = !this.lost && (await this.isOurs());
+    await this.file.close();
+    if (ours) await unlink(this.path).catch(ignoreAbsence);
+  }
+
+  /** Rewrites the same bytes, so that the time of change comes from the disk's clock and not from this machine's. */
+  private async beat(): Promise<void> {
+    try {
+      if (await this.isOurs()) {
+        await this.file.write(this.content, 0);
+        return;
+      }
+    } catch {
+      // The disk did not answer; whether the lock is still ours shows at the next heartbeat.
+      return;
+    }
+    if (this.lost) return;
+    this.lost = true;
+    clearInterval(this.timer);
+    this.onLost();
+  }
+
+  /** Whether the path still leads to the file that we hold open. */
+  private async isOurs(): Promise<boolean> {
+    const held = await this.file.stat({ bigint: true });
+    const there = await stat(this.path, { bigint: true }).catch(ignoreAbsence);
+    return there !== undefined && there.ino === held.ino && there.dev === held.dev;
+  }
+}
+
+/** What the lock at `path` says of its holder; null where there is none, or its text was not written whole. */
+export async function readHolder(path: string): Promise<LockHolder | null> {
+  return holderOf(await readLock(path));
+}
+
+/** Like `readHolder`, and null too where the holder counts as dead. */
+export async function readLiveHolder(path: string, staleMs = STALE_MS): Promise<LockHolder | null> {
+  const text = await readLock(path);
+  return (await isAlive(text, path, staleMs)) ? holderOf(text) : null;
+}
+
+export const describeHolder = ({ pid, host, started }: LockHolder): string =>
+  `process ${pid} on ${host} since ${started}`;
+
+/** Host and process id namespace: where a process id means something. */
+function here(): Pick<LockHolder, 'host' | 'pidNamespace'> {
+  let pidNamespace = '';
+  try {
+    pidNamespace = readlinkSync('/proc/self/ns/pid');
+  } catch {
+    // Only Linux has them.
+  }
+  return { host: hostname(), pidNamespace };
+}
+
+/** Text of a lock file, empty if it is gone. */
+async function readLock(path: string): Promise<string> {
+  return (await readFile(path, 'utf8').catch(ignoreAbsence)) ?? '';
+}
+
+/** Null for a text that no version of ours wrote whole: nobody to wait for. */
+function holderOf(text: string): LockHolder | null {
+  try {
+    const found = JSON.parse(text) as Partial<LockHolder> | null;
+    const texts = [found?.host, found?.pidNamespace, found?.started];
+    return Number.isInteger(found?.pid) && texts.every((one) => typeof one === 'string') ? (found as LockHolder) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function isAlive(text: string, path: string, staleMs: number): Promise<boolean> {
+  const holder = holderOf(text);
+  if (holder === null) return false;
+  const { host, pidNamespace } = here();
+  if (holder.host === host && holder.pidNamespace === pidNamespace && !isRunning(holder.pid)) return false;
+  const info = await stat(path).catch(ignoreAbsence);
+  return info !== undefined && (await diskTime(path)) - info.mtimeMs <= staleMs;
+}
+
+/** Now by the clock of the disk that holds `path`, which dates heartbeats of all machines. */
+async function diskTime(path: string): Promise<number> {
+  const probe = `${path}.${process.pid}.time`;
+  const file = await open(probe, 'w');
+  try {
+    return (await file.stat()).mtimeMs;
+  } finally {
+    await file.close();
+    await unlink(probe).catch(ignoreAbsence);
+  }
+}
+
+/**
+ * Moves a stale lock away in one step, so that of several processes that found it stale only one does. What was moved
+ * may be the lock of one that was faster still: it is put back.
+ */
+async function moveAway(path: string, stale: string): Promise<void> {
+  const aside = `${path}.${process.pid}.stale`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    ignoreAbsence(error);
+    return;
+  }
+  if ((await readLock(aside)) !== stale) {
+    // If yet another took the free place meanwhile, the owner of this one learns it from its next heartbeat.
+    await link(aside, path).catch((error: unknown) => {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    });
+  }
+  await unlink(aside).catch(ignoreAbsence);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it runs, as somebody else.
+    return errorCode(error) === 'EPERM';
+  }
+}
+
+function ignoreAbsence(error: unknown): undefined {
+  if (errorCode(error) !== 'ENOENT') throw error;
+}

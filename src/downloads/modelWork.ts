@@ -1,0 +1,44 @@
+/** What the model process does when it is called: the command line's downloads and checks. */
+import { downloadModel } from '../engine/modelDownload';
+import { ModelStore } from '../engine/modelStore';
+import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';
+import type { Handlers, Remote } from '../rpc';
+
+/** The extension, as far as this process calls it. */
+export type Listener = Pick<Remote<ModelEvents>, 'progress' | 'confirm'>;
+
+export class ModelWork implements Handlers<ModelApi> {
+  private readonly store: ModelStore;
+
+  constructor(
+    { modelsDir, homeDir }: ModelProcessConfig,
+    private readonly listener: Listener,
+  ) {
+    this.store = new ModelStore(modelsDir, homeDir);
+  }
+
+  async download({ kind, id, network }: Parameters<ModelApi['download']>[0], signal: AbortSignal): Promise<void> {
+    await downloadModel(
+      this.store,
+      { kind, id },
+      {
+        network,
+        signal,
+        // The extension has no answer to give that matters here, and when it goes this process does too.
+        onProgress: (progress) => void this.listener.progress(progress).catch(() => undefined),
+        confirm: (files) => this.listener.confirm({ kind, id, files }, { signal }),
+      },
+    );
+  }
+
+  async importFiles({ kind, id, paths }: Parameters<ModelApi['importFiles']>[0], signal: AbortSignal) {
+    const confirm = (files: Parameters<ModelEvents['confirm']>[0]['files']) =>
+      this.listener.confirm({ kind, id, files }, { signal });
+    return { missing: await this.store.importFiles({ kind, id }, paths, confirm) };
+  }
+
+  async verify({ only }: { readonly only?: ModelName }): Promise<CheckedModel[]> {
+    const rows = await this.store.verify(only);
+    return rows.map(({ entry: { kind, id }, problem }) => ({ kind, id, ...(problem !== undefined && { problem }) }));
+  }
+}
