@@ -12,6 +12,8 @@ export interface Option {
   readonly help: string;
   /** Shown in help and used where the option is not given. */
   readonly default?: string;
+  /** May be given more than once. */
+  readonly repeatable?: true;
 }
 
 export interface EngineSettings {
@@ -53,6 +55,8 @@ export interface Arguments {
   readonly positionals: readonly string[];
   /** Value of an option, or its default. */
   text(name: string): string | undefined;
+  /** All values of an option that may be repeated. */
+  texts(name: string): readonly string[];
   flag(name: string): boolean;
   /** A whole number of at least `least`; UsageError otherwise. */
   count(name: string, least?: number): number | undefined;
@@ -88,9 +92,9 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
       args: [...argv],
       allowPositionals: true,
       options: Object.fromEntries(
-        Object.entries(command.options).map(([name, { value }]) => [
+        Object.entries(command.options).map(([name, { value, repeatable }]) => [
           name,
-          { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+          { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeatable === true },
         ]),
       ),
     });
@@ -110,6 +114,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   return {
     positionals,
     text,
+    texts: (name) => (values[name] as string[] | undefined) ?? [],
     flag: (name) => values[name] === true,
     count: (name, least = 1) => {
       const given = text(name);

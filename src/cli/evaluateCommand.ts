@@ -70,9 +70,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
         const { reference, target, result } = score;
         await engine.saveOverlay({
           image: target.image,
-          mask: result.mask,
-          prompts: result.prompts,
-          colour: OVERLAY_COLOUR,
+          layers: [{ mask: result.mask, prompts: result.prompts, colour: OVERLAY_COLOUR }],
           output: path.resolve(overlays, `${flat(reference.name)}-to-${flat(target.name)}.overlay.png`),
         });
       }

@@ -1,7 +1,8 @@
 /** Options that several commands share, and what their values become. */
 import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
-import { NO_ABLATION, type StrategyId, type StrategyParameters } from '../core/strategies/strategy';
+import { NO_ABLATION, type StrategyId, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
+import { MOST_TILES } from '../core/tiles';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../engine/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
@@ -35,6 +36,10 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
   without: {
     value: 'stages',
     help: `switch stages off, separated by commas: ${Object.keys(NO_ABLATION).join(', ')}`,
+  },
+  tiles: {
+    value: 'n',
+    help: `see images in n x n overlapping tiles, for objects that are small in them (strategy ap-medsam; about n x n times as slow): off, auto (2 where the reference shows many objects of less than 4 patches) or 1 to ${MOST_TILES}; default: off, or what the project says`,
   },
   'min-trust': {
     value: 'x',
@@ -75,14 +80,27 @@ export function chosenStrategy(args: Arguments): {
   const preset = chosenPreset(args.text('preset'), strategy);
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
   const minTrust = minTrustOf(args.text('min-trust'));
+  const tiles = tilesOf(args.text('tiles'));
   const chosen = preset?.strategy ?? (strategy as StrategyId | undefined);
   if (minTrust && chosen !== undefined && !judging.includes(chosen)) {
     throw new UsageError(`--min-trust needs masks with a trust, which only ${judging.join(', ')} gives, not ${chosen}`);
   }
   return {
     strategy: chosen,
-    parameters: { ...(ablation && { ablation }), ...preset?.parameters, ...(minTrust !== undefined && { minTrust }) },
+    parameters: {
+      ...(ablation && { ablation }),
+      ...preset?.parameters,
+      ...(minTrust !== undefined && { minTrust }),
+      ...(tiles !== undefined && { tiles }),
+    },
   };
+}
+
+function tilesOf(text: string | undefined): TileChoice | undefined {
+  if (text === undefined || text === 'auto' || text === 'off') return text;
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= 1 && number <= MOST_TILES) return number;
+  throw new UsageError(`--tiles should be auto, off or a whole number from 1 to ${MOST_TILES}, got "${text}"`);
 }
 
 function minTrustOf(text: string | undefined): number | undefined {

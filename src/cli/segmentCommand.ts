@@ -1,10 +1,12 @@
 /** `ap-medsam segment`: one labelled image labels a folder. */
 import path from 'node:path';
+import { runArea } from '../core/mask';
 import { UserError } from '../core/userError';
-import { type BatchSummary, type ImageReport, runBatch } from '../dataset/batch';
+import { type BatchSummary, type ClassReport, type ImageReport, runBatch } from '../dataset/batch';
 import type { OverwritePolicy } from '../dataset/batchPlan';
 import { type BatchRequest, prepareBatch } from '../dataset/batchSetUp';
 import type { Shard } from '../dataset/lock';
+import type { ProjectClass } from '../dataset/project';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { chosenStrategy, engineOptions, engineSettings, jsonOption, strategyOptions } from './options';
@@ -16,7 +18,8 @@ export const segment: Command = {
   usage: '<folder or image>... --reference <image> [--mask <png>] [options]',
   description: [
     'Writes one 8-bit palette PNG per image, pixel = class id, to the folder "masks" beside "images" (or beside the given folder\'s images), and keeps a journal in ".apmedsam". Images are never written to.',
-    'Run the same command again to go on after an interruption: what is done is skipped, and a mask that a person has made, edited or accepted is never overwritten. Without --reference the one stored in the project is used.',
+    'Classes are segmented in one pass: each image is read and encoded once, and a pixel that several classes claim goes to the surer one.',
+    'Run the same command again to go on after an interruption: what is done is skipped, and a mask that a person has made, edited or accepted is never overwritten. Without --reference those stored in the project are used.',
   ],
   options: {
     reference: { value: 'image', help: 'the labelled example; stored in the project for the next run' },
@@ -26,7 +29,11 @@ export const segment: Command = {
     },
     add: { help: 'let --reference vote with the references that its class has, instead of taking their place' },
     out: { value: 'folder', help: 'where the masks go; stored in the project (default: masks)' },
-    class: { value: 'name', help: 'class of the reference; default: the only class of the project, or "object"' },
+    class: {
+      value: 'name',
+      repeatable: true,
+      help: 'class of the reference; default: the only class of the project, or "object". Without --reference: label this class only, may be repeated; default: all classes that have references, in one pass',
+    },
     overwrite: {
       value: 'policy',
       help: 'replace-auto makes automatic masks of another reference or other parameters anew; skip leaves every mask that is there',
@@ -56,6 +63,9 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const targets = [first, ...others] as const;
   if (args.flag('add') && args.text('reference') === undefined)
     throw new UsageError('--add needs a --reference to add');
+  const classNames = args.texts('class');
+  if (classNames.length > 1 && args.text('reference') !== undefined)
+    throw new UsageError('--reference is the example of one class: give --class once');
   const engines = engineSettings(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
@@ -70,7 +80,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     reference: {
       image: args.text('reference'),
       mask: args.text('mask'),
-      className: args.text('class'),
+      classNames,
       keepOthers: args.flag('add'),
     },
     overwrite: overwritePolicy(args),
@@ -85,9 +95,13 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
       engine = await context.startEngines({ ...engines, ...models });
       return engine;
     });
-    const { root, project, reference } = job;
-    const colour = project.classes.find(({ id }) => id === reference.class)!.colour;
-    const reporter = new Reporter(context, engine, { root, overlays, colour, json: args.flag('json') });
+    const { root, project } = job;
+    const reporter = new Reporter(context, engine, {
+      root,
+      overlays,
+      classes: project.classes,
+      json: args.flag('json'),
+    });
     const summary = await runBatch(job, {
       signal: context.signal,
       onNote: (note) => {
@@ -116,10 +130,12 @@ const DOUBTFUL = 0.5;
 /** As many judged images say something of the reference. */
 const ENOUGH = 8;
 
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
 /** Results as they come, and the last words. */
 class Reporter {
   /** The least trusted masks, lowest first. */
-  private doubtful: { readonly image: string; readonly trust: number }[] = [];
+  private doubtful: { readonly name: string; readonly trust: number }[] = [];
   /** Of all images that were judged. */
   private readonly trusts: number[] = [];
 
@@ -130,42 +146,68 @@ class Reporter {
       readonly root: string;
       /** Absolute. */
       readonly overlays: string | undefined;
-      /** Of the class, as #rrggbb. */
-      readonly colour: string;
+      readonly classes: readonly ProjectClass[];
       readonly json: boolean;
     },
   ) {}
 
-  async image({ image, mask, outcome, message, result, window }: ImageReport): Promise<void> {
-    const { out, err, signal } = this.context;
-    const { root, overlays, colour, json } = this.options;
-    if (outcome === 'failed') err(`Failed: ${message}`);
-    if (overlays !== undefined && result !== undefined && !signal.aborted) {
-      const output = path.join(overlays, `${image}.overlay.png`);
-      const about = { mask: result.mask, prompts: result.prompts, colour, ...(window && { window }) };
-      try {
-        await this.engine.saveOverlay({ image: path.join(root, image), output, ...about });
-      } catch (error) {
-        // The mask is safe; a picture of it is no reason to stop.
-        if (!(error instanceof UserError)) throw error;
-        err(`Warning: ${error.message}`);
+  async image(report: ImageReport): Promise<void> {
+    const { image, outcome, message, classes } = report;
+    if (outcome === 'failed') this.context.err(`Failed: ${message}`);
+    await this.overlay(report);
+    for (const one of classes) {
+      const { result } = one;
+      if (result?.trust !== undefined) this.trusts.push(result.trust);
+      const trust = one.outcome === 'done' ? result?.trust : undefined;
+      if (trust !== undefined && trust < DOUBTFUL) {
+        const name = classes.length > 1 ? `${image}, ${this.nameOf(one.classId)}` : image;
+        this.doubtful = [...this.doubtful, { name, trust }].sort((a, b) => a.trust - b.trust).slice(0, NAMED);
       }
+      if (this.options.json) this.context.out(JSON.stringify(this.row(report, one)));
     }
-    if (result?.trust !== undefined) this.trusts.push(result.trust);
-    const trust = outcome === 'done' ? result?.trust : undefined;
-    if (trust !== undefined && trust < DOUBTFUL) {
-      this.doubtful = [...this.doubtful, { image, trust }].sort((a, b) => a.trust - b.trust).slice(0, NAMED);
-    }
-    if (!json) return;
+  }
+
+  /** One object per image and class. */
+  private row({ image, mask, message }: ImageReport, { classId, outcome, result }: ClassReport): object {
     const about = result && {
       trust: result.trust ?? null,
       trustParts: result.trustParts ?? null,
-      iouPrediction: Number.isFinite(result.iouPrediction) ? result.iouPrediction : null,
+      iouPrediction: finite(result.iouPrediction),
+      instances: result.instances.map((one) => ({
+        area: runArea(one.mask),
+        iouPrediction: finite(one.iouPrediction),
+        trust: one.trust ?? null,
+      })),
       milliseconds: Math.round(result.times.total),
       notes: result.notes,
     };
     const written = outcome === 'failed' || outcome === 'absent' ? null : mask;
-    out(JSON.stringify({ image, mask: written, outcome, ...(message && { message }), ...about }));
+    return { image, class: this.nameOf(classId), mask: written, outcome, ...(message && { message }), ...about };
+  }
+
+  /** Draws what this run labelled: all its classes in one picture. */
+  private async overlay({ image, classes, window }: ImageReport): Promise<void> {
+    const { err, signal } = this.context;
+    const { root, overlays } = this.options;
+    if (overlays === undefined || signal.aborted) return;
+    const layers = classes.flatMap(({ classId, result }) => {
+      if (result === undefined) return [];
+      const { colour } = this.options.classes.find(({ id }) => id === classId)!;
+      return [{ mask: result.mask, prompts: result.prompts, colour }];
+    });
+    if (layers.length === 0) return;
+    const output = path.join(overlays, `${image}.overlay.png`);
+    try {
+      await this.engine.saveOverlay({ image: path.join(root, image), output, layers, ...(window && { window }) });
+    } catch (error) {
+      // The mask is safe; a picture of it is no reason to stop.
+      if (!(error instanceof UserError)) throw error;
+      err(`Warning: ${error.message}`);
+    }
+  }
+
+  private nameOf(classId: number): string {
+    return this.options.classes.find(({ id }) => id === classId)!.name;
   }
 
   summary(summary: BatchSummary): void {
@@ -181,7 +223,7 @@ class Reporter {
     say(`${cancelled ? 'Cancelled: ' : ''}${parts.join(', ')} of ${total} images in ${duration(seconds)}.`);
     if (this.doubtful.length > 0) {
       say(
-        `Look first at: ${this.doubtful.map(({ image, trust }) => `${image} (trust ${trust.toFixed(2)})`).join(', ')}.`,
+        `Look first at: ${this.doubtful.map(({ name, trust }) => `${name} (trust ${trust.toFixed(2)})`).join(', ')}.`,
       );
     }
     const meanTrust = this.trusts.reduce((sum, value) => sum + value, 0) / this.trusts.length;

@@ -38,7 +38,7 @@ export async function segmentFolder(context: FolderContext, uris: readonly vscod
   for (const [root, paths] of groups) {
     const classes = await askForClasses(root);
     await requireModels(context.models, await root.project());
-    for (const one of classes) await run(context, root, paths, one);
+    await run(context, root, paths, classes);
   }
 }
 
@@ -56,7 +56,7 @@ async function askForFolder(): Promise<vscode.Uri[]> {
   return chosen;
 }
 
-/** The classes to segment with: the only one that has a reference, or what the person chooses. */
+/** The classes to segment: the only one that has a reference, or of several those that the person leaves ticked. */
 async function askForClasses(root: ProjectRoot): Promise<readonly ProjectClass[]> {
   const { classes, references } = await root.project();
   const able = classes.filter(({ id }) => references.some((reference) => reference.class === id));
@@ -73,13 +73,22 @@ async function askForClasses(root: ProjectRoot): Promise<readonly ProjectClass[]
   if (able.length === 1) return able;
   const picked = await vscode.window.showQuickPick(
     able.map((one) => ({ label: one.name, description: `class ${one.id}`, picked: true, one })),
-    { canPickMany: true, title: 'Classes to segment', placeHolder: 'One run for each class' },
+    {
+      canPickMany: true,
+      title: 'Classes to segment',
+      placeHolder: 'In one pass; where classes meet, the surer one gets the pixel',
+    },
   );
   if (!picked || picked.length === 0) throw new vscode.CancellationError();
   return picked.map(({ one }) => one);
 }
 
-async function run(context: FolderContext, root: ProjectRoot, targets: string[], one: ProjectClass): Promise<void> {
+async function run(
+  context: FolderContext,
+  root: ProjectRoot,
+  targets: string[],
+  classes: readonly ProjectClass[],
+): Promise<void> {
   const { provider, projects, runner, log } = context;
   const title = `Segmenting ${vscode.workspace.asRelativePath(targets[0])}${targets.length > 1 ? ` and ${targets.length - 1} more` : ''}`;
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
@@ -89,7 +98,7 @@ async function run(context: FolderContext, root: ProjectRoot, targets: string[],
       context.onRun('starting');
       let before = 0;
       return runner.labelFolder(
-        { targets, className: one.name, overwrite: context.overwrite() },
+        { targets, classNames: classes.map(({ name }) => name), overwrite: context.overwrite() },
         {
           signal: signalOf(token),
           onNote: (note) => log.info(`${root.root}: ${note}`),

@@ -3,9 +3,19 @@
  * positives, and masks that say the same twice are suppressed.
  */
 import { squaredDistance } from './geometry';
-import type { Mask } from './mask';
+import type { Mask, RunMask } from './mask';
 import { iou } from './maskMetrics';
 import { type PromptCandidate, spreadPositives } from './prompts';
+
+/** One object of those that were asked for one by one. */
+export interface Instance {
+  /** In targetPx. */
+  readonly mask: RunMask;
+  /** The segmenter's own estimate of the IoU of this mask. */
+  readonly iouPrediction: number;
+  /** How far to believe this mask, 0 to 1; missing where the strategy does not judge. */
+  readonly trust?: number;
+}
 
 /** Two masks that overlap more than this are the same object (method: duplicates). */
 export const DUPLICATE_IOU = 0.7;

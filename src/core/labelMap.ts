@@ -1,6 +1,6 @@
 /** Label maps: class ids per pixel, their run lengths, and how the mask of one class joins what is there. */
 import { area, describeSize, type Size, sameSize } from './geometry';
-import type { RunMask } from './mask';
+import { emptyRuns, type RunMask } from './mask';
 import { UserError } from './userError';
 
 /** Class ids per pixel: uint8 [height, width], row-major, 0 background, 1 to 254 a class, 255 ignore. */
@@ -96,6 +96,28 @@ export function mergeClass(labels: LabelMap, classId: number, mask: RunMask): La
   return { size: labels.size, data };
 }
 
+/** The mask of one class, to be merged into a label map. */
+export interface ClassMask {
+  readonly classId: number;
+  readonly mask: RunMask;
+}
+
+/**
+ * `labels` with the pixels of several classes replaced by their masks, as if none of these classes had been there before:
+ * what one gives up, another may take. Where masks overlap, the earlier one has the pixel. Other classes and ignored
+ * pixels stay, as in `mergeClass`.
+ */
+export function mergeClasses(labels: LabelMap, masks: readonly ClassMask[]): LabelMap {
+  const { size } = labels;
+  const data = labels.data.slice();
+  const merged = { size, data };
+  const paint = (start: number, end: number, value: number) => void data.fill(value, start, end);
+  // What a span is painted over lies behind the search for the next one, so one array does.
+  for (const { classId } of masks) forEachMergedSpan(merged, classId, emptyRuns(size), paint);
+  for (const { classId, mask } of masks) forEachMergedSpan(merged, classId, mask, paint);
+  return merged;
+}
+
 /**
  * Visits the pixels that `mergeClass` changes as spans [start, end), ascending: from 0 to the class, or from the class
  * to 0. Searches for the few values that matter instead of looking at every pixel.
@@ -137,30 +159,35 @@ function searchOf(data: Uint8Array, value: number): (from: number) => number {
 }
 
 /**
- * Labels to merge a mask of `size` into. A mask file of another size belongs to an image that was replaced since: if
- * only `classId` is in it nothing is lost by starting afresh, otherwise it is a UserError.
+ * Labels to merge masks of `size` into. A mask file of another size belongs to an image that was replaced since: if
+ * only `classIds` are in it nothing is lost by starting afresh, otherwise it is a UserError.
  */
-export function labelsOfSize(labels: LabelMap, classId: number, size: Size, name: string): LabelMap {
+export function labelsOfSize(labels: LabelMap, classIds: readonly number[], size: Size, name: string): LabelMap {
   if (sameSize(labels.size, size)) return labels;
-  if (valuesOf(labels).every((value) => value === classId)) return blankLabels(size);
+  if (valuesOf(labels).every((value) => classIds.includes(value))) return blankLabels(size);
   throw new UserError(
     `${name} is ${describeSize(labels.size)} but its image is ${describeSize(size)}, and it holds other classes.`,
   );
 }
 
 /** Foreground of either mask, in time of their runs alone. Throws RangeError unless they have the same size. */
-export function unionRuns(a: RunMask, b: RunMask): RunMask {
+export const unionRuns = (a: RunMask, b: RunMask): RunMask => combineRuns(a, b, (inA, inB) => inA || inB);
+
+/** Foreground of both masks, in time of their runs alone. Throws RangeError unless they have the same size. */
+export const intersectRuns = (a: RunMask, b: RunMask): RunMask => combineRuns(a, b, (inA, inB) => inA && inB);
+
+function combineRuns(a: RunMask, b: RunMask, rule: (inA: boolean, inB: boolean) => boolean): RunMask {
   if (!sameSize(a.size, b.size)) {
     throw new RangeError(`masks are ${describeSize(a.size)} and ${describeSize(b.size)}, expected the same size`);
   }
   const runs: number[] = [];
-  const cursors = [cursorOf(a), cursorOf(b)];
+  const cursors = [cursorOf(a), cursorOf(b)] as const;
   const pixels = area(a.size);
   let inside = false;
   let start = 0;
   for (let at = 0; at < pixels; ) {
     for (const cursor of cursors) while (cursor.end <= at) cursor.next();
-    const isForeground = cursors.some((cursor) => cursor.isForeground);
+    const isForeground = rule(cursors[0].isForeground, cursors[1].isForeground);
     if (isForeground !== inside) {
       runs.push(at - start);
       start = at;
@@ -173,7 +200,7 @@ export function unionRuns(a: RunMask, b: RunMask): RunMask {
 }
 
 /** Walks over the runs of a mask: where the current one ends, and what it is. */
-function cursorOf({ runs }: RunMask) {
+export function cursorOf({ runs }: RunMask) {
   return {
     index: 0,
     end: runs[0],

@@ -100,6 +100,13 @@ export const emptyRuns = (size: Size): RunMask => ({ size, runs: Uint32Array.of(
 /** True when some pixel is foreground; for run lengths as `toRuns` makes them. */
 export const hasForeground = ({ runs }: RunMask): boolean => runs.length > 1;
 
+/** Number of foreground pixels of run lengths. */
+export function runArea({ runs }: RunMask): number {
+  let sum = 0;
+  for (let i = 1; i < runs.length; i += 2) sum += runs[i];
+  return sum;
+}
+
 /** Number of foreground pixels. */
 export function foregroundArea(mask: Mask): number {
   const { data } = mask;

@@ -123,6 +123,12 @@ function forEachBlendedRow(
   size: Size,
   visit: (blended: Float32Array, columns: Taps, y: number) => void,
 ): void {
+  const { columns, blend } = blender(map, size);
+  for (let y = 0; y < size.height; y++) visit(blend(y), columns, y);
+}
+
+/** Blends the map's rows to what they are at the height of any row of the resized map; see `forEachBlendedRow`. */
+function blender(map: FloatMap, size: Size): { readonly columns: Taps; blend(y: number): Float32Array } {
   const { width, height } = map.size;
   if (map.data.length !== area(map.size)) {
     throw new RangeError(`map of ${describeSize(map.size)} needs ${area(map.size)} values, got ${map.data.length}`);
@@ -130,19 +136,35 @@ function forEachBlendedRow(
   checkResize(map.size, size);
   const { data } = map;
   const rows = taps(height, size.height);
-  const columns = taps(width, size.width);
   const blended = new Float32Array(width + 1);
-  for (let y = 0; y < size.height; y++) {
-    const upper = rows.index[y] * width;
-    const lower = Math.min(rows.index[y] + 1, height - 1) * width;
-    const down = rows.weight[y];
-    for (let x = 0; x < width; x++) {
-      const value = data[upper + x];
-      blended[x] = value + (data[lower + x] - value) * down;
-    }
-    blended[width] = blended[width - 1];
-    visit(blended, columns, y);
-  }
+  return {
+    columns: taps(width, size.width),
+    blend(y) {
+      const upper = rows.index[y] * width;
+      const lower = Math.min(rows.index[y] + 1, height - 1) * width;
+      const down = rows.weight[y];
+      for (let x = 0; x < width; x++) {
+        const value = data[upper + x];
+        blended[x] = value + (data[lower + x] - value) * down;
+      }
+      blended[width] = blended[width - 1];
+      return blended;
+    },
+  };
+}
+
+/** Single pixels (x, y) of `resizeBilinear(map, size)`; cheap where neighbours in a row are asked for in turn. */
+export function bilinearSampler(map: FloatMap, size: Size): (x: number, y: number) => number {
+  const { columns, blend } = blender(map, size);
+  const { index, weight } = columns;
+  let row = -1;
+  let blended = new Float32Array(0);
+  return (x, y) => {
+    if (y !== row) blended = blend(y) as Float32Array<ArrayBuffer>;
+    row = y;
+    const left = blended[index[x]];
+    return Math.fround(left + (blended[index[x] + 1] - left) * weight[x]);
+  };
 }
 
 interface Taps {

@@ -8,7 +8,7 @@ import { BATCH_WRITER_PREFIX, JournalWriter } from './journal';
 import { type Shard, ShardLock } from './lock';
 import { resolveMaskFolder } from './maskFolder';
 
-export type { BatchEngine, BatchJob, BatchOptions, BatchSummary, ImageReport } from './batchJob';
+export type { BatchEngine, BatchJob, BatchOptions, BatchSummary, ClassReport, ImageReport } from './batchJob';
 
 const WHOLE: Shard = { index: 1, count: 1 };
 

@@ -1,11 +1,11 @@
 /** What a batch is given and what it tells. */
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import type {
+  ClassesRequest,
   IntensityWindow,
   ModelInfo,
   ReferenceInfo,
   ReferenceRequest,
-  SegmentRequest,
   SegmentResult,
 } from '../protocol/engineApi';
 import type { OverwritePolicy } from './batchPlan';
@@ -22,7 +22,7 @@ export interface BatchEngine extends WindowEngine {
   /** Requests that are worth having under way at the same time; a batch never has more. */
   readonly lanes: number;
   prepareReference(params: ReferenceRequest, options: { signal: AbortSignal }): Promise<ReferenceInfo>;
-  segment(request: SegmentRequest, options: { signal: AbortSignal }): Promise<SegmentResult>;
+  segmentClasses(request: ClassesRequest, options: { signal: AbortSignal }): Promise<readonly SegmentResult[]>;
 }
 
 export interface BatchJob {
@@ -30,10 +30,10 @@ export interface BatchJob {
   /** Absolute path of the root. */
   readonly root: string;
   readonly project: Project;
-  /** The reference whose class is segmented. */
-  readonly reference: ProjectReference;
-  /** As `checkReference` found it, where the caller has that already. */
-  readonly checked?: CheckedReference;
+  /** The references whose classes are segmented, one per class, at least one. */
+  readonly references: readonly ProjectReference[];
+  /** As `checkReference` found each, where the caller has that already. */
+  readonly checked?: readonly CheckedReference[];
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
   /** The models in use; they are part of the run key. */
@@ -54,13 +54,21 @@ export interface ImageReport {
   readonly image: string;
   /** Absolute path of its mask, which exists unless the outcome is `absent` or `failed`. */
   readonly mask: string;
+  /** Of the image as a whole, see `imageOutcome`. */
   readonly outcome: BatchOutcome;
   /** One sentence, where the image failed. */
   readonly message?: string;
-  /** The engine's answer, where it was asked and answered. */
-  readonly result?: SegmentResult;
+  /** What became of each class, by class id. */
+  readonly classes: readonly ClassReport[];
   /** What images of more than 8 bits were shown to the models through. */
   readonly window?: IntensityWindow;
+}
+
+export interface ClassReport {
+  readonly classId: number;
+  readonly outcome: BatchOutcome;
+  /** The engine's answer, where it was asked and answered. */
+  readonly result?: SegmentResult;
 }
 
 export interface BatchOptions {

@@ -16,6 +16,14 @@ export interface BatchCounts {
 
 export type BatchOutcome = Exclude<keyof BatchCounts, 'total'>;
 
+/** In this order the outcome of a class becomes that of its image: one mask that was written makes it done. */
+const PRECEDENCE: readonly BatchOutcome[] = ['failed', 'done', 'absent', 'skipped', 'kept'];
+
+/** The outcome of an image from those of its classes, of which there is at least one. */
+export function imageOutcome(outcomes: readonly BatchOutcome[]): BatchOutcome {
+  return PRECEDENCE.find((one) => outcomes.includes(one))!;
+}
+
 export interface BatchProgress extends BatchCounts {
   /** Images that went through the engine per second, recently; null until two have. */
   readonly imagesPerSecond: number | null;

@@ -5,30 +5,35 @@ import { UserError } from '../core/userError';
 import { removeStaleTemporaries } from '../disk/atomicFile';
 import { isDiskFailure } from '../disk/storageError';
 import type { SegmentResult } from '../protocol/engineApi';
-import type { BatchJob, BatchOptions, BatchSummary, ImageReport } from './batchJob';
-import { inShard, needOf, type PlanContext } from './batchPlan';
-import { type BatchOutcome, ProgressMeter } from './batchProgress';
+import type { BatchJob, BatchOptions, BatchSummary, ClassReport, ImageReport } from './batchJob';
+import { inShard, type Need, needOf, type PlanContext } from './batchPlan';
+import { imageOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
 import { instancesFile } from './instanceFile';
 import { type JournalWriter, journalFolder } from './journal';
 import { JournalView } from './journalView';
 import { lockFolder, type Shard } from './lock';
 import { Lowest } from './lowest';
-import { MaskCommitter } from './maskCommit';
+import { type ClassResult, MaskCommitter } from './maskCommit';
 import { MaskLocator } from './maskFolder';
 import { type CheckedReference, checkReference, referenceFolder } from './reference';
-import { type RunRequest, runRequest } from './runRequest';
+import { type ClassRun, type RunRequest, runRequest } from './runRequest';
 
 /** Images that a person is likely to open next: only their embeddings are worth the space. */
 const CACHED_IMAGES = 32;
 
 /** What all images of a run share. */
 interface Prepared {
-  readonly request: RunRequest['request'];
+  readonly shared: RunRequest['shared'];
   readonly committer: MaskCommitter;
+  /** By class id. */
+  readonly classes: readonly PreparedClass[];
+}
+
+interface PreparedClass extends ClassRun {
   readonly plan: PlanContext;
   /** The reference images' own results by path: what a person drew needs no guess. */
-  readonly references: ReadonlyMap<string, SegmentResult>;
+  readonly own: ReadonlyMap<string, SegmentResult>;
 }
 
 export class BatchRun {
@@ -102,18 +107,34 @@ export class BatchRun {
   private async prepare(images: readonly string[], view: JournalView): Promise<Prepared> {
     const { job, journal, masks } = this;
     const { engine, root, project, overwrite } = job;
-    const { class: classId } = job.reference;
+    const { onStep, onNote } = this.options;
     this.signal.throwIfAborted();
-    const checked = job.checked ?? (await checkReference(root, job.reference, engine));
-    const { request, run, references, notes } = await runRequest({ ...job, checked, images });
-    this.signal.throwIfAborted();
-    const prepared = await engine.prepareReference(request, { signal: this.signal });
-    for (const note of [...notes, ...prepared.notes]) this.options.onNote?.(note);
-    const { onStep } = this.options;
-    const committer = new MaskCommitter({ root, classId, classes: project.classes, run, journal, view, masks, onStep });
-    const plan = { view, classId, run, overwrite };
-    const own = new Map(references.map((one) => [one.image, referenceResult(one)]));
-    return { request, committer, plan, references: own };
+    const chosen = [];
+    for (const [index, reference] of job.references.entries()) {
+      chosen.push({ reference, checked: job.checked?.[index] ?? (await checkReference(root, reference, engine)) });
+    }
+    const { shared, classes, notes } = await runRequest({ ...job, classes: chosen, images });
+    for (const note of notes) onNote?.(note);
+    const prepared: PreparedClass[] = [];
+    for (const one of classes) {
+      this.signal.throwIfAborted();
+      const { classId, run, question, references } = one;
+      const learnt = await engine.prepareReference({ ...shared, ...question }, { signal: this.signal });
+      const name = classes.length > 1 ? `"${project.classes.find(({ id }) => id === classId)!.name}": ` : '';
+      for (const note of learnt.notes) onNote?.(`${name}${note}`);
+      const own = new Map(references.map((reference) => [reference.image, referenceResult(reference)]));
+      prepared.push({ ...one, own, plan: { view, classId, run, overwrite } });
+    }
+    const committer = new MaskCommitter({
+      root,
+      runs: classes.map(({ classId, run }) => ({ classId, run })),
+      classes: project.classes,
+      journal,
+      view,
+      masks,
+      onStep,
+    });
+    return { shared, committer, classes: prepared };
   }
 
   /** Processes all images, at most `lanes` at a time; what is thrown ends all lanes and becomes the run's error. */
@@ -134,39 +155,57 @@ export class BatchRun {
 
   private async process(prepared: Prepared, meter: ProgressMeter, image: string): Promise<void> {
     const mask = await this.masks.locate(image);
-    let result: SegmentResult | undefined;
-    let outcome: BatchOutcome;
+    let results: readonly ClassResult[] | undefined;
+    let classes: readonly ClassReport[];
     try {
-      const need = await needOf(prepared.plan, image, absolutePath(this.job.root, image), mask);
-      if (need === 'segment') {
-        result = await this.segment(prepared, image);
-        outcome = await prepared.committer.commit(image, result);
-      } else {
-        outcome = need;
+      const needs = new Map<number, Need>();
+      for (const { classId, plan } of prepared.classes) {
+        needs.set(classId, await needOf(plan, image, absolutePath(this.job.root, image), mask));
       }
+      // Those that are done compete again: what one class gets depends on the others.
+      const isDue = [...needs.values()].includes('segment');
+      const due = isDue ? prepared.classes.filter(({ classId }) => needs.get(classId) !== 'kept') : [];
+      results = due.length > 0 ? await this.segment(prepared, due, image) : [];
+      const outcomes = results.length > 0 ? await prepared.committer.commit(image, results) : [];
+      const written = new Map(
+        results.map(({ classId, result }, index) => [classId, { classId, outcome: outcomes[index], result }]),
+      );
+      classes = prepared.classes.map(
+        ({ classId }) => written.get(classId) ?? { classId, outcome: needs.get(classId) as 'skipped' | 'kept' },
+      );
     } catch (error) {
       // Cancelled while waiting for the engine. A commit that has begun is finished.
-      if (this.signal.aborted && result === undefined) return;
+      if (this.signal.aborted && results === undefined) return;
       if (!(error instanceof UserError) || isDiskFailure(error)) throw error;
       await this.fail(prepared, meter, image, error.message);
       return;
     }
-    const { window } = prepared.request;
-    await this.report(meter, { image, mask, outcome, ...(result && { result }), ...(window && { window }) });
+    const { window } = prepared.shared;
+    const outcome = imageOutcome(classes.map((one) => one.outcome));
+    await this.report(meter, { image, mask, outcome, classes, ...(window && { window }) });
   }
 
-  /** Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words. */
-  private async segment({ request, references }: Prepared, image: string): Promise<SegmentResult> {
+  /**
+   * Results of some classes, what a person drew first: it has the pixels that a guess about another class claims too.
+   * Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words.
+   */
+  private async segment({ shared }: Prepared, due: readonly PreparedClass[], image: string): Promise<ClassResult[]> {
     const path = absolutePath(this.job.root, image);
-    const own = references.get(path);
-    if (own !== undefined) return own;
+    const own = due.flatMap(({ classId, own: drawn }): ClassResult[] => {
+      const result = drawn.get(path);
+      return result === undefined ? [] : [{ classId, result }];
+    });
+    const asked = due.filter(({ classId }) => !own.some((one) => one.classId === classId));
+    if (asked.length === 0) return own;
     try {
-      const result = await this.job.engine.segment(
-        { ...request, image: path, cacheBelow: this.lowest.bound },
+      const classes = asked.map(({ question }) => question);
+      const results = await this.job.engine.segmentClasses(
+        { ...shared, classes, image: path, cacheBelow: this.lowest.bound },
         { signal: this.signal },
       );
-      this.lowest.add(result.trust ?? result.iouPrediction);
-      return result;
+      const believed = results.map(({ trust, iouPrediction }) => trust ?? iouPrediction);
+      this.lowest.add(Math.min(...believed.filter((value) => !Number.isNaN(value))));
+      return [...own, ...results.map((result, index) => ({ classId: asked[index].classId, result }))];
     } catch (error) {
       if (error instanceof UserError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
@@ -174,14 +213,28 @@ export class BatchRun {
     }
   }
 
-  private async fail({ committer }: Prepared, meter: ProgressMeter, image: string, message: string): Promise<void> {
-    await committer.recordFailure(image, message);
+  private async fail(
+    { committer, classes }: Prepared,
+    meter: ProgressMeter,
+    image: string,
+    message: string,
+  ): Promise<void> {
+    const ids = classes.map(({ classId }) => classId);
+    await committer.recordFailure(image, message, ids);
     this.failures.push({ image, message });
-    await this.report(meter, { image, mask: await this.masks.locate(image), outcome: 'failed', message });
+    const failed = ids.map((classId): ClassReport => ({ classId, outcome: 'failed' }));
+    await this.report(meter, {
+      image,
+      mask: await this.masks.locate(image),
+      outcome: 'failed',
+      message,
+      classes: failed,
+    });
   }
 
   private async report(meter: ProgressMeter, report: ImageReport): Promise<void> {
-    const progress = meter.add(report.image, report.outcome, report.result !== undefined);
+    const segmented = report.classes.some(({ result }) => result !== undefined);
+    const progress = meter.add(report.image, report.outcome, segmented);
     await this.options.onImage?.(report);
     this.options.onProgress?.(progress);
   }

@@ -30,7 +30,7 @@ export interface ModelChoice {
 type InformedEngine = BatchEngine & { info(): Promise<EngineInfo> };
 
 /**
- * Finds the root of the targets, its project, images and reference, starts engines with the project's models, and stores
+ * Finds the root of the targets, its project, images and references, starts engines with the project's models, and stores
  * what was chosen once they could be opened.
  *
  * @param startEngines called after all that can be refused without an engine

@@ -3,7 +3,8 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import * as z from 'zod';
-import { cocoCounts, type RunMask } from '../core/mask';
+import type { Instance } from '../core/instances';
+import { cocoCounts } from '../core/mask';
 import { readIfPresent, writeAtomic } from '../disk/atomicFile';
 import { explainWriteError, isAbsence } from '../disk/storageError';
 import { absolutePath, PROJECT_FOLDER } from './folder';
@@ -13,8 +14,17 @@ const classInstances = z.object({
   class: z.int(),
   /** SHA-256 of the mask file they were written with: they hold while the class's journal entry names it too. */
   mask: z.string(),
-  /** COCO's uncompressed run lengths: size [height, width], counts column-major, starting with background. */
-  instances: z.array(z.object({ size: z.tuple([z.int(), z.int()]), counts: z.array(z.int()) })),
+  instances: z.array(
+    z.object({
+      /** COCO's uncompressed run lengths: size [height, width], counts column-major, starting with background. */
+      size: z.tuple([z.int(), z.int()]),
+      counts: z.array(z.int()),
+      /** The segmenter's own estimate; null where it gave none. Files of earlier versions have no scores. */
+      iouPrediction: z.number().nullable().exactOptional(),
+      /** 0 to 1; null where nobody judged. */
+      trust: z.number().nullable().exactOptional(),
+    }),
+  ),
 });
 
 const fileSchema = z.object({ image: z.string(), classes: z.array(classInstances) });
@@ -71,16 +81,17 @@ export async function saveInstances(
   image: string,
   classId: number,
   maskHash: string,
-  instances: readonly RunMask[],
+  instances: readonly Instance[],
 ): Promise<void> {
   const path = instancesFile(root, image);
   const before = await readInstances(root, image);
   const classes = before.filter((one) => one.class !== classId);
   if (instances.length > 0) {
     const encoded: ClassInstances['instances'] = [];
-    for (const mask of instances) {
+    for (const { mask, iouPrediction, trust = null } of instances) {
       const { width, height } = mask.size;
-      encoded.push({ size: [height, width], counts: cocoCounts(mask) });
+      const scores = { iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null, trust };
+      encoded.push({ size: [height, width], counts: cocoCounts(mask), ...scores });
       // There may be hundreds, and the caller's event loop has other work.
       await setImmediate();
     }

@@ -1,6 +1,6 @@
-/** Puts the result for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
+/** Puts the results for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
 
-import { blankLabels, labelsOfSize, mergeClass } from '../core/labelMap';
+import { blankLabels, labelsOfSize, mergeClasses } from '../core/labelMap';
 import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from '../disk/atomicFile';
 import { sha256 } from '../disk/hashing';
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
@@ -18,11 +18,10 @@ export type CommitOutcome = 'done' | 'absent' | 'kept';
 
 export interface CommitContext {
   readonly root: string;
-  readonly classId: number;
+  /** The classes of the run, with the run key of each. */
+  readonly runs: readonly ClassRunKey[];
   /** Colours of the palette. */
   readonly classes: readonly ClassColour[];
-  /** Run key. */
-  readonly run: string;
   readonly journal: JournalWriter;
   readonly view: JournalView;
   readonly masks: MaskLocator;
@@ -30,64 +29,102 @@ export interface CommitContext {
   readonly onStep?: ((step: CommitStep, image: string) => void | Promise<void>) | undefined;
 }
 
+export interface ClassRunKey {
+  readonly classId: number;
+  readonly run: string;
+}
+
+/** A run's result for one class of an image. */
+export interface ClassResult {
+  readonly classId: number;
+  readonly result: SegmentResult;
+}
+
 /** What a journal line says beyond which class, run and time it is about. */
 export type LineFacts = Omit<JournalLine, 'kind' | 'class' | 'run' | 'time'>;
+
+/** What the journal is to say of each class. */
+type ClassFacts = ReadonlyMap<number, LineFacts>;
 
 export class MaskCommitter {
   constructor(private readonly context: CommitContext) {}
 
   /**
-   * Commits a result: `intent` with the new mask's hash, the mask unless the file on disk is no longer the one that
-   * was merged, `done`. Throws UserError if the existing mask cannot take the result or the disk refuses.
+   * Commits the results of all classes of an image together: an `intent` for each with the new mask's hash, the mask unless
+   * the file on disk is no longer the one that was merged, a `done` for each. Where masks overlap, the earlier result has
+   * the pixel. Throws UserError if the existing mask cannot take the results or the disk refuses.
+   *
+   * @returns what became of each class, in order
    */
-  async commit(image: string, result: SegmentResult): Promise<CommitOutcome> {
-    const { root, classId, classes, masks } = this.context;
+  async commit(image: string, results: readonly ClassResult[]): Promise<CommitOutcome[]> {
+    const { root, classes, masks } = this.context;
     const path = await masks.locate(image);
     const existing = await readIfPresent(path);
     const existingHash = existing && sha256(existing);
-    if (await this.belongsToPerson(image, existingHash)) return 'kept';
+    const ours = await this.withoutPersons(image, existingHash, results);
+    const outcomes = (which: readonly ClassResult[]) =>
+      results.map((one): CommitOutcome => {
+        if (!which.includes(one)) return 'kept';
+        return one.result.outcome === 'absent' ? 'absent' : 'done';
+      });
+    const [first] = ours;
+    if (first === undefined) return outcomes([]);
 
-    const absent = result.outcome === 'absent';
-    const facts = factsOf(image, result);
+    const absent = ours.every(({ result }) => result.outcome === 'absent');
+    const facts = new Map(ours.map(({ classId, result }) => [classId, factsOf(image, result)]));
     const hasContent = existing !== null && existingHash !== EMPTY_HASH;
-    if (absent && !hasContent) return this.finish(facts);
-    const before = hasContent
-      ? labelsOfSize(decodeMaskPng(existing, path), classId, result.size, path)
-      : blankLabels(result.size);
-    const after = mergeClass(before, classId, result.mask);
-    if (absent && Buffer.compare(before.data, after.data) === 0) return this.finish(facts);
+    if (absent && !hasContent) return this.finish(image, facts, outcomes(ours));
+    const ids = ours.map(({ classId }) => classId);
+    const { size } = first.result;
+    const before = hasContent ? labelsOfSize(decodeMaskPng(existing, path), ids, size, path) : blankLabels(size);
+    const after = mergeClasses(
+      before,
+      ours.map(({ classId, result }) => ({ classId, mask: result.mask })),
+    );
+    if (absent && Buffer.compare(before.data, after.data) === 0) return this.finish(image, facts, outcomes(ours));
 
     const bytes = await encodeMaskPng(after, classes);
     const mask = sha256(bytes);
-    await this.append('intent', { ...facts, mask });
+    const written = new Map([...facts].map(([classId, one]) => [classId, { ...one, mask }]));
+    await this.append('intent', written);
     await this.reached('intent', image);
-    await saveInstances(root, image, classId, mask, result.instances);
+    for (const { classId, result } of ours) await saveInstances(root, image, classId, mask, result.instances);
     await this.reached('instances', image);
     // The person may have accepted the very mask that is about to be replaced, which its hash does not show.
-    if (await this.belongsToPerson(image, existingHash)) return 'kept';
+    const still = await this.withoutPersons(image, existingHash, ours);
+    if (still.length < ours.length) {
+      // What is left of the intents names a mask that nobody will write.
+      const again = await this.commit(image, still);
+      return results.map((one) => (still.includes(one) ? again[still.indexOf(one)] : 'kept'));
+    }
     const placed =
       existingHash === null ? await createAtomic(path, bytes) : await replaceAtomic(path, bytes, existingHash);
-    if (!placed) return 'kept';
+    if (!placed) return outcomes([]);
     await this.reached('mask', image);
-    return this.finish({ ...facts, mask });
+    return this.finish(image, written, outcomes(ours));
   }
 
-  /** Notes a failure, unless the journal's last word on the image is this very failure. */
-  async recordFailure(image: string, error: string): Promise<void> {
-    const { classId, run, view } = this.context;
-    const known = view.entry(image, classId);
-    if (known?.status === 'failed' && known.error === error && known.run === run) return;
-    await this.append('done', {
-      image,
-      status: 'failed',
-      file: null,
-      mask: null,
-      trust: null,
-      trustParts: { iouPrediction: null },
-      prompts: [],
-      milliseconds: null,
-      error,
-    });
+  /** Notes a failure for each class but a person's, unless the journal's last word on it is this very failure. */
+  async recordFailure(image: string, error: string, classIds: readonly number[]): Promise<void> {
+    const { view } = this.context;
+    const facts = new Map<number, LineFacts>();
+    for (const classId of classIds) {
+      const known = view.entry(image, classId);
+      if (known?.status === 'failed' && known.error === error && known.run === this.runOf(classId)) continue;
+      if (known !== undefined && isPersons(known.status)) continue;
+      facts.set(classId, {
+        image,
+        status: 'failed',
+        file: null,
+        mask: null,
+        trust: null,
+        trustParts: { iouPrediction: null },
+        prompts: [],
+        milliseconds: null,
+        error,
+      });
+    }
+    await this.append('done', facts);
   }
 
   /** See `completeUnfinished`. */
@@ -96,22 +133,36 @@ export class MaskCommitter {
     await completeUnfinished(view, masks, journal, ({ image }) => isMine(image));
   }
 
-  /** Whether a run must leave the class in this image alone; `maskHash` is that of the file on disk, if there is one. */
-  private async belongsToPerson(image: string, maskHash: string | null): Promise<boolean> {
-    const { view, classId } = this.context;
+  /** The results that a run may put in place; `maskHash` is that of the file on disk, if there is one. */
+  private async withoutPersons(
+    image: string,
+    maskHash: string | null,
+    results: readonly ClassResult[],
+  ): Promise<readonly ClassResult[]> {
+    const { view } = this.context;
     await view.refresh('persons');
-    return isKept(view, image, classId, maskHash);
+    return results.filter(({ classId }) => !isKept(view, image, classId, maskHash));
   }
 
-  private async finish(facts: LineFacts): Promise<CommitOutcome> {
+  private async finish(image: string, facts: ClassFacts, outcomes: CommitOutcome[]): Promise<CommitOutcome[]> {
     await this.append('done', facts);
-    await this.reached('done', facts.image);
-    return facts.status === 'absent' ? 'absent' : 'done';
+    await this.reached('done', image);
+    return outcomes;
   }
 
-  private async append(kind: JournalLine['kind'], facts: LineFacts): Promise<void> {
-    const { classId, run, journal } = this.context;
-    await journal.append({ kind, class: classId, run, time: new Date().toISOString(), ...facts });
+  private async append(kind: JournalLine['kind'], facts: ClassFacts): Promise<void> {
+    const { journal } = this.context;
+    const time = new Date().toISOString();
+    // Together, so that they share one flush.
+    await Promise.all(
+      [...facts].map(([classId, line]) =>
+        journal.append({ kind, class: classId, run: this.runOf(classId), time, ...line }),
+      ),
+    );
+  }
+
+  private runOf(classId: number): string {
+    return this.context.runs.find((one) => one.classId === classId)!.run;
   }
 
   private async reached(step: CommitStep, image: string): Promise<void> {

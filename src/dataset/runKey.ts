@@ -9,12 +9,16 @@ export interface RunKeyParts {
   readonly maskHash: string;
   /** Hashes of image and mask of each further reference that votes; missing where there is none. */
   readonly others?: readonly (readonly string[])[];
+  /** The classes that compete for the same pixels, each with its references; missing where there is none. */
+  readonly competitors?: readonly CompetitorKey[];
   readonly encoder: ModelInfo;
   readonly segmenter: ModelInfo;
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
   readonly window: IntensityWindow | null;
 }
+
+export type CompetitorKey = Pick<RunKeyParts, 'classId' | 'imageHash' | 'maskHash' | 'others'>;
 
 export function runKeyOf({ encoder, segmenter, window, ...rest }: RunKeyParts): string {
   const models = { encoder: encoder.sha256, segmenter: segmenter.sha256 };

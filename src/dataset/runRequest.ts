@@ -1,19 +1,25 @@
 /** What all images of a run are asked with, for a batch and for a single image alike: equal requests have equal keys. */
 import { mostReferences } from '../core/strategies';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
-import type { IntensityWindow, ModelInfo, SegmentRequest } from '../protocol/engineApi';
+import type { ClassesRequest, ClassQuestion, IntensityWindow, ModelInfo } from '../protocol/engineApi';
 import { folderWindow, type WindowEngine } from './folderWindow';
 import type { LabelReader } from './labelFile';
 import type { Project, ProjectReference } from './project';
 import { type CheckedReference, type ReferenceEngine, votingReferences } from './reference';
-import { runKeyOf } from './runKey';
+import { type CompetitorKey, runKeyOf } from './runKey';
+
+/** A class's first reference, as stored and as it was found. */
+export interface ClassReference {
+  readonly reference: ProjectReference;
+  readonly checked: CheckedReference;
+}
 
 export interface RunRequestParts {
   readonly engine: WindowEngine & ReferenceEngine;
   readonly root: string;
   readonly project: Project;
-  readonly reference: ProjectReference;
-  readonly checked: CheckedReference;
+  /** One per class, at least one. */
+  readonly classes: readonly ClassReference[];
   /** Decodes the masks of further references, in this process where undefined. */
   readonly read?: LabelReader;
   /** Images of the root (posix paths relative to it), among which a window for deep ones is measured. */
@@ -25,41 +31,65 @@ export interface RunRequestParts {
   readonly segmenter: ModelInfo;
 }
 
-export interface RunRequest {
-  readonly request: Omit<SegmentRequest, 'image' | 'withDetails' | 'cacheBelow'>;
-  /** Run key: an image that was segmented with this request and journalled under this key is done. */
+/** How one class of a run is asked for. */
+export interface ClassRun {
+  readonly classId: number;
+  readonly question: ClassQuestion;
+  /**
+   * Run key: an image that was segmented with this request and journalled for the class under this key is done. The other
+   * classes are part of it, since they compete for the same pixels.
+   */
   readonly run: string;
   /** The references that vote, the chosen one first. */
   readonly references: readonly CheckedReference[];
+}
+
+export interface RunRequest {
+  /** What is the same for all classes. */
+  readonly shared: Pick<ClassesRequest, 'strategy' | 'parameters' | 'window'>;
+  /** By class id. */
+  readonly classes: readonly ClassRun[];
   /** What a person should know. */
   readonly notes: readonly string[];
 }
 
 /** The window that images of more than 8 bits need is stored in the project where it has none. */
 export async function runRequest(parts: RunRequestParts): Promise<RunRequest> {
-  const { engine, root, project, reference, checked, images, strategy, parameters, encoder, segmenter, read } = parts;
-  const { image, mask, info } = checked;
-  const { class: classId, imageHash, maskHash } = reference;
-  const window = await folderWindow(engine, root, project, images, { image, info });
+  const { engine, root, project, images, strategy, parameters, encoder, segmenter, read } = parts;
+  const classes = [...parts.classes].sort((a, b) => a.reference.class - b.reference.class);
+  const sample = classes.find(({ checked }) => checked.info.depth > 8) ?? classes[0];
+  const window = await folderWindow(engine, root, project, images, sample.checked);
   const most = mostReferences(strategy);
-  const { references, notes } = await votingReferences(root, project, reference, checked, { engine, most, read });
-  const others = references.slice(1);
-  const hashes = others.map((one) => [one.imageHash, one.maskHash]);
-  const about = { classId, imageHash, maskHash, ...(others.length > 0 && { others: hashes }) };
+  const notes: string[] = [];
+  const keys: CompetitorKey[] = [];
+  const voters: (readonly CheckedReference[])[] = [];
+  for (const { reference, checked } of classes) {
+    const { class: classId, imageHash, maskHash } = reference;
+    const voting = await votingReferences(root, project, reference, checked, { engine, most, read });
+    const others = voting.references.slice(1).map((one) => [one.imageHash, one.maskHash]);
+    notes.push(...voting.notes);
+    voters.push(voting.references);
+    keys.push({ classId, imageHash, maskHash, ...(others.length > 0 && { others }) });
+  }
   return {
-    request: {
-      reference: { image, mask, imageHash },
-      ...(others.length > 0 && {
-        moreReferences: others.map((one) => ({ image: one.image, mask: one.mask, imageHash: one.imageHash })),
-      }),
-      strategy,
-      parameters,
-      ...(window && { window: plainWindow(window) }),
-    },
-    run: runKeyOf({ ...about, encoder, segmenter, strategy, parameters, window }),
-    references,
+    shared: { strategy, parameters, ...(window && { window: plainWindow(window) }) },
+    classes: keys.map((key, index): ClassRun => {
+      const competitors = keys.filter((other) => other !== key);
+      const about = { ...key, ...(competitors.length > 0 && { competitors }) };
+      return {
+        classId: key.classId,
+        question: questionOf(key.classId, voters[index]),
+        run: runKeyOf({ ...about, encoder, segmenter, strategy, parameters, window }),
+        references: voters[index],
+      };
+    }),
     notes,
   };
+}
+
+function questionOf(classId: number, [first, ...others]: readonly CheckedReference[]): ClassQuestion {
+  const spec = ({ image, mask, imageHash }: CheckedReference) => ({ image, mask, imageHash });
+  return { classId, reference: spec(first), ...(others.length > 0 && { moreReferences: others.map(spec) }) };
 }
 
 /** Without what else project.json may say about the window. */

@@ -2,18 +2,20 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
-import { judging, strategyIds } from '../core/strategies';
+import { judging, strategies, strategyIds } from '../core/strategies';
 import {
   type Ablation,
   CLUSTER_DEFAULTS,
   type ClusterPreset,
   DEFAULT_PARAMETERS,
+  DEFAULT_TILES,
   MATCHER_DEFAULTS,
   type MatcherPreset,
   NO_ABLATION,
   type StrategyId,
   type StrategyParameters,
 } from '../core/strategies/strategy';
+import { MOST_TILES } from '../core/tiles';
 import { UserError } from '../core/userError';
 import { findClass, withClass } from './classes';
 import { relativePath } from './folder';
@@ -87,13 +89,14 @@ export function projectStrategy(
     const [{ path: where, message }] = parsed.error.issues;
     throw new UserError(`${projectFile(root)} has odd parameters: ${where.join('.') || 'parameters'}: ${message}.`);
   }
-  const { ablation, minTrust, matcher, cluster } = parsed.data;
+  const { ablation, minTrust, tiles, matcher, cluster } = parsed.data;
   return {
     strategy: strategy as StrategyId,
     parameters: {
       ablation: { ...NO_ABLATION, ...ablation },
       // What changes nothing must not change the run key: trusting everything, and settings of another strategy.
       ...(minTrust && judging.includes(strategy as StrategyId) && { minTrust }),
+      ...(tiles !== undefined && tiles !== DEFAULT_TILES && strategies[strategy as StrategyId].tiles && { tiles }),
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
     },
@@ -104,6 +107,7 @@ export function projectStrategy(
 const parametersSchema = z.object({
   ablation: z.partialRecord(z.enum(Object.keys(NO_ABLATION) as (keyof Ablation)[]), z.boolean()).optional(),
   minTrust: z.number().min(0).max(1).optional(),
+  tiles: z.union([z.enum(['auto', 'off']), z.int().min(1).max(MOST_TILES)]).optional(),
   matcher: z
     .object({
       preset: z.enum(['semantic', 'object', 'part'] satisfies MatcherPreset[]).exactOptional(),
@@ -117,7 +121,8 @@ export interface ReferenceChoice {
   /** Paths as a person gave them, relative to the working directory. */
   readonly image: string | undefined;
   readonly mask: string | undefined;
-  readonly className: string | undefined;
+  /** Names of the classes to segment; none: all that have references. With an image: of its class, at most one. */
+  readonly classNames: readonly string[];
   /** Whether the references that the class has stay and vote with the one given, instead of giving way to it. */
   readonly keepOthers?: boolean;
 }
@@ -125,7 +130,8 @@ export interface ReferenceChoice {
 /** What a run is to use. */
 export interface SetUp {
   readonly project: Project;
-  readonly reference: ProjectReference;
+  /** One per class, at least one. */
+  readonly references: readonly ProjectReference[];
   /** As chosen, for a reference that is yet to be stored. */
   readonly keepOthers?: boolean;
 }
@@ -133,38 +139,39 @@ export interface SetUp {
 /** How a person gives what is missing: the end of a sentence. */
 export interface Advice {
   readonly giveReference: string;
-  readonly chooseClass: string;
 }
 
 const COMMAND_LINE_ADVICE: Advice = {
   giveReference: 'give one with --reference (and --mask)',
-  chooseClass: 'choose one with --class',
 };
 
 /**
- * The reference to use: the one given, which is to become its class's only one or its first, or the stored one.
+ * The references to use: the one given, which is to become its class's only one or its first, or the first stored one of
+ * each class.
  *
- * @throws UserError when nothing is given and nothing stored, or several classes make the choice unclear
+ * @throws UserError when nothing is given and nothing stored, also for one class of several that are named
  */
 export async function chooseReference(
   root: string,
   project: Project,
-  { image, mask, className, keepOthers = false }: ReferenceChoice,
+  { image, mask, classNames, keepOthers = false }: ReferenceChoice,
   advice: Advice = COMMAND_LINE_ADVICE,
 ): Promise<SetUp> {
   if (image === undefined) {
     if (mask !== undefined) throw new UserError('A mask was given without its reference image: add --reference.');
-    return { project, reference: storedReference(root, project, className, advice) };
+    return { project, references: storedReferences(root, project, classNames, advice) };
   }
   const imagePath = path.resolve(image);
+  const [className, ...others] = classNames;
+  if (others.length > 0) throw new UserError('A reference is the example of one class: name one class with it.');
   const maskPath = mask === undefined ? await ownMask(root, project, imagePath) : path.resolve(mask);
   const extended = withItsClass(project, className);
   const { id } = findClass(extended, className)!;
-  return { project: extended, reference: await makeReference(root, id, imagePath, maskPath), keepOthers };
+  return { project: extended, references: [await makeReference(root, id, imagePath, maskPath)], keepOthers };
 }
 
 /**
- * Stores a set-up whose models could be opened, if its reference can be used too. So a start that fails leaves no
+ * Stores a set-up whose models could be opened, if its references can be used too. So a start that fails leaves no
  * project behind (which would cut a folder off from those above it) and spoils none that works.
  *
  * @returns the set-up as it is on disk, where another process may have added classes
@@ -172,42 +179,55 @@ export async function chooseReference(
  */
 export async function storeSetUp(
   root: string,
-  { project, reference, keepOthers = false }: SetUp,
+  { project, references, keepOthers = false }: SetUp,
   engine: ReferenceEngine,
-): Promise<SetUp & { readonly checked: CheckedReference }> {
-  const checked = await checkReference(root, reference, engine);
+): Promise<SetUp & { readonly checked: readonly CheckedReference[] }> {
+  const checked: CheckedReference[] = [];
+  for (const reference of references) checked.push(await checkReference(root, reference, engine));
   const { strategy, parameters, encoder, segmenter, maskFolder } = project;
-  const { name } = project.classes.find(({ id }) => id === reference.class)!;
-  let used = reference;
+  let used: readonly ProjectReference[] = references;
   const stored = await updateProject(root, project, (now) => {
-    const extended = withItsClass(now, name);
-    used = { ...reference, class: findClass(extended, name)!.id };
-    const isKnown = extended.references.some((one) => isDeepStrictEqual(one, used));
-    const ofClass = extended.references.filter((one) => one.class === used.class && one.image !== used.image);
-    const others = extended.references.filter((one) => one.class !== used.class);
-    const references = isKnown ? extended.references : [...others, used, ...(keepOthers ? ofClass : [])];
-    return { ...extended, strategy, parameters, encoder, segmenter, maskFolder, references };
+    let extended: Project = { ...now, strategy, parameters, encoder, segmenter, maskFolder };
+    used = references.map((reference) => {
+      const { name } = project.classes.find(({ id }) => id === reference.class)!;
+      extended = withItsClass(extended, name);
+      const one = { ...reference, class: findClass(extended, name)!.id };
+      extended = { ...extended, references: withReference(extended.references, one, keepOthers) };
+      return one;
+    });
+    return extended;
   });
-  return { project: stored, reference: used, checked };
+  return { project: stored, references: used, checked };
 }
 
-function storedReference(
+/** References with one more, unless it is there already: before the others of its class, or in their place. */
+function withReference(
+  references: readonly ProjectReference[],
+  used: ProjectReference,
+  keepOthers: boolean,
+): ProjectReference[] {
+  if (references.some((one) => isDeepStrictEqual(one, used))) return [...references];
+  const ofClass = references.filter((one) => one.class === used.class && one.image !== used.image);
+  const others = references.filter((one) => one.class !== used.class);
+  return [...others, used, ...(keepOthers ? ofClass : [])];
+}
+
+/** The first reference of each of the named classes, or of all classes that have one; by class id. */
+function storedReferences(
   root: string,
-  project: Project,
-  className: string | undefined,
-  { giveReference, chooseClass }: Advice,
-): ProjectReference {
-  const of = findClass(project, className);
-  const reference = project.references.find((one) => className === undefined || one.class === of?.id);
-  if (reference === undefined) {
-    const about = className === undefined ? '' : ` for class "${className}"`;
-    throw new UserError(`${root} has no reference${about} yet: ${giveReference}.`);
-  }
-  if (className === undefined && project.references.some((one) => one.class !== reference.class)) {
-    const names = project.classes.map(({ name }) => name).join(', ');
-    throw new UserError(`${root} has references of several classes (${names}): ${chooseClass}.`);
-  }
-  return reference;
+  { classes, references }: Project,
+  classNames: readonly string[],
+  { giveReference }: Advice,
+): ProjectReference[] {
+  const firstOf = (classId: number | undefined) => references.find((one) => one.class === classId);
+  const wanted = classNames.map((name) => {
+    const reference = firstOf(classes.find((one) => one.name === name)?.id);
+    if (reference !== undefined) return reference;
+    throw new UserError(`${root} has no reference for class "${name}" yet: ${giveReference}.`);
+  });
+  const chosen = new Set(classNames.length > 0 ? wanted : classes.flatMap(({ id }) => firstOf(id) ?? []));
+  if (chosen.size === 0) throw new UserError(`${root} has no reference yet: ${giveReference}.`);
+  return [...chosen].sort((a, b) => a.class - b.class);
 }
 
 /** The mask of an image of the project, where no other was named. */

@@ -44,12 +44,11 @@ export async function segmentImage(
   // Only a folder of deep images needs its window, for which a sample of them is looked at.
   const isDeep = project.window === undefined && Math.max(target.depth, checked.info.depth) > 8;
   const images = isDeep ? (await scanFolder(root.root, { maskFolder: await root.maskFolder() })).images : [];
-  const { request, run, references, notes } = await runRequest({
+  const { shared, classes, notes } = await runRequest({
     engine,
     root: root.root,
     project,
-    reference,
-    checked,
+    classes: [{ reference, checked }],
     read: engine.readLabels,
     images,
     strategy,
@@ -58,11 +57,12 @@ export async function segmentImage(
     segmenter,
   });
   if (isDeep) root.forget();
+  const [{ question, run, references }] = classes;
   if (references.some((one) => one.image === image)) {
     throw new UserError(`${image} is a reference of class "${name}": its support mask is its mask already.`);
   }
   const result = await engine.segment(
-    { ...request, image, withDetails: true, cacheBelow: Number.POSITIVE_INFINITY },
+    { ...shared, ...question, image, withDetails: true, cacheBelow: Number.POSITIVE_INFINITY },
     { signal },
   );
   const { outcome, prompts, trust, iouPrediction, maskPrompt, times } = result;

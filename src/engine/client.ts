@@ -52,6 +52,8 @@ export class EngineClient implements Remote<EngineApi> {
     this.call('prepareReference', params, options);
   readonly segment = (params: Params<EngineApi['segment']>, options?: CallOptions) =>
     this.call('segment', params, options);
+  readonly segmentClasses = (params: Params<EngineApi['segmentClasses']>, options?: CallOptions) =>
+    this.call('segmentClasses', params, options);
   readonly saveOverlay = (params: Params<EngineApi['saveOverlay']>, options?: CallOptions) =>
     this.call('saveOverlay', params, options);
   readonly decode = (params: Params<EngineApi['decode']>, options?: CallOptions) =>

@@ -6,23 +6,29 @@ import { degradePrompts, isEmptyQuestion } from '../core/degradation';
 import { describeSize, sameSize } from '../core/geometry';
 import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
-import { fromRuns } from '../core/mask';
+import { fromRuns, type Mask } from '../core/mask';
 import { thresholdToRuns } from '../core/raster';
-import { checkPrompts, type DecodedMask, type PromptSet } from '../core/segmenter';
+import { checkPrompts, type DecodedMask, type PromptableImage, type PromptSet } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
 import { strategies } from '../core/strategies';
-import type {
-  EncodedImage,
-  ImageVariant,
-  PreparationRunner,
-  PreparedReference,
-  StageRunner,
+import { settleClasses } from '../core/strategies/settleClasses';
+import {
+  DEFAULT_TILES,
+  type EncodedImage,
+  type ImageVariant,
+  type PreparationRunner,
+  type PreparedReference,
+  type Segmentation,
+  type StageRunner,
+  type TileChoice,
 } from '../core/strategies/strategy';
+import { chooseTiles } from '../core/tiles';
 import { UserError } from '../core/userError';
 import { sha256 } from '../disk/hashing';
 import { explainReadError } from '../disk/storageError';
 import { decodeMaskPng } from '../formats/maskPng';
 import type {
+  ClassesRequest,
   DecodeRequest,
   DecodeResult,
   DisplayOverview,
@@ -64,16 +70,36 @@ import { saveOverlay } from './overlay';
 import type { ImageEmbedding, Segmenter } from './segmenters';
 import { type NamedTensors, runtimeVersion } from './sessions';
 import { SharedWork } from './sharedWork';
+import {
+  encodeTokens,
+  planOf,
+  readTileSource,
+  TiledImage,
+  type TileSource,
+  type Tiling,
+  tiledModelSize,
+} from './tiledImage';
 import { readVariant } from './variants';
 
 /** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
 interface ReadyReference {
   readonly info: ReferenceInfo;
   readonly prepared: PreparedReference;
+  /** How targets are to be seen: tiles per side, and modelPx per patch. */
+  readonly tiling: Tiling;
   /** Requests under way. */
   users: number;
   forgotten: boolean;
   dispose(): Promise<void>;
+}
+
+/** An image that is to be segmented. */
+interface Target {
+  readonly info: ImageInfo;
+  readonly notes: readonly string[];
+  readonly image: EncodedImage;
+  /** What may be kept on disk; tiles are not. */
+  readonly whole?: EncodedFile;
 }
 
 /** An image that can be asked about, without its pixels. */
@@ -96,7 +122,7 @@ const DESCRIPTOR_REVISION = 'descriptor-1';
 /** Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 16 MB each. */
 const ENCODINGS_KEPT = 8;
 
-/** Prepared references kept in memory; a batch uses one, an editor a few in turn. Each costs about 50 MB. */
+/** Prepared references kept in memory; a batch uses one per class, an editor a few in turn. Each costs about 50 MB. */
 const REFERENCES_KEPT = 3;
 
 export class Engine implements Handlers<EngineApi> {
@@ -164,49 +190,109 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   async segment(request: SegmentRequest, signal: AbortSignal): Promise<SegmentResult> {
-    const reference = await this.reference(request, signal);
-    reference.users++;
+    const { reference, moreReferences, ...shared } = request;
+    // A single class has nobody to compete with: its id does not matter.
+    const only = { classId: 1, reference, ...(moreReferences && { moreReferences }) };
+    const [result] = await this.segmentClasses({ ...shared, classes: [only] }, signal);
+    return result!;
+  }
+
+  async segmentClasses(request: ClassesRequest, signal: AbortSignal): Promise<SegmentResult[]> {
+    const { classes, ...shared } = request;
+    const references: ReadyReference[] = [];
     try {
-      return await this.segmentWith(reference.prepared, request, signal);
+      for (const question of classes) {
+        const reference = await this.reference({ ...shared, ...question }, signal, classes.length);
+        reference.users++;
+        references.push(reference);
+      }
+      return await this.segmentWith(references, request, signal);
     } finally {
-      reference.users--;
-      await disposeIfUnused(reference);
+      for (const reference of references) {
+        reference.users--;
+        await disposeIfUnused(reference);
+      }
     }
   }
 
   private async segmentWith(
-    prepared: PreparedReference,
-    request: SegmentRequest,
+    references: readonly ReadyReference[],
+    request: ClassesRequest,
     signal: AbortSignal,
-  ): Promise<SegmentResult> {
-    const started = performance.now();
-    const times: Record<string, number> = {};
-    const runner = stageRunner(signal, times);
-    const { segmenter } = await this.loaded();
-    // Who wants the details will ask about this image next; a batch never comes back to it.
-    const target = await this.target(request, request.withDetails === true, signal, times);
+  ): Promise<SegmentResult[]> {
+    let started = performance.now();
+    const times = references.map((): Record<string, number> => ({}));
     const degradations = new Set<string>();
-    const found = await this.exclusively(() =>
-      prepared.segment(imageOf(target, segmenter, runner, degradations), runner),
-    );
-    // Beside the inference of the next image: what is kept is written, not waited for by others.
-    if ((found.trust ?? found.iouPrediction) < (request.cacheBelow ?? 0)) {
-      await runner.stage('keep', () => target.keep('everything'));
+    const targets = new Map<number, Target>();
+    for (const { tiling } of references) {
+      const { tilesPerSide } = tiling;
+      if (targets.has(tilesPerSide)) continue;
+      targets.set(tilesPerSide, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
     }
-    return {
-      size: target.info.size,
-      file: target.info.file,
-      outcome: found.outcome,
-      mask: found.mask,
-      instances: found.instances,
-      prompts: request.withDetails ? found.prompts : found.prompts.filter(({ reason }) => reason === 'kept'),
-      iouPrediction: found.iouPrediction,
-      ...(found.trust !== undefined && { trust: found.trust }),
-      ...(found.trustParts && { trustParts: found.trustParts }),
-      ...(request.withDetails && found.maskPrompt && { maskPrompt: found.maskPrompt }),
-      notes: [...target.notes, ...found.notes, ...degradations],
-      times: { ...times, total: performance.now() - started },
-    };
+    const found = await this.exclusively(async () => {
+      const each: Segmentation[] = [];
+      for (const [index, { prepared, tiling }] of references.entries()) {
+        const { image } = targets.get(tiling.tilesPerSide)!;
+        each.push(await prepared.segment(image, stageRunner(signal, times[index]!)));
+        times[index]!.total = performance.now() - started;
+        started = performance.now();
+      }
+      if (each.length < 2) return each;
+      const ids = request.classes.map(({ classId }) => classId);
+      const last = times[times.length - 1]!;
+      const settled = await stageRunner(signal, last).stage('compete', () => settleClasses(each, ids));
+      last.total! += performance.now() - started;
+      return settled;
+    });
+    // Beside the inference of the next image: what is kept is written, not waited for by others.
+    if (found.some(({ trust, iouPrediction }) => (trust ?? iouPrediction) < (request.cacheBelow ?? 0))) {
+      const { stage } = stageRunner(signal, times[0]!);
+      for (const { whole } of targets.values()) {
+        if (whole) await stage('keep', () => whole.keep('everything'));
+      }
+    }
+    const [{ info, notes }] = targets.values() as unknown as [Target];
+    return found.map((one, index) => ({
+      size: info.size,
+      file: info.file,
+      outcome: one.outcome,
+      mask: one.mask,
+      instances: one.instances,
+      prompts: request.withDetails ? one.prompts : one.prompts.filter(({ reason }) => reason === 'kept'),
+      iouPrediction: one.iouPrediction,
+      ...(one.trust !== undefined && { trust: one.trust }),
+      ...(one.trustParts && { trustParts: one.trustParts }),
+      ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
+      notes: [...notes, ...one.notes, ...degradations],
+      times: { total: 0, ...times[index] },
+    }));
+  }
+
+  /** The image of a request as strategies are to see it. */
+  private async segmentTarget(
+    request: ClassesRequest,
+    tiling: Tiling,
+    signal: AbortSignal,
+    times: Record<string, number>,
+    degradations: Set<string>,
+  ): Promise<Target> {
+    const runner = stageRunner(signal, times);
+    if (tiling.tilesPerSide === 1) {
+      const { segmenter } = await this.loaded();
+      // Who wants the details will ask about this image next; a batch never comes back to it.
+      const whole = await this.target(request, request.withDetails === true, signal, times);
+      return {
+        info: whole.info,
+        notes: whole.notes,
+        image: imageOf(whole, segmenter, runner, degradations),
+        whole,
+      };
+    }
+    const source = await runner.stage('read', async () =>
+      this.readTiles(await openImage(request.image, this.config.pixelLimit), request.window, tiling),
+    );
+    const image = await this.exclusively(() => this.tiledImage(source, runner, degradations, signal));
+    return { info: source.info, notes: source.notes, image };
   }
 
   async decode(request: DecodeRequest, signal: AbortSignal): Promise<DecodeResult> {
@@ -217,7 +303,12 @@ export class Engine implements Handlers<EngineApi> {
     checkPrompts(request.prompts);
     const target = await this.target(request, true, signal, times);
     const { size, file } = target.info;
-    const { prompts, notes } = degradePrompts(request.prompts, segmenter.capabilities, size, halfPatch(target));
+    const { prompts, notes } = degradePrompts(
+      request.prompts,
+      segmenter.capabilities,
+      size,
+      halfPatch({ size, tokens: target.encoding.tokens }),
+    );
     if (isEmptyQuestion(prompts)) {
       const { points } = segmenter.capabilities;
       throw new UserError(
@@ -262,8 +353,12 @@ export class Engine implements Handlers<EngineApi> {
     return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };
   }
 
-  /** The reference of a request, prepared once; a failure is forgotten so that it can be tried again. */
-  private reference(request: ReferenceRequest, signal: AbortSignal): Promise<ReadyReference> {
+  /**
+   * The reference of a request, prepared once; a failure is forgotten so that it can be tried again.
+   *
+   * @param together references that one request needs: as many are kept
+   */
+  private reference(request: ReferenceRequest, signal: AbortSignal, together = 1): Promise<ReadyReference> {
     const key = referenceKey(request);
     let ready = this.references.get(key);
     // Preparing serves every request with this reference, so the first one's cancellation must not fail the others.
@@ -272,7 +367,7 @@ export class Engine implements Handlers<EngineApi> {
     this.references.set(key, ready);
     ready.catch(() => this.references.delete(key));
     for (const [oldest, forgotten] of this.references) {
-      if (this.references.size <= REFERENCES_KEPT) break;
+      if (this.references.size <= Math.max(REFERENCES_KEPT, together)) break;
       this.references.delete(oldest);
       // One that could not be prepared has told its callers, and holds nothing.
       void forgotten.then(forget, () => undefined);
@@ -302,6 +397,7 @@ export class Engine implements Handlers<EngineApi> {
       remember: async (revision, compute) => {
         const key = [
           ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
+          ...(tiling.tilesPerSide > 1 ? [`${tiling.tilesPerSide} tiles`] : []),
           segmenterModel.sha256,
           revision,
         ];
@@ -315,15 +411,22 @@ export class Engine implements Handlers<EngineApi> {
         return values;
       },
     };
+    const encoded: EncodedFile[] = [];
+    for (const { source } of sources) encoded.push(await this.encode(source, runner));
+    const tiling = tilingOf(
+      strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off',
+      encoded.map(({ encoding }, index) => ({ encoding, mask: sources[index]!.mask })),
+    );
     const references = [];
     const degradations = new Set<string>();
-    for (const { source, mask } of sources) {
-      const encoded = await this.encode(source, runner);
-      const image = {
-        ...imageOf(encoded, segmenter, runner, degradations),
-        variant: (change: ImageVariant) => this.encodeVariant(source.file, change, window),
-      };
-      references.push({ image, mask, keep: () => encoded.keep('everything') });
+    for (const [index, { source, mask }] of sources.entries()) {
+      const whole = encoded[index]!;
+      const variant = (change: ImageVariant) => this.encodeVariant(source.file, change, window, tiling, runner);
+      const image =
+        tiling.tilesPerSide > 1
+          ? await this.tiledImage(await this.readTiles(source.file, window, tiling), runner, degradations)
+          : imageOf(whole, segmenter, runner, degradations);
+      references.push({ image: { ...image, variant }, mask, keep: () => whole.keep('everything') });
     }
     const [first, ...others] = references;
     const prepared = await strategies[strategy].prepare(first!.image, first!.mask, parameters, runner, others);
@@ -332,6 +435,7 @@ export class Engine implements Handlers<EngineApi> {
     const { foregroundPatches, backgroundPatches } = prepared;
     return {
       prepared,
+      tiling,
       users: 0,
       forgotten: false,
       info: {
@@ -339,7 +443,12 @@ export class Engine implements Handlers<EngineApi> {
         file,
         foregroundPatches,
         backgroundPatches,
-        notes: [...sources.flatMap(({ source }) => source.file.notes), ...prepared.notes, ...degradations],
+        notes: [
+          ...sources.flatMap(({ source }) => source.file.notes),
+          ...(tiling.tilesPerSide > 1 ? [describeTiling(tiling, parameters.tiles === 'auto')] : []),
+          ...prepared.notes,
+          ...degradations,
+        ],
       },
       dispose: async () => {
         for (const graph of opened) await graph.dispose();
@@ -475,9 +584,44 @@ export class Engine implements Handlers<EngineApi> {
     return segmenter.reads === 'pixels' ? new ImageEmbeddings(segmenter, segmenterModel.sha256, this.cache) : undefined;
   }
 
-  private async encodeVariant(file: ImageFile, change: ImageVariant, window: IntensityWindow | undefined) {
+  /** What all tiles of an image are made from, read beside the inference of other images. */
+  private async readTiles(file: ImageFile, window: IntensityWindow | undefined, tiling: Tiling): Promise<TileSource> {
+    const { encoder, segmenter } = await this.loaded();
+    return readTileSource(file, window, tiling, encoder, segmenter);
+  }
+
+  /** @param signal ends the work before the next tile; nothing does where undefined */
+  private async tiledImage(
+    source: TileSource,
+    runner: StageRunner,
+    degradations: Set<string>,
+    signal?: AbortSignal,
+  ): Promise<EncodedImage> {
+    const models = await this.loaded();
+    const { segmenter } = models;
+    const pause = async () => {
+      await setImmediate();
+      signal?.throwIfAborted();
+    };
+    const tiled = await runner.stage('encode', () => TiledImage.encode(source, models, pause));
+    const { size, tokens, promptable } = tiled.image;
+    return imageOfParts({ size, tokens }, segmenter, promptable, degradations);
+  }
+
+  private async encodeVariant(
+    file: ImageFile,
+    change: ImageVariant,
+    window: IntensityWindow | undefined,
+    tiling: Tiling,
+    runner: StageRunner,
+  ) {
     const { encoder } = await this.loaded();
     const modelSize = encoder.inputSize(file.info.size);
+    if (tiling.tilesPerSide > 1) {
+      const { plan, tileSize } = planOf(tiling, modelSize);
+      const pixels = await readVariant(file, change, tiledModelSize(plan, tileSize), window);
+      return await runner.stage('encode', () => encodeTokens(plan, tileSize, pixels, encoder));
+    }
     return (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens;
   }
 
@@ -515,43 +659,65 @@ export class Engine implements Handlers<EngineApi> {
  * @param degradations collects what the segmenter could not be asked as it was.
  */
 function imageOf(
-  target: EncodedFile,
+  { info: { size }, encoding: { tokens, preNormTokens }, embedding }: EncodedFile,
   segmenter: Segmenter,
   { stage }: StageRunner,
   degradations: Set<string>,
 ): EncodedImage {
-  const { info, encoding, embedding } = target;
-  const { capabilities } = segmenter;
-  const margin = halfPatch(target);
+  const promptable = async () => {
+    const bound = await stageEmbedding(segmenter, stage, embedding);
+    const { capabilities } = segmenter;
+    return { capabilities, decode: (prompts: readonly PromptSet[]) => segmenter.decode(bound, size, prompts) };
+  };
+  return imageOfParts({ size, tokens, ...(preNormTokens && { preNormTokens }) }, segmenter, promptable, degradations);
+}
+
+/** An image whose prompts are degraded to what the segmenter can be asked. */
+function imageOfParts(
+  parts: Pick<EncodedImage, 'size' | 'tokens' | 'preNormTokens'>,
+  { capabilities }: Segmenter,
+  promptable: () => Promise<PromptableImage>,
+  degradations: Set<string>,
+): EncodedImage {
+  const margin = halfPatch(parts);
   const ask = (asked: PromptSet): PromptSet => {
-    const { prompts, notes } = degradePrompts(asked, capabilities, info.size, margin);
+    const { prompts, notes } = degradePrompts(asked, capabilities, parts.size, margin);
     for (const note of notes) degradations.add(note);
     return prompts;
   };
   return {
-    size: info.size,
-    tokens: encoding.tokens,
-    ...(encoding.preNormTokens && { preNormTokens: encoding.preNormTokens }),
+    ...parts,
     capabilities,
     promptable: async () => {
-      const bound = await stageEmbedding(segmenter, stage, embedding);
+      const image = await promptable();
       return {
         capabilities,
         decode: async (prompts: readonly PromptSet[]) => {
           const asked = prompts.map(ask);
           // What had something to ask and has nothing left gets no answer instead of one to another question.
           const isAsked = (index: number) => !isEmptyQuestion(asked[index]!) || isEmptyQuestion(prompts[index]!);
-          const answers = await segmenter.decode(
-            bound,
-            info.size,
-            asked.filter((_, index) => isAsked(index)),
-          );
+          const answers = await image.decode(asked.filter((_, index) => isAsked(index)));
           return prompts.map((_, index) => (isAsked(index) ? answers.shift()! : NOTHING_DRAWN));
         },
       };
     },
   };
 }
+
+/** What the references' masks ask for under `choice`, on the patches of their encodings. */
+function tilingOf(choice: TileChoice, references: readonly { encoding: Encoding; mask: Mask }[]): Tiling {
+  const { modelSize, tokens } = references[0]!.encoding;
+  const pitch = { width: modelSize.width / tokens.grid.width, height: modelSize.height / tokens.grid.height };
+  if (choice === 'off') return { tilesPerSide: 1, pitch };
+  if (choice !== 'auto') return { tilesPerSide: choice, pitch };
+  return {
+    tilesPerSide: chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid }))),
+    pitch,
+  };
+}
+
+const describeTiling = ({ tilesPerSide }: Tiling, chosen: boolean): string =>
+  `${chosen ? 'the objects are many and small: they are ' : ''}seen in ${tilesPerSide} x ${tilesPerSide} tiles`;
 
 /** A stage of its own where it is work. */
 const stageEmbedding = (
@@ -566,7 +732,7 @@ const NOTHING_DRAWN: DecodedMask = {
 };
 
 /** Half a patch of an image, in its own pixels. */
-const halfPatch = ({ info: { size }, encoding: { tokens } }: EncodedFile) => ({
+const halfPatch = ({ size, tokens }: Pick<EncodedImage, 'size' | 'tokens'>) => ({
   width: size.width / tokens.grid.width / 2,
   height: size.height / tokens.grid.height / 2,
 });

@@ -1,4 +1,4 @@
-/** The overlay picture: the image with the class area tinted and outlined, and the prompts that led to it. */
+/** The overlay picture: the image with the area of each class tinted and outlined, and the prompts that led to it. */
 import { describeSize, longSide, moveToFrame, type Size, sameSize } from '../core/geometry';
 import { fromRuns } from '../core/mask';
 import type { PromptCandidate } from '../core/prompts';
@@ -27,16 +27,17 @@ export async function saveOverlay(request: OverlayRequest, pixelLimit: number): 
 }
 
 /**
- * PNG of the upright image, enlarged or reduced to a long side of 512 to 2048 px. Throws UserError unless the mask has the
- * image's size.
+ * PNG of the upright image, enlarged or reduced to a long side of 512 to 2048 px. Throws UserError unless the masks have
+ * the image's size.
  */
 export async function drawOverlay(
   file: ImageFile,
-  { mask, prompts, colour, window }: Omit<OverlayRequest, 'image' | 'output'>,
+  { layers, window }: Omit<OverlayRequest, 'image' | 'output'>,
 ): Promise<Buffer> {
   const { size } = file.info;
-  if (!sameSize(mask.size, size)) {
-    throw new UserError(`${file.path} is ${describeSize(size)}, but its mask is ${describeSize(mask.size)}.`);
+  const stray = layers.find(({ mask }) => !sameSize(mask.size, size));
+  if (stray !== undefined) {
+    throw new UserError(`${file.path} is ${describeSize(size)}, but its mask is ${describeSize(stray.mask.size)}.`);
   }
   const long = longSide(size);
   const scale = Math.min(Math.max(long, MIN_LONG_SIDE), MAX_LONG_SIDE) / long;
@@ -44,15 +45,12 @@ export async function drawOverlay(
     width: Math.max(1, Math.round(size.width * scale)),
     height: Math.max(1, Math.round(size.height * scale)),
   };
-  const [rgb, coverage] = await Promise.all([
-    readRgb(file, outSize, window),
-    resizeGrey(
-      fromRuns(mask).data.map((value) => value * 255),
-      size,
-      outSize,
-    ),
-  ]);
-  tint(rgb, coverage, outSize, parseColour(colour));
+  const rgb = await readRgb(file, outSize, window);
+  for (const { mask, colour } of layers) {
+    const pixels = fromRuns(mask).data.map((value) => value * 255);
+    tint(rgb, await resizeGrey(pixels, size, outSize), outSize, parseColour(colour));
+  }
+  const prompts = layers.flatMap((layer) => layer.prompts);
   return await encodePng(rgb, outSize, promptsSvg(prompts, size, outSize));
 }
 

@@ -78,6 +78,8 @@ export class EnginePool implements DisposableEngine {
     this.on(this.leastBusy(), (engine) => engine.sampleWindow(params, options));
   readonly segment = (params: Params<BatchApi['segment']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.segment(params, options));
+  readonly segmentClasses = (params: Params<BatchApi['segmentClasses']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.segmentClasses(params, options));
   readonly describeImage = (params: Params<BatchApi['describeImage']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.describeImage(params, options));
   readonly saveOverlay = (params: Params<BatchApi['saveOverlay']>, options?: CallOptions) =>

@@ -1,5 +1,6 @@
 /** The calls that cross a process boundary and the data they carry. Types only; everything survives structured clone. */
 import type { Size } from '../core/geometry';
+import type { Instance } from '../core/instances';
 import type { LabelRuns } from '../core/labelMap';
 import type { RunMask } from '../core/mask';
 import type { PromptCandidate } from '../core/prompts';
@@ -40,6 +41,17 @@ export interface SegmentRequest {
   readonly cacheBelow?: number;
 }
 
+/** A class and what stands for it. */
+export interface ClassQuestion extends Pick<SegmentRequest, 'reference' | 'moreReferences'> {
+  readonly classId: number;
+}
+
+/** Several classes in one image: it is read and encoded once, and a pixel that several claim goes to one of them. */
+export interface ClassesRequest extends Omit<SegmentRequest, 'reference' | 'moreReferences'> {
+  /** At least one, each class once. */
+  readonly classes: readonly ClassQuestion[];
+}
+
 /** What a reference is prepared for: requests that agree in this share the work. */
 export type ReferenceRequest = Pick<
   SegmentRequest,
@@ -63,8 +75,8 @@ export interface SegmentResult {
   readonly outcome: 'mask' | 'absent';
   /** Union of all instances, in targetPx; all background when absent. */
   readonly mask: RunMask;
-  /** One mask per instance where instances were prompted separately, else empty. */
-  readonly instances: readonly RunMask[];
+  /** The objects where they were prompted separately and there is more than one, else empty. */
+  readonly instances: readonly Instance[];
   readonly prompts: readonly PromptCandidate[];
   /** The segmenter's own estimate of the IoU of its mask, NaN where no segmenter was asked. */
   readonly iouPrediction: number;
@@ -140,6 +152,11 @@ export interface EngineApi {
   /** Encodes the reference (once; later calls answer from memory) and says what it found. */
   prepareReference(params: ReferenceRequest): ReferenceInfo;
   segment(params: SegmentRequest): SegmentResult;
+  /**
+   * Segments several classes as `segment` would each, but for the pixels that more than one claims (see `compete` of core).
+   * One result per class, in order. Reading and encoding counts in the times of the first.
+   */
+  segmentClasses(params: ClassesRequest): readonly SegmentResult[];
   /** Writes a PNG of the image with mask outline and prompts. */
   saveOverlay(params: OverlayRequest): void;
   /** Answers prompts that a person set. The image is encoded on the first question and kept for the next ones. */
@@ -165,7 +182,14 @@ export interface EngineEvents {
 /** The calls that a batch makes; a pool of engines answers these. */
 export type BatchApi = Pick<
   EngineApi,
-  'info' | 'inspectImage' | 'sampleWindow' | 'prepareReference' | 'segment' | 'saveOverlay' | 'describeImage'
+  | 'info'
+  | 'inspectImage'
+  | 'sampleWindow'
+  | 'prepareReference'
+  | 'segment'
+  | 'segmentClasses'
+  | 'saveOverlay'
+  | 'describeImage'
 >;
 
 export interface ImageDescription {
@@ -226,10 +250,15 @@ export interface TileFiles {
 export interface OverlayRequest {
   readonly image: string;
   readonly window?: IntensityWindow;
-  readonly mask: RunMask;
-  readonly prompts: readonly PromptCandidate[];
+  /** Drawn in this order. */
+  readonly layers: readonly OverlayLayer[];
   /** Absolute path of the PNG to write. */
   readonly output: string;
+}
+
+export interface OverlayLayer {
+  readonly mask: RunMask;
+  readonly prompts: readonly PromptCandidate[];
   /** Outline colour as #rrggbb. */
   readonly colour: string;
 }

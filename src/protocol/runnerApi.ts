@@ -4,7 +4,7 @@ import type { EngineConfig } from './engineApi';
 /** What the extension asks of the runner process. */
 export interface RunnerApi {
   /**
-   * Labels folders and images of one root with the stored reference of a class; answers when all is done or after
+   * Labels folders and images of one root with the stored references of its classes; answers when all is done or after
    * `stop`. One call at a time. Progress comes through `RunnerEvents` meanwhile.
    */
   labelFolder(params: FolderJob): FolderSummary;
@@ -15,8 +15,8 @@ export interface RunnerApi {
 export interface FolderJob {
   /** Absolute paths of the folders and images, all in one root. */
   readonly targets: readonly string[];
-  /** Class whose reference is used; the only one with a reference if left out. */
-  readonly className?: string;
+  /** Classes to segment, in one pass; all that have references if left out. */
+  readonly classNames?: readonly string[];
   readonly overwrite: 'replace-auto' | 'skip';
 }
 

@@ -14,7 +14,6 @@ const REPORT_MS = 100;
 
 const EDITOR_ADVICE: Advice = {
   giveReference: 'open a labelled image and choose "Use as Reference"',
-  chooseClass: 'choose one of them',
 };
 
 export class FolderRunner implements Handlers<RunnerApi> {
@@ -25,7 +24,7 @@ export class FolderRunner implements Handlers<RunnerApi> {
     private readonly events: RunnerEvents,
   ) {}
 
-  async labelFolder({ targets, className, overwrite }: FolderJob, aborted: AbortSignal): Promise<FolderSummary> {
+  async labelFolder({ targets, classNames = [], overwrite }: FolderJob, aborted: AbortSignal): Promise<FolderSummary> {
     const [first, ...others] = targets;
     if (first === undefined) throw new RangeError('a folder job needs at least one target, got none');
     const stop = new AbortController();
@@ -33,7 +32,7 @@ export class FolderRunner implements Handlers<RunnerApi> {
     const reports = new ProgressReports(this.events);
     let pool: EnginePool | undefined;
     try {
-      const reference = { image: undefined, mask: undefined, className };
+      const reference = { image: undefined, mask: undefined, classNames };
       const { job, device } = await prepareBatch(
         { targets: [first, ...others], reference, advice: EDITOR_ADVICE, overwrite },
         async (models) => {

@@ -52,6 +52,8 @@ const { values, positionals } = parseArgs({
     ablation: { type: 'string' },
     /** How many references vote at a time: 1, or such as 1,2,3 to compare. The same targets for all. */
     votes: { type: 'string', default: '1' },
+    /** Such as off,auto,2 to compare. */
+    tiles: { type: 'string', default: 'off' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -70,7 +72,7 @@ async function main(): Promise<void> {
       'usage: npm run bench:accuracy -- <data dir> [--references 3] [--targets 20] [--seed 0] [--sets a,b]',
     );
     console.error('       [--strategies ap-medsam,gbmseg] [--preset all|semantic,object,part,regions,prompt]');
-    console.error('       [--ablation all|refine,prior] [--votes 1,2,3] [--engines 2] [--json]');
+    console.error('       [--ablation all|refine,prior] [--votes 1,2,3] [--tiles off,auto,2] [--engines 2] [--json]');
     process.exit(2);
   }
   const wanted = values.sets?.split(',');
@@ -142,11 +144,18 @@ function chosenVariants(): Variant[] {
       })),
     ),
   ];
+  const tiled = values.tiles.split(',').flatMap((tiles) =>
+    variants.map((variant) => ({
+      ...variant,
+      name: tiles === 'off' ? variant.name : `${variant.name}, tiles ${tiles}`,
+      parameters: { ...variant.parameters, tiles: /^\d+$/.test(tiles) ? Number(tiles) : (tiles as 'auto' | 'off') },
+    })),
+  );
   return values.votes
     .split(',')
     .map(Number)
     .flatMap((votes) =>
-      variants.map((variant) => ({
+      tiled.map((variant) => ({
         ...variant,
         votes,
         name: votes === 1 ? variant.name : `${variant.name}, ${votes} references`,

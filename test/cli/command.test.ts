@@ -116,6 +116,17 @@ describe('parseArguments', () => {
 describe('chosenStrategy', () => {
   const chosen = (...argv: string[]) => chosenStrategy(parseArguments(segment, argv));
 
+  it('takes tiles as a word or a number of them', () => {
+    expect(chosen('--tiles', 'auto').parameters).toEqual({ tiles: 'auto' });
+    expect(chosen('--tiles', 'off').parameters).toEqual({ tiles: 'off' });
+    expect(chosen('--tiles', '3').parameters).toEqual({ tiles: 3 });
+    for (const text of ['0', '7', '1.5', 'many', '']) {
+      expect(refusal(() => chosen(`--tiles=${text}`))).toBe(
+        `--tiles should be auto, off or a whole number from 1 to 6, got "${text}"`,
+      );
+    }
+  });
+
   it('is what the command line says, and undefined where it says nothing', () => {
     expect(chosen()).toEqual({ strategy: undefined, parameters: {} });
     expect(chosen('--strategy', 'gbmseg').strategy).toBe('gbmseg');

@@ -192,6 +192,67 @@ describe('the project', () => {
   });
 });
 
+describe('several classes', () => {
+  /** The ground between the nuclei of a sample, as a mask of its own. */
+  async function groundMask(root: string): Promise<string> {
+    const { size, data } = await readMask(sampleMask(1));
+    const file = path.join(root, 'ground.png');
+    const ground = data.map((value) => (value === 1 ? 0 : 255));
+    await writeFile(file, encode({ ...size, data: ground, channels: 1, depth: 8 }));
+    return file;
+  }
+
+  interface Row {
+    readonly image: string;
+    readonly class: string;
+    readonly outcome: string;
+    readonly trust: number | null;
+    readonly instances: readonly unknown[];
+  }
+
+  it('are labelled in one pass into one mask, are done then, and can be named', { timeout: 60_000 }, async () => {
+    const root = await workshop.sampleFolder([2, 3]);
+    const label = async (...args: string[]) => {
+      const ended = await workshop.run(['segment', 'images', ...args, ...ONE_ENGINE, '--json'], { cwd: root });
+      expect(ended.code, ended.stderr).toBe(0);
+      return { ...ended, rows: jsonLines(ended.stdout) as Row[] };
+    };
+    const told = (rows: readonly Row[]) => rows.map((row) => [row.image, row.class, row.outcome]).sort();
+    const nuclei = await label('--reference', sampleImage(1), '--mask', sampleMask(1), '--class', 'nucleus');
+    expect(told(nuclei.rows)).toEqual([
+      [image(2), 'nucleus', 'done'],
+      [image(3), 'nucleus', 'done'],
+    ]);
+    await label('--reference', sampleImage(1), '--mask', await groundMask(root), '--class', 'ground');
+
+    const both = await label('--save-overlays', 'overlays');
+    expect(told(both.rows)).toEqual(
+      [2, 3].flatMap((n) => [
+        [image(n), 'ground', 'done'],
+        [image(n), 'nucleus', 'done'],
+      ]),
+    );
+    for (const row of both.rows) expect(row).toMatchObject({ trust: expect.any(Number), instances: [] });
+    expect(both.stderr).toContain('2 labelled of 2 images');
+    expect((await filesIn(path.join(root, 'overlays'))).length).toBe(2);
+    const labels = await readLabels(maskOf(root, 2));
+    expect(new Set(labels.data)).toEqual(new Set([0, 1, 2]));
+    expect(dice(binaryMaskOf(labels, 1, ''), await readMask(sampleMask(2)))).toBeGreaterThan(0.7);
+    const done = (await journalOf(root)).filter((line) => line.kind === 'done' && line.image === image(2));
+    expect(done.slice(-2).map((line) => line.class)).toEqual([1, 2]);
+    expect(new Set(done.slice(-2).map((line) => line.mask)).size).toBe(1);
+
+    expect(told((await label()).rows).map(([, , outcome]) => outcome)).toEqual(Array(4).fill('skipped'));
+    expect(told((await label('--class', 'ground', '--class', 'nucleus')).rows)).toHaveLength(4);
+    expect(told((await label('--class', 'nucleus')).rows)).toHaveLength(2);
+    const refused = await workshop.run(['segment', 'images', '--reference', 'a.png', '--class', 'a', '--class', 'b'], {
+      cwd: root,
+    });
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('--reference is the example of one class: give --class once');
+  });
+});
+
 describe('a preset', () => {
   it('chooses the strategy, needs no segmenter where it asks none, and is remembered', async () => {
     const root = await workshop.sampleFolder([2]);
@@ -287,12 +348,6 @@ describe('where things go', () => {
     expect([...new Set(both.data)].every((value) => value <= 2)).toBe(true);
     expect(await filesIn(root)).not.toContain('masks/nuclei_02.png');
 
-    // With two classes it must be said which one is meant.
-    const unclear = await workshop.run(['segment', 'images'], { cwd: root });
-    expect(unclear.code).toBe(2);
-    expect(unclear.stderr).toBe(
-      `ap-medsam: ${root} has references of several classes (nucleus, debris): choose one with --class.\n`,
-    );
     const chosen = await workshop.label([image(2), '--class', 'debris'], { cwd: root });
     expect(outcomes(chosen.rows)).toEqual({ skipped: 1 });
   });

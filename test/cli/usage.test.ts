@@ -7,7 +7,7 @@ import { complaint, filesIn, fingerprint, jsonLines, models, QUICK, referenceArg
 const workshop = new Workshop();
 
 const ENGINE = ['encoder', 'segmenter', 'device', 'engines', 'threads', 'verbose'];
-const STRATEGY = ['strategy', 'preset', 'without', 'min-trust'];
+const STRATEGY = ['strategy', 'preset', 'without', 'tiles', 'min-trust'];
 
 /** Every command and its options. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
@@ -252,6 +252,8 @@ describe('results for programs, progress for people', () => {
     expect(rows.sort((a, b) => (a.image < b.image ? -1 : 1))).toEqual(
       [2, 3].map((n) => ({
         image: `images/nuclei_0${n}.png`,
+        class: 'object',
+        instances: [],
         mask: path.join(root, 'masks', `nuclei_0${n}.png`),
         outcome: 'done',
         trust: expect.closeTo(0.8, 0),

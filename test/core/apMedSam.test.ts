@@ -181,6 +181,12 @@ describe('a segmenter that answers for one object', () => {
     const { found, asked } = await run(three, three, perObject, { refine: false });
     expect(asked).toHaveLength(3);
     expect(found.instances).toHaveLength(3);
+    for (const { iouPrediction, trust } of found.instances) {
+      expect(iouPrediction).toBe(0.8);
+      expect(trust).toBeGreaterThan(0);
+      expect(trust).toBeLessThanOrEqual(1);
+    }
+    expect(found.logits).toHaveLength(3);
     expect(new Set(found.prompts.filter(({ reason }) => reason === 'kept').map(({ instance }) => instance)).size).toBe(
       3,
     );

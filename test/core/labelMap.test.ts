@@ -5,9 +5,11 @@ import {
   classRuns,
   forEachMergedSpan,
   fromLabelRuns,
+  intersectRuns,
   type LabelMap,
   labelsOfSize,
   mergeClass,
+  mergeClasses,
   toLabelRuns,
   unionRuns,
   valuesOf,
@@ -113,12 +115,15 @@ describe('mergeClass', () => {
   });
 });
 
-describe('unionRuns', () => {
-  it('is the union of the masks', () => {
+describe('unionRuns and intersectRuns', () => {
+  it('are the union and the intersection of the masks', () => {
     for (const size of smallSizes) {
       for (const a of masksOf(size)) {
         for (const b of masksOf(size)) {
           expect(unionRuns(a, b)).toEqual(toRuns(union(size, [fromRuns(a), fromRuns(b)])));
+          const other = fromRuns(b).data;
+          const both = fromRuns(a).data.map((value, i) => value & other[i]);
+          expect(intersectRuns(a, b)).toEqual(toRuns({ size, data: both }));
         }
       }
     }
@@ -138,16 +143,52 @@ describe('valuesOf', () => {
   });
 });
 
+describe('mergeClasses', () => {
+  /** Pixel by pixel: all the classes go first, then the earliest that wants a background pixel gets it. */
+  function mergedAtOnce(labels: LabelMap, masks: readonly { classId: number; mask: RunMask }[]): number[] {
+    const wanted = masks.map(({ mask }) => fromRuns(mask).data);
+    return Array.from(labels.data, (old, i) => {
+      const left = masks.some(({ classId }) => classId === old) ? 0 : old;
+      const taker = masks.find((_, index) => wanted[index][i] === 1);
+      return left === 0 && taker !== undefined ? taker.classId : left;
+    });
+  }
+
+  it('is what a look at every pixel gives, whatever was there', () => {
+    for (const labels of samples) {
+      const before = labels.data.slice();
+      for (const classIds of [[1], [2, 1], [1, 7, 3]]) {
+        for (let round = 0; round < 3; round++) {
+          const masks = classIds.map((classId) => ({
+            classId,
+            mask: toRuns(randomMask(labels.size, random(), random)),
+          }));
+          expect([...mergeClasses(labels, masks).data]).toEqual(mergedAtOnce(labels, masks));
+        }
+      }
+      expect(labels.data).toEqual(before);
+    }
+  });
+
+  it('of one class is mergeClass', () => {
+    for (const labels of samples) {
+      for (const mask of masksOf(labels.size)) {
+        expect(mergeClasses(labels, [{ classId: 1, mask }])).toEqual(mergeClass(labels, 1, mask));
+      }
+    }
+  });
+});
+
 describe('labelsOfSize', () => {
   const labels = drawLabels(['11', '..']);
 
   it('keeps labels of the size, and starts afresh where only the class itself is lost', () => {
-    expect(labelsOfSize(labels, 1, labels.size, 'a.png')).toBe(labels);
-    expect(labelsOfSize(labels, 1, { width: 3, height: 1 }, 'a.png')).toEqual(blankLabels({ width: 3, height: 1 }));
+    expect(labelsOfSize(labels, [1], labels.size, 'a.png')).toBe(labels);
+    expect(labelsOfSize(labels, [1], { width: 3, height: 1 }, 'a.png')).toEqual(blankLabels({ width: 3, height: 1 }));
   });
 
   it('refuses to lose other classes', () => {
-    expect(() => labelsOfSize(labels, 2, { width: 3, height: 1 }, 'a.png')).toThrow(
+    expect(() => labelsOfSize(labels, [2], { width: 3, height: 1 }, 'a.png')).toThrow(
       new UserError('a.png is 2 x 2 but its image is 3 x 1, and it holds other classes.'),
     );
   });

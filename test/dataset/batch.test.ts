@@ -3,7 +3,13 @@ import { basename, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { toRuns } from '../../src/core/mask';
 import { UserError } from '../../src/core/userError';
-import { type BatchJob, type BatchOptions, type BatchSummary, runBatch } from '../../src/dataset/batch';
+import {
+  type BatchJob,
+  type BatchOptions,
+  type BatchSummary,
+  type ImageReport,
+  runBatch,
+} from '../../src/dataset/batch';
 import { inShard } from '../../src/dataset/batchPlan';
 import type { BatchProgress } from '../../src/dataset/batchProgress';
 import { readInstances } from '../../src/dataset/instanceFile';
@@ -93,7 +99,7 @@ describe('a first run', () => {
     const drawn = [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0];
     const mask = await put(join(job.root, '..', 'own.png'), encodeMaskPng(labels(drawn), CLASSES));
     const reference = await makeReference(job.root, 1, join(job.root, 'images', 'a.png'), mask);
-    expect(await run({ ...job, reference })).toEqual({ ...NONE, done: 2, total: 2 });
+    expect(await run({ ...job, references: [reference] })).toEqual({ ...NONE, done: 2, total: 2 });
     expect(engine.requests.map(({ image }) => basename(image))).toEqual(['b.png']);
     expect(await labelsIn(job, 'a.png')).toEqual(drawn);
     expect(await labelsIn(job, 'b.png')).toEqual(DRAWN);
@@ -103,13 +109,16 @@ describe('a first run', () => {
     const engine = new FakeEngine();
     const job = await jobWith(['a.png'], engine);
     await runBatch(job);
+    const [reference] = job.references;
     expect(engine.requests[0]).toMatchObject({
       image: join(job.root, 'a.png'),
-      reference: { image: job.reference.image, imageHash: job.reference.imageHash, mask: { size: SIZE } },
+      classes: [
+        { classId: 1, reference: { image: reference.image, imageHash: reference.imageHash, mask: { size: SIZE } } },
+      ],
       strategy: 'ap-medsam',
       cacheBelow: Number.POSITIVE_INFINITY,
     });
-    expect([...engine.requests[0].reference.mask.runs]).toEqual([0, 6, 6]);
+    expect([...engine.requests[0].classes[0].reference.mask.runs]).toEqual([0, 6, 6]);
     expect(engine.requests[0]).not.toHaveProperty('window');
   });
 
@@ -147,12 +156,13 @@ describe('a first run', () => {
 
   test('instances are kept as COCO run lengths, down the columns', async () => {
     const instance = toRuns({ size: SIZE, data: Uint8Array.from([0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]) });
-    const job = await jobWith(['images/a.png'], new FakeEngine(() => ({ instances: [instance] })));
+    const instances = [{ mask: instance, iouPrediction: 0.75, trust: 0.5 }];
+    const job = await jobWith(['images/a.png'], new FakeEngine(() => ({ instances })));
     await runBatch(job);
     const mask = sha256(await readFile(maskPath(job, 'a.png')));
     expect(await exists(join(job.root, '.apmedsam', 'instances', 'images', 'a.png.json'))).toBe(true);
     expect(await readInstances(job.root, 'images/a.png')).toEqual([
-      { class: 1, mask, instances: [{ size: [3, 4], counts: [3, 2, 2, 1, 4] }] },
+      { class: 1, mask, instances: [{ size: [3, 4], counts: [3, 2, 2, 1, 4], iouPrediction: 0.75, trust: 0.5 }] },
     ]);
     const without = { ...job, engine: new FakeEngine(), parameters: { ...job.parameters, other: 1 } };
     await runBatch(without);
@@ -329,7 +339,7 @@ describe('several classes in one mask', () => {
     const second = {
       ...first,
       engine: new FakeEngine(() => ({ pixels: right })),
-      reference: { ...first.reference, class: 2 },
+      references: [{ ...first.references[0], class: 2 }],
     };
     return { first, second };
   }
@@ -372,6 +382,206 @@ describe('several classes in one mask', () => {
     expect(summary.failures[0].message).toBe(
       `${maskPath(first, 'a.png')} is 2 x 1 but its image is 4 x 3, and it holds other classes.`,
     );
+  });
+});
+
+describe('several classes in one pass', () => {
+  const LEFT = [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0];
+  const RIGHT = [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1];
+  const BOTH = LEFT.map((value, i) => value + 2 * RIGHT[i]);
+  const halves: ConstructorParameters<typeof FakeEngine>[0] = (_image, _signal, classId) => ({
+    pixels: classId === 1 ? LEFT : RIGHT,
+    trust: classId / 10,
+  });
+
+  /** A job of both classes, whose references are the same image and mask. */
+  async function pair(images: readonly string[], engine = new FakeEngine(halves)): Promise<BatchJob> {
+    const job = await jobWith(images, engine);
+    return { ...job, references: [1, 2].map((id) => ({ ...job.references[0], class: id })) };
+  }
+
+  const entryOf = async (job: BatchJob, classId: number, image = 'a.png') =>
+    (await JournalView.read(job.root)).entry(image, classId);
+
+  test('ask once per image, write one mask, and one line per class', async () => {
+    const engine = new FakeEngine(halves);
+    const job = await pair(['a.png', 'b.png'], engine);
+    const reports: ImageReport[] = [];
+    const notes: string[] = [];
+    const steps: string[] = [];
+    const summary = await runBatch(job, {
+      onImage: (report) => void reports.push(report),
+      onNote: (note) => notes.push(note),
+      onStep: (step, image) => void (image === 'a.png' && steps.push(step)),
+    });
+    expect(counts(summary)).toEqual({ ...NONE, done: 2, total: 2 });
+    expect(engine.requests).toHaveLength(2);
+    expect(engine.prepared).toHaveLength(2);
+    expect(engine.requests[0].classes.map(({ classId }) => classId)).toEqual([1, 2]);
+    expect(notes).toEqual(['"glomerulus": thin object', '"vessel": thin object']);
+    expect(steps).toEqual(['intent', 'instances', 'mask', 'done']);
+    expect(await labelsIn(job, 'a.png')).toEqual(BOTH);
+    const mask = sha256(await readFile(maskPath(job, 'a.png')));
+    const [one, two] = [await entryOf(job, 1), await entryOf(job, 2)];
+    expect(one).toMatchObject({ status: 'auto', mask, trust: 0.1 });
+    expect(two).toMatchObject({ status: 'auto', mask, trust: 0.2 });
+    expect(one!.run).not.toBe(two!.run);
+    expect(reports[0].classes.map(({ classId, outcome }) => [classId, outcome])).toEqual([
+      [1, 'done'],
+      [2, 'done'],
+    ]);
+    expect(await run(job)).toEqual({ ...NONE, skipped: 2, total: 2 });
+    expect(engine.requests).toHaveLength(2);
+  });
+
+  test('embeddings are kept by the class that is trusted least', async () => {
+    const engine = new FakeEngine((image, _signal, classId) => ({
+      trust: classId === 1 ? Number.NaN : Number(basename(image, '.png')) / 100,
+    }));
+    await runBatch(await pair(names(40), engine));
+    expect(engine.requests.at(-1)!.cacheBelow).toBeCloseTo(0.31, 1);
+  });
+
+  test('one that is absent gives up its pixels, another that claims them may have them', async () => {
+    const job = await pair(['a.png']);
+    await runBatch(job);
+    const engine = new FakeEngine((_image, _signal, classId) =>
+      classId === 1 ? { outcome: 'absent', pixels: LEFT.map(() => 0) } : { pixels: LEFT.map(() => 1) },
+    );
+    const reports: ImageReport[] = [];
+    const again = { ...job, engine, encoder: { id: 'x', sha256: 'x' } };
+    const summary = await runBatch(again, { onImage: (report) => void reports.push(report) });
+    expect(counts(summary)).toEqual({ ...NONE, done: 1, total: 1 });
+    expect(reports[0].classes.map(({ outcome }) => outcome)).toEqual(['absent', 'done']);
+    expect(await labelsIn(job, 'a.png')).toEqual(Array(12).fill(2));
+    expect(await entryOf(job, 1)).toMatchObject({ status: 'absent' });
+    expect(await entryOf(job, 2)).toMatchObject({ status: 'auto' });
+    expect(await run(again)).toEqual({ ...NONE, skipped: 1, total: 1 });
+  });
+
+  test('all absent leaves no mask', async () => {
+    const job = await pair(['a.png'], new FakeEngine(() => ({ outcome: 'absent' })));
+    expect(await run(job)).toEqual({ ...NONE, absent: 1, total: 1 });
+    expect(await exists(maskPath(job, 'a.png'))).toBe(false);
+    expect(await run(job)).toEqual({ ...NONE, skipped: 1, total: 1 });
+  });
+
+  test('one that a person has judged is not asked for, and keeps its pixels', async () => {
+    const engine = new FakeEngine(halves);
+    const job = await pair(['a.png'], engine);
+    const edited = await encodeMaskPng(labels([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES);
+    await put(maskPath(job, 'a.png'), edited);
+    await judge(job, { image: 'a.png', status: 'edited', mask: sha256(edited) });
+    const reports: ImageReport[] = [];
+    const summary = await runBatch(job, { onImage: (report) => void reports.push(report) });
+    expect(counts(summary)).toEqual({ ...NONE, done: 1, total: 1 });
+    expect(engine.requests[0].classes.map(({ classId }) => classId)).toEqual([2]);
+    expect(reports[0].classes.map(({ outcome }) => outcome)).toEqual(['kept', 'done']);
+    expect(await labelsIn(job, 'a.png')).toEqual([0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2]);
+    expect(await run(job)).toEqual({ ...NONE, skipped: 1, total: 1 });
+    expect(await entryOf(job, 1)).toMatchObject({ status: 'edited' });
+  });
+
+  test('one that a person accepts while the mask is being made is left out, the other is put in place', async () => {
+    const job = await pair(['a.png']);
+    await runBatch(job);
+    const before = sha256(await readFile(maskPath(job, 'a.png')));
+    const engine = new FakeEngine(() => ({ pixels: Array(12).fill(1) }));
+    let judged = false;
+    const onStep = async (step: string) => {
+      if (step !== 'intent' || judged) return;
+      judged = true;
+      await judge(job, { image: 'a.png', mask: before });
+    };
+    const reports: ImageReport[] = [];
+    const again = { ...job, engine, encoder: { id: 'x', sha256: 'x' } };
+    await runBatch(again, { onStep, onImage: (report) => void reports.push(report) });
+    expect(reports[0].classes.map(({ outcome }) => outcome)).toEqual(['kept', 'done']);
+    expect(await labelsIn(job, 'a.png')).toEqual(LEFT.map((value) => (value === 1 ? 1 : 2)));
+    expect(await entryOf(job, 1)).toMatchObject({ status: 'accepted', mask: before });
+    expect(await run(again)).toEqual({ ...NONE, skipped: 1, total: 1 });
+  });
+
+  test.each(['intent', 'instances', 'mask'])('a crash after %s is completed for both', async (last) => {
+    const engine = new FakeEngine(halves);
+    const job = await pair(['a.png'], engine);
+    const crash = new Error('crash');
+    const onStep = (step: string) => {
+      if (step === last) throw crash;
+    };
+    await expect(runBatch(job, { onStep })).rejects.toBe(crash);
+    expect([...(await JournalView.read(job.root)).unfinished()].map((line) => line.class).sort()).toEqual([1, 2]);
+    const outcome = last === 'mask' ? { skipped: 1 } : { done: 1 };
+    expect(await run(job)).toEqual({ ...NONE, ...outcome, total: 1 });
+    expect(engine.requests).toHaveLength(last === 'mask' ? 1 : 2);
+    expect(await labelsIn(job, 'a.png')).toEqual(BOTH);
+    for (const id of [1, 2]) expect(await entryOf(job, id)).toMatchObject({ status: 'auto' });
+  });
+
+  test('a crash between the last lines of the two is completed', async () => {
+    const engine = new FakeEngine(halves);
+    const job = await pair(['a.png'], engine);
+    await runBatch(job);
+    const file = join(journalFolder(job.root), 'batch-1-of-1.jsonl');
+    const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
+    await put(file, `${lines.slice(0, -1).join('\n')}\n${lines.at(-1)!.slice(0, 40)}`);
+    expect([...(await JournalView.read(job.root)).unfinished()].map((line) => line.class)).toEqual([2]);
+    expect(await run(job)).toEqual({ ...NONE, skipped: 1, total: 1 });
+    expect(engine.requests).toHaveLength(1);
+    expect(await entryOf(job, 2)).toMatchObject({ status: 'auto' });
+  });
+
+  test('compete again where one of them is missing', async () => {
+    const engine = new FakeEngine(halves);
+    const job = await pair(['a.png'], engine);
+    await runBatch(job);
+    await judge(job, { image: 'b.png' });
+    const line = lineWith({ class: 2, status: 'failed', run: (await entryOf(job, 2))!.run, mask: null });
+    const file = join(journalFolder(job.root), 'batch-1-of-1.jsonl');
+    await appendFile(file, `${JSON.stringify({ ...line, time: new Date().toISOString() })}\n`);
+    expect(await run(job)).toEqual({ ...NONE, done: 1, total: 1 });
+    expect(engine.requests[1].classes.map(({ classId }) => classId)).toEqual([1, 2]);
+  });
+
+  test('a support mask in the folder beats what is guessed of another class', async () => {
+    const engine = new FakeEngine(() => ({ pixels: Array(12).fill(1) }));
+    const job = await pair(['a.png', 'b.png'], engine);
+    const drawn = [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0];
+    const mask = await put(join(job.root, '..', 'own.png'), encodeMaskPng(labels(drawn), CLASSES));
+    const own = await makeReference(job.root, 2, join(job.root, 'a.png'), mask);
+    expect(await run({ ...job, references: [job.references[0], own] })).toEqual({ ...NONE, done: 2, total: 2 });
+    const asked = engine.requests.find(({ image }) => image.endsWith('a.png'));
+    expect(asked!.classes.map(({ classId }) => classId)).toEqual([1]);
+    expect(await labelsIn(job, 'a.png')).toEqual(drawn.map((value) => value + 1));
+  });
+
+  test('another reference for one of them makes both anew, and either can be run alone', async () => {
+    const engine = new FakeEngine(halves);
+    const job = await pair(['a.png'], engine);
+    await runBatch(job);
+    const other = await put(join(job.root, '..', 'other.png'), imageBytes('other'));
+    const mask = join(job.root, '..', 'mask.png');
+    const changed = [job.references[0], await makeReference(job.root, 2, other, mask)];
+    expect(await run({ ...job, references: changed })).toEqual({ ...NONE, done: 1, total: 1 });
+    expect(engine.requests[1].classes).toHaveLength(2);
+    expect(await run({ ...job, references: [changed[1]] })).toEqual({ ...NONE, done: 1, total: 1 });
+    expect(engine.requests[2].classes).toHaveLength(1);
+    expect(await labelsIn(job, 'a.png')).toEqual(BOTH);
+  });
+
+  test('a failure is told once per image, and journalled for each class but a person’s', async () => {
+    const engine = new FakeEngine((image) => {
+      throw new UserError(`${image} is damaged.`);
+    });
+    const job = await pair(['a.png'], engine);
+    await judge(job, { image: 'a.png', mask: null });
+    const summary = await runBatch(job);
+    expect(counts(summary)).toEqual({ ...NONE, failed: 1, total: 1 });
+    expect(summary.failures).toHaveLength(1);
+    expect(await entryOf(job, 1)).toMatchObject({ status: 'accepted' });
+    expect(await entryOf(job, 2)).toMatchObject({ status: 'failed', error: expect.stringMatching(/damaged/) });
+    const journal = await readFile(join(journalFolder(job.root), 'batch-1-of-1.jsonl'), 'utf8');
+    expect(journal.trimEnd().split('\n')).toHaveLength(1);
   });
 });
 
@@ -462,9 +672,9 @@ describe('bounds and interruptions', () => {
   test('a reference that does not fit is told before the engine is asked for masks', async () => {
     const engine = new FakeEngine();
     const job = await jobWith(['a.png'], engine);
-    await expect(runBatch({ ...job, reference: { ...job.reference, imageHash: '0'.repeat(64) } })).rejects.toThrow(
-      /reference image .* has changed since/,
-    );
+    await expect(
+      runBatch({ ...job, references: [{ ...job.references[0], imageHash: '0'.repeat(64) }] }),
+    ).rejects.toThrow(/reference image .* has changed since/);
     const size = { width: 40, height: 30 };
     vi.spyOn(engine, 'inspectImage').mockImplementation(async () => ({
       size,
@@ -554,7 +764,7 @@ describe('images of more than 8 bits', () => {
     await runBatch(job);
     const last = engine.sampled[engine.sampled.length - 1];
     expect(last).toHaveLength(16);
-    expect(last[0]).toBe(job.reference.image);
+    expect(last[0]).toBe(job.references[0].image);
     expect(last[1]).toMatch(/0000\.png$/);
     expect(last[15]).toMatch(/0092\.png$/);
   });

@@ -37,7 +37,7 @@ async function newRoot(): Promise<string> {
 
 const requestOf = (root: string, image?: string): BatchRequest => ({
   targets: [root],
-  reference: { image, mask: undefined, className: undefined },
+  reference: { image, mask: undefined, classNames: [] },
   overwrite: 'replace-auto',
 });
 
@@ -69,7 +69,7 @@ describe('prepareBatch', () => {
     expect(await refusal(prepareBatch(requestOf(root), start))).toBe(
       `${root} has no reference yet: give one with --reference (and --mask).`,
     );
-    const advice = { giveReference: 'open a labelled image', chooseClass: 'choose one' };
+    const advice = { giveReference: 'open a labelled image' };
     expect(await refusal(prepareBatch({ ...requestOf(root), advice }, start))).toBe(
       `${root} has no reference yet: open a labelled image.`,
     );
@@ -112,7 +112,7 @@ describe('prepareBatch', () => {
       done: 1,
       skipped: 0,
     });
-    expect(engine.requests.map(({ image, moreReferences }) => [image, moreReferences])).toEqual([
+    expect(engine.requests.map(({ image, classes }) => [image, classes[0]!.moreReferences])).toEqual([
       [join(root, 'b.png'), undefined],
     ]);
 

@@ -13,7 +13,7 @@ import type { Project } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
-import type { ImageInfo, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
+import type { ClassesRequest, ImageInfo, SegmentResult } from '../../src/protocol/engineApi';
 
 export const SIZE: Size = { width: 4, height: 3 };
 
@@ -73,16 +73,20 @@ export const DRAWN = [1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0];
 
 type Answer = Partial<SegmentResult> & { readonly pixels?: readonly number[] };
 
-/** Answers each request at once with DRAWN, or as `answer` says; `answer` may also throw or paint meanwhile. */
+/** Answers for each class at once with DRAWN, or as `answer` says; `answer` may also throw or paint meanwhile. */
 export class FakeEngine implements BatchEngine {
-  readonly requests: SegmentRequest[] = [];
+  readonly requests: ClassesRequest[] = [];
   readonly prepared: unknown[] = [];
   readonly sampled: (readonly string[])[] = [];
   mostInFlight = 0;
   private inFlight = 0;
 
   constructor(
-    private readonly answer: (image: string, signal: AbortSignal) => Answer | Promise<Answer> = () => ({}),
+    private readonly answer: (
+      image: string,
+      signal: AbortSignal,
+      classId: number,
+    ) => Answer | Promise<Answer> = () => ({}),
     readonly lanes = 2,
     private readonly depth: (image: string) => number = () => 8,
   ) {}
@@ -102,25 +106,29 @@ export class FakeEngine implements BatchEngine {
     return { size: SIZE, file, foregroundPatches: 1, backgroundPatches: 1, notes: ['thin object'] };
   }
 
-  async segment(request: SegmentRequest, { signal }: { signal: AbortSignal }): Promise<SegmentResult> {
+  async segmentClasses(request: ClassesRequest, { signal }: { signal: AbortSignal }): Promise<SegmentResult[]> {
     this.requests.push(request);
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
     try {
       const file = await stampOf(request.image);
-      const { pixels = DRAWN, ...changes } = await this.answer(request.image, signal);
-      signal.throwIfAborted();
-      return {
-        size: SIZE,
-        file,
-        outcome: 'mask',
-        mask: toRuns({ size: SIZE, data: Uint8Array.from(pixels) }),
-        instances: [],
-        prompts: [],
-        iouPrediction: 0.9,
-        notes: [],
-        times: { total: 5 },
-        ...changes,
-      };
+      const results: SegmentResult[] = [];
+      for (const { classId } of request.classes) {
+        const { pixels = DRAWN, ...changes } = await this.answer(request.image, signal, classId);
+        signal.throwIfAborted();
+        results.push({
+          size: SIZE,
+          file,
+          outcome: 'mask',
+          mask: toRuns({ size: SIZE, data: Uint8Array.from(pixels) }),
+          instances: [],
+          prompts: [],
+          iouPrediction: 0.9,
+          notes: [],
+          times: { total: 5 },
+          ...changes,
+        });
+      }
+      return results;
     } finally {
       this.inFlight--;
     }
@@ -145,7 +153,7 @@ export async function jobWith(images: readonly string[], engine: BatchEngine): P
     engine,
     root,
     project: projectOf(),
-    reference: await makeReference(root, 1, image, mask),
+    references: [await makeReference(root, 1, image, mask)],
     strategy: 'ap-medsam',
     parameters: DEFAULT_PARAMETERS,
     encoder: { id: 'encoder', sha256: 'e' },

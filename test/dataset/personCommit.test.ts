@@ -511,7 +511,8 @@ describe('accepting', () => {
 });
 
 describe('instances', () => {
-  const instances = [toRuns({ size: SIZE, data: Uint8Array.from(DRAWN) })];
+  const mask = toRuns({ size: SIZE, data: Uint8Array.from(DRAWN) });
+  const instances = [{ mask, iouPrediction: 0.9 }];
   const held = async (root: string, classId = 1) =>
     heldInstances(root, 'a.png', classId, (await entryOf(root, 'a.png', classId))?.mask ?? null);
 

@@ -218,9 +218,9 @@ describe('a set reference', () => {
     const mask = await put(join(job.root, 'masks', 'a.png'), maskBytes(TOP));
     const image = join(job.root, 'a.png');
     const reference = await setReference(job.root, { classId: 1, image, mask }, engine);
-    expect(await runBatch({ ...job, reference })).toMatchObject({ done: 1, kept: 1 });
+    expect(await runBatch({ ...job, references: [reference] })).toMatchObject({ done: 1, kept: 1 });
     await put(mask, maskBytes(LEFT));
-    expect(await runBatch({ ...job, reference })).toMatchObject({ done: 0, skipped: 1, kept: 1 });
+    expect(await runBatch({ ...job, references: [reference] })).toMatchObject({ done: 0, skipped: 1, kept: 1 });
   });
 });
 

@@ -38,7 +38,7 @@ async function open(root: string, options?: ReviewOptions): Promise<Review> {
 /** A job whose project is stored, with one class and these images. */
 async function jobOf(images: readonly string[], engine = new FakeEngine()): Promise<BatchJob> {
   const job = await jobWith(images, engine);
-  await saveProject(job.root, projectOf({ classes: [CLASSES[0]!], references: [job.reference] }));
+  await saveProject(job.root, projectOf({ classes: [CLASSES[0]!], references: [...job.references] }));
   return job;
 }
 
@@ -160,7 +160,7 @@ describe('the rows', () => {
     expect(review.imageOf(maskOf(job.root, 'a.png'))).toBe('a.png');
     await saveProject(
       job.root,
-      projectOf({ classes: [CLASSES[0]!], references: [job.reference], maskFolder: 'labels' }),
+      projectOf({ classes: [CLASSES[0]!], references: [...job.references], maskFolder: 'labels' }),
     );
     expect(await review.refresh()).toBe(true);
     expect(review.rows[0]!.mask).toBe(join(job.root, 'labels', 'a.png'));

@@ -57,7 +57,7 @@ async function newRoot(): Promise<string> {
 const choice = (changes: Partial<ReferenceChoice> = {}): ReferenceChoice => ({
   image: undefined,
   mask: undefined,
-  className: undefined,
+  classNames: [],
   ...changes,
 });
 
@@ -146,6 +146,19 @@ describe('projectStrategy', () => {
     }
   });
 
+  it('has tiles where they are asked for and the strategy can have them', () => {
+    const of = (tiles: unknown, strategy = 'ap-medsam') =>
+      projectStrategy('/root', projectOf({ strategy, parameters: { tiles } })).parameters;
+    expect(of('auto')).toEqual({ ...DEFAULT_PARAMETERS, tiles: 'auto' });
+    expect(of(3)).toEqual({ ...DEFAULT_PARAMETERS, tiles: 3 });
+    // The default has the run key of a project that says nothing.
+    expect(of('off')).toEqual(DEFAULT_PARAMETERS);
+    expect(of('auto', 'gbmseg')).toEqual(DEFAULT_PARAMETERS);
+    for (const tiles of [0, 7, 1.5, 'many', null]) {
+      expect(() => of(tiles)).toThrow(`${projectFile('/root')} has odd parameters: tiles`);
+    }
+  });
+
   it('has the settings of its own strategy alone, complete', () => {
     const both = { matcher: { preset: 'part' }, cluster: {} };
     const of = (strategy: string, parameters: Record<string, unknown>) =>
@@ -179,7 +192,7 @@ describe('a reference that is given', () => {
     const mask = await put(join(root, '..', 'elsewhere', 'm.png'), maskBytes());
     const chosen = await chooseReference(root, NEW, choice({ image: join(root, 'images', 'b.png'), mask }));
     expect(await exists(projectFile(root))).toBe(false);
-    expect(chosen.reference).toEqual({
+    expect(chosen.references[0]).toEqual({
       class: 1,
       image: 'images/b.png',
       mask,
@@ -188,8 +201,8 @@ describe('a reference that is given', () => {
     });
     expect(chosen.project.classes).toEqual([{ id: 1, name: 'object', colour: '#e69f00' }]);
     const stored = await store(root, chosen);
-    expect(stored.reference).toEqual(chosen.reference);
-    expect(stored.project).toEqual({ ...NEW, classes: chosen.project.classes, references: [chosen.reference] });
+    expect(stored.references).toEqual(chosen.references);
+    expect(stored.project).toEqual({ ...NEW, classes: chosen.project.classes, references: chosen.references });
     expect(await loadProject(root)).toEqual(stored.project);
   });
 
@@ -199,10 +212,12 @@ describe('a reference that is given', () => {
     for (const image of ['a.png', 'images/b.png']) await setUp(root, { image: join(root, image), keepOthers: true });
     expect(await names()).toEqual(['images/b.png', 'a.png']);
     await put(join(root, 'masks', 'a.png'), encodeMaskPng(labels([0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES));
-    const { reference } = await setUp(root, { image: join(root, 'a.png'), keepOthers: true });
+    const {
+      references: [reference],
+    } = await setUp(root, { image: join(root, 'a.png'), keepOthers: true });
     expect(await names()).toEqual(['a.png', 'images/b.png']);
     expect((await loadProject(root))!.references[0]).toEqual(reference);
-    await setUp(root, { image: join(root, 'images', 'b.png'), className: 'object' });
+    await setUp(root, { image: join(root, 'images', 'b.png'), classNames: ['object'] });
     expect(await names()).toEqual(['a.png', 'images/b.png']);
     await put(join(root, 'masks', 'b.png'), encodeMaskPng(labels([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]), CLASSES));
     await setUp(root, { image: join(root, 'images', 'b.png') });
@@ -212,7 +227,9 @@ describe('a reference that is given', () => {
   it('by paths from the working directory is the same', async () => {
     const root = await newRoot();
     const from = (name: string) => path.relative(process.cwd(), join(root, name));
-    const { reference } = await chooseReference(root, NEW, choice({ image: from('a.png'), mask: from('masks/b.png') }));
+    const {
+      references: [reference],
+    } = await chooseReference(root, NEW, choice({ image: from('a.png'), mask: from('masks/b.png') }));
     expect(reference).toMatchObject({ image: 'a.png', mask: 'masks/b.png' });
   });
 
@@ -221,7 +238,7 @@ describe('a reference that is given', () => {
     await putImages(root, ['x.jpg', 'x.tif']);
     await put(join(root, 'labels', 'x.tif.png'), maskBytes());
     const own = async (image: string, project = NEW) =>
-      (await chooseReference(root, project, choice({ image: join(root, image) }))).reference.mask;
+      (await chooseReference(root, project, choice({ image: join(root, image) }))).references[0]!.mask;
     expect(await own('a.png')).toBe('masks/a.png');
     expect(await own('images/b.png')).toBe('masks/b.png');
     expect(await own('x.tif', { ...NEW, maskFolder: 'labels' })).toBe('labels/x.tif.png');
@@ -255,9 +272,12 @@ describe('a reference that is given', () => {
   it("takes the place of its class's former reference, and of no other's", async () => {
     const root = await newRoot();
     const [a, b] = [join(root, 'a.png'), join(root, 'images', 'b.png')];
-    await setUp(root, { image: a, className: 'cell' });
-    await setUp(root, { image: a, className: 'wall' });
-    const { project, reference } = await setUp(root, { image: b, className: 'cell' });
+    await setUp(root, { image: a, classNames: ['cell'] });
+    await setUp(root, { image: a, classNames: ['wall'] });
+    const {
+      project,
+      references: [reference],
+    } = await setUp(root, { image: b, classNames: ['cell'] });
     expect(reference).toMatchObject({ class: 1, image: 'images/b.png' });
     expect(project.references.map((one) => [one.class, one.image])).toEqual([
       [2, 'a.png'],
@@ -268,11 +288,11 @@ describe('a reference that is given', () => {
 
   it('that is stored already leaves the file as it is', async () => {
     const root = await newRoot();
-    await setUp(root, { image: join(root, 'a.png'), className: 'cell' });
-    await setUp(root, { image: join(root, 'a.png'), className: 'wall' });
+    await setUp(root, { image: join(root, 'a.png'), classNames: ['cell'] });
+    await setUp(root, { image: join(root, 'a.png'), classNames: ['wall'] });
     const before = await readFile(projectFile(root), 'utf8');
-    await setUp(root, { image: join(root, 'a.png'), className: 'cell' });
-    await setUp(root, { className: 'cell' });
+    await setUp(root, { image: join(root, 'a.png'), classNames: ['cell'] });
+    await setUp(root, { classNames: ['cell'] });
     expect(await readFile(projectFile(root), 'utf8')).toBe(before);
   });
 });
@@ -281,12 +301,11 @@ describe('a class', () => {
   it('without a name is the only one, or "object" where there are several or none', async () => {
     const root = await newRoot();
     const classOf = async (project: Project) => {
-      const { project: chosen, reference } = await chooseReference(
-        root,
-        project,
-        choice({ image: join(root, 'a.png') }),
-      );
-      return chosen.classes.find(({ id }) => id === reference.class)!;
+      const {
+        project: chosen,
+        references: [reference],
+      } = await chooseReference(root, project, choice({ image: join(root, 'a.png') }));
+      return chosen.classes.find(({ id }) => id === reference!.class)!;
     };
     expect(await classOf(projectOf({ classes: [CLASSES[1]!] }))).toEqual(CLASSES[1]);
     expect(await classOf(projectOf({ classes: [] }))).toMatchObject({ id: 1, name: 'object' });
@@ -300,8 +319,11 @@ describe('a class', () => {
     const image = join(root, 'a.png');
     const colours: string[] = [];
     for (let id = 1; id <= 8; id++) {
-      const { project, reference } = await setUp(root, { image, className: `class ${id}` });
-      expect(reference.class).toBe(id);
+      const {
+        project,
+        references: [reference],
+      } = await setUp(root, { image, classNames: [`class ${id}`] });
+      expect(reference!.class).toBe(id);
       expect(project.classes).toHaveLength(id);
       const { name, colour } = project.classes.at(-1)!;
       expect(name).toBe(`class ${id}`);
@@ -318,20 +340,20 @@ describe('a class', () => {
     const chosen = await chooseReference(
       root,
       projectOf({ classes }),
-      choice({ image: join(root, 'a.png'), className: 'x' }),
+      choice({ image: join(root, 'a.png'), classNames: ['x'] }),
     );
-    expect(chosen.reference.class).toBe(8);
+    expect(chosen.references[0]!.class).toBe(8);
     expect(chosen.project.classes).toEqual([...classes, { id: 8, name: 'x', colour: '#e69f00' }]);
   });
 
   it('that no project file could hold is refused', async () => {
     const root = await newRoot();
     const image = join(root, 'a.png');
-    expect(await refusal(setUp(root, { image, className: '' }))).toMatch(/^A class needs a name/);
+    expect(await refusal(setUp(root, { image, classNames: [''] }))).toMatch(/^A class needs a name/);
     expect(await exists(projectFile(root))).toBe(false);
     const full = projectOf({ classes: [{ id: 254, name: 'last', colour: '#111111' }] });
     await saveProject(root, full);
-    expect(await refusal(setUp(root, { image, className: 'one more' }))).toContain('254');
+    expect(await refusal(setUp(root, { image, classNames: ['one more'] }))).toContain('254');
     expect(await loadProject(root)).toEqual(full);
   });
 });
@@ -339,9 +361,15 @@ describe('a class', () => {
 describe('a reference that is stored', () => {
   it('is used where none is given', async () => {
     const root = await newRoot();
-    const { project, reference } = await setUp(root, { image: join(root, 'a.png') });
-    expect(await chooseReference(root, project, choice())).toEqual({ project, reference });
-    expect(await chooseReference(root, project, choice({ className: 'object' }))).toEqual({ project, reference });
+    const {
+      project,
+      references: [reference],
+    } = await setUp(root, { image: join(root, 'a.png') });
+    expect(await chooseReference(root, project, choice())).toEqual({ project, references: [reference] });
+    expect(await chooseReference(root, project, choice({ classNames: ['object'] }))).toEqual({
+      project,
+      references: [reference],
+    });
   });
 
   it('is missed in words', async () => {
@@ -350,20 +378,27 @@ describe('a reference that is stored', () => {
       `${root} has no reference yet: give one with --reference (and --mask).`,
     );
     const { project } = await setUp(root, { image: join(root, 'a.png') });
-    expect(await refusal(chooseReference(root, project, choice({ className: 'wall' })))).toBe(
+    expect(await refusal(chooseReference(root, project, choice({ classNames: ['wall'] })))).toBe(
       `${root} has no reference for class "wall" yet: give one with --reference (and --mask).`,
     );
   });
 
-  it('of several classes is chosen by name', async () => {
+  it('of several classes: all are used, or those that are named', async () => {
     const root = await newRoot();
-    await setUp(root, { image: join(root, 'a.png'), className: 'cell' });
-    const { project } = await setUp(root, { image: join(root, 'images', 'b.png'), className: 'wall' });
-    expect(await refusal(chooseReference(root, project, choice()))).toBe(
-      `${root} has references of several classes (cell, wall): choose one with --class.`,
+    await setUp(root, { image: join(root, 'a.png'), classNames: ['cell'] });
+    const { project } = await setUp(root, { image: join(root, 'images', 'b.png'), classNames: ['wall'] });
+    const both = await chooseReference(root, project, choice());
+    expect(both.references.map((one) => [one.class, one.image])).toEqual([
+      [1, 'a.png'],
+      [2, 'images/b.png'],
+    ]);
+    expect(await chooseReference(root, project, choice({ classNames: ['wall', 'cell', 'wall'] }))).toEqual(both);
+    const image = join(root, 'a.png');
+    expect(await refusal(chooseReference(root, project, choice({ image, classNames: ['wall', 'cell'] })))).toBe(
+      'A reference is the example of one class: name one class with it.',
     );
     const imageOf = async (className: string) =>
-      (await chooseReference(root, project, choice({ className }))).reference.image;
+      (await chooseReference(root, project, choice({ classNames: [className] }))).references[0]!.image;
     expect([await imageOf('cell'), await imageOf('wall')]).toEqual(['a.png', 'images/b.png']);
   });
 });
@@ -375,19 +410,22 @@ describe('storeSetUp', () => {
     const chosen = await chooseReference(
       root,
       opened,
-      choice({ image: join(root, 'a.png'), mask: join(root, 'masks', 'a.png'), className: 'cell' }),
+      choice({ image: join(root, 'a.png'), mask: join(root, 'masks', 'a.png'), classNames: ['cell'] }),
     );
-    expect(chosen.reference.class).toBe(1);
-    const others = await setUp(root, { image: join(root, 'images', 'b.png'), className: 'wall' });
+    expect(chosen.references[0]!.class).toBe(1);
+    const others = await setUp(root, { image: join(root, 'images', 'b.png'), classNames: ['wall'] });
     await saveProject(root, { ...others.project, later: true });
-    const { project, reference } = await store(root, chosen);
-    expect(reference).toEqual({ ...chosen.reference, class: 2 });
+    const {
+      project,
+      references: [reference],
+    } = await store(root, chosen);
+    expect(reference).toEqual({ ...chosen.references[0], class: 2 });
     expect(project).toMatchObject({ strategy: 'gbmseg', maskFolder: 'out', later: true });
     expect(project.classes.map(({ id, name }) => [id, name])).toEqual([
       [1, 'wall'],
       [2, 'cell'],
     ]);
-    expect(project.references).toEqual([others.reference, reference]);
+    expect(project.references).toEqual([others.references[0], reference]);
     expect(await loadProject(root)).toEqual(project);
   });
 

@@ -11,11 +11,11 @@ import { fromLabelRuns } from '../../src/core/labelMap';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
 import { presetNames, presets } from '../../src/core/strategies/presets';
-import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
+import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
 import { ModelStore } from '../../src/engine/modelStore';
 import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
-import type { EngineConfig, SegmentRequest } from '../../src/protocol/engineApi';
+import type { ClassQuestion, EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { makeBmp } from '../formats/makeBmp';
 
 const repository = path.resolve(import.meta.dirname, '..', '..');
@@ -130,6 +130,117 @@ describe('segmenting', () => {
     expect(info.foregroundPatches).toBeGreaterThan(10);
     expect(info.backgroundPatches).toBeGreaterThan(100);
     expect(info.file.sha256).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe('several classes', () => {
+  /** The nuclei, and the ground between them as a class of its own. */
+  async function questions(): Promise<ClassQuestion[]> {
+    const nuclei = await sampleMask(1);
+    const ground = { size: nuclei.size, data: nuclei.data.map((value) => 1 - value) };
+    return [nuclei, ground].map((mask, index) => ({
+      classId: index + 1,
+      reference: { image: sampleImage(1), mask: toRuns(mask) },
+    }));
+  }
+  const shared = { strategy: 'ap-medsam', parameters: DEFAULT_PARAMETERS } as const;
+
+  it('share one image, and no pixel has two', async () => {
+    const classes = await questions();
+    const image = sampleImage(2);
+    const results = await engine.segmentClasses({ ...shared, classes, image });
+    const alone: SegmentResult[] = [];
+    for (const question of classes) alone.push(await engine.segment({ ...shared, ...question, image }));
+    const [nuclei, ground] = results.map(({ mask }) => fromRuns(mask).data);
+    const claims = alone.map(({ mask }) => fromRuns(mask).data);
+    const contested = nuclei!.filter((_, at) => claims[0]![at] === 1 && claims[1]![at] === 1).length;
+    expect(contested).toBeGreaterThan(0);
+    nuclei!.forEach((value, at) => {
+      if (value + ground![at]! !== Math.max(claims[0]![at]!, claims[1]![at]!)) throw new Error(`pixel ${at} is lost`);
+    });
+    expect(dice(fromRuns(results[0]!.mask), await sampleMask(2))).toBeGreaterThan(0.75);
+    results.forEach((result, index) => {
+      expect(result.trust).toBe(alone[index]!.trust);
+      expect(result.prompts).toEqual(alone[index]!.prompts);
+      expect(result.file).toEqual(alone[index]!.file);
+    });
+    const [first, second] = results.map(({ times }) => times);
+    expect(first).toHaveProperty('encode');
+    expect(first).toHaveProperty('read');
+    expect(Object.keys(second!)).toEqual(expect.arrayContaining(['match', 'prior', 'decode', 'compete', 'total']));
+    expect(second).not.toHaveProperty('encode');
+    expect(second).not.toHaveProperty('read');
+  });
+
+  it('of one is the same as that one, with further references too', async () => {
+    const [nuclei] = await questions();
+    const moreReferences = [{ image: sampleImage(3), mask: toRuns(await sampleMask(3)) }];
+    const question = { ...nuclei!, moreReferences };
+    const [only] = await engine.segmentClasses({ ...shared, classes: [question], image: sampleImage(4) });
+    const alone = await engine.segment({ ...shared, ...question, image: sampleImage(4) });
+    expect({ ...only, times: 0 }).toEqual({ ...alone, times: 0 });
+  });
+
+  it('fail together where one of the references does', async () => {
+    const [nuclei, ground] = await questions();
+    const broken = { ...ground!, reference: { ...ground!.reference, imageHash: '0'.repeat(64) } };
+    await expect(
+      engine.segmentClasses({ ...shared, classes: [nuclei!, broken], image: sampleImage(2) }),
+    ).rejects.toThrow(/has changed since its mask was set/);
+  });
+});
+
+describe('tiles', () => {
+  it('label a sample as well, say so, and are the same every time', { timeout: 60_000 }, async () => {
+    const tiled = { ...request, parameters: { ...DEFAULT_PARAMETERS, tiles: 2 } };
+    const info = await engine.prepareReference(tiled);
+    expect(info.notes).toContain('seen in 2 x 2 tiles');
+    expect(info.foregroundPatches).toBeGreaterThan((await engine.prepareReference(request)).foregroundPatches);
+    const found = await engine.segment({ ...tiled, withDetails: true });
+    expect(dice(fromRuns(found.mask), await sampleMask(2))).toBeGreaterThan(0.75);
+    expect(found.maskPrompt?.size).toEqual({ width: 84, height: 84 });
+    expect(found.trust).toBeGreaterThan(0.5);
+    const again = await engine.segment(tiled);
+    expect(again.mask).toEqual(found.mask);
+    expect(again.trust).toBe(found.trust);
+  });
+
+  it('chosen by themselves leave alone what is large enough, and serve classes that need different ones', async () => {
+    // Without the prior, which takes long to learn.
+    const quick = { ablation: { ...NO_ABLATION, prior: false } };
+    const auto = { ...quick, tiles: 'auto' } as const;
+    const nuclei = await sampleMask(1);
+    // A block of 8 x 8 patches, and dots of about 2.
+    const drawn = (inside: (x: number, y: number) => boolean) => ({
+      size: nuclei.size,
+      data: nuclei.data.map((_, at) => (inside(at % 360, Math.floor(at / 360)) ? 1 : 0)),
+    });
+    const large = { image: sampleImage(1), mask: toRuns(drawn((x, y) => x < 60 && y < 60)) };
+    const small = { image: sampleImage(1), mask: toRuns(drawn((x, y) => x % 60 < 17 && y % 60 < 17)) };
+    const asked = { ...request, parameters: auto };
+    const { notes } = await engine.prepareReference({ ...asked, reference: large });
+    expect(notes.join()).not.toMatch(/tiles/);
+    const plain = await engine.segment({ ...request, reference: large, parameters: quick });
+    const [untiled, tiled] = await engine.segmentClasses({
+      image: request.image,
+      strategy: 'ap-medsam',
+      parameters: auto,
+      classes: [
+        { classId: 1, reference: large },
+        { classId: 2, reference: small },
+      ],
+    });
+    expect(untiled!.trust).toBe(plain.trust);
+    expect(tiled!.size).toEqual(nuclei.size);
+    expect((await engine.prepareReference({ ...asked, reference: small })).notes.join()).toMatch(
+      /the objects are many and small: they are seen in 2 x 2 tiles/,
+    );
+  });
+
+  it('are for the strategy that can have them', async () => {
+    const parameters = { ...DEFAULT_PARAMETERS, tiles: 2 };
+    const { notes } = await engine.prepareReference({ ...request, strategy: 'gbmseg', parameters });
+    expect(notes.join()).not.toMatch(/tiles/);
   });
 });
 

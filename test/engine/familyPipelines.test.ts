@@ -128,10 +128,24 @@ describe.each(Object.keys(CONTRACT_SEGMENTERS))('DINOv2 with %s', (segmenter) =>
     }
   });
 
+  it('sees an image in tiles', async () => {
+    const target = requestFor(pair);
+    const parameters = { ...target.parameters, tiles: 2 };
+    const result = await start('dinov2', segmenter).segment({ ...target, parameters }, never);
+    expect(result.outcome).toBe('mask');
+    expect(dice(fromRuns(result.mask), pair.mask)).toBeGreaterThan(0.75);
+  });
+
   it('finds two objects one by one', async () => {
     const result = await start('dinov2', segmenter).segment(requestFor(pair), never);
     expect(result.instances).toHaveLength(2);
-    const halves = result.instances.map((runs) => fromRuns(runs));
+    const halves = result.instances.map((instance) => fromRuns(instance.mask));
+    for (const { iouPrediction, trust } of result.instances) {
+      expect(Number.isFinite(iouPrediction)).toBe(true);
+      // Tokens of no particular length, which trust cannot be told of.
+      expect(trust).toBe(result.trust);
+    }
+
     for (const [x, mask] of [
       [80, halves[0]!],
       [320, halves[1]!],

@@ -26,7 +26,8 @@ async function draw(width: number, height: number, prompts: readonly Partial<Pro
   );
   const data = new Uint8Array(width * height).map((_, i) => (i % width < width / 2 ? 1 : 0));
   const mask = toRuns({ size: { width, height }, data });
-  await saveOverlay({ image, output, mask, colour: '#ff0000', prompts: prompts as PromptCandidate[] }, 1e9);
+  const layers = [{ mask, colour: '#ff0000', prompts: prompts as PromptCandidate[] }];
+  await saveOverlay({ image, output, layers }, 1e9);
   const { data: rgb, info } = await sharp(await readFile(output))
     .raw()
     .toBuffer({ resolveWithObject: true });
@@ -75,9 +76,11 @@ describe('saveOverlay', () => {
         .toBuffer(),
     );
     const mask = (side: number) => toRuns({ size: { width: side, height: side }, data: new Uint8Array(side * side) });
-    const request = { image, output: join(dir, 'x.png'), mask: mask(4), colour: '#00ff00', prompts: [] };
-    await expect(saveOverlay({ ...request, mask: mask(5) }, 1e9)).rejects.toThrow('is 4 x 4, but its mask is 5 x 5');
-    await expect(saveOverlay({ ...request, colour: 'red' }, 1e9)).rejects.toThrow(RangeError);
+    const layer = { mask: mask(4), colour: '#00ff00', prompts: [] };
+    const request = { image, output: join(dir, 'x.png'), layers: [layer] };
+    const drawn = (other: object) => saveOverlay({ ...request, layers: [layer, { ...layer, ...other }] }, 1e9);
+    await expect(drawn({ mask: mask(5) })).rejects.toThrow('is 4 x 4, but its mask is 5 x 5');
+    await expect(drawn({ colour: 'red' })).rejects.toThrow(RangeError);
     const lost = saveOverlay({ ...request, output: join(image, 'x.png') }, 1e9);
     await expect(lost).rejects.toThrow(UserError);
     expect(await readdir(dir)).not.toContainEqual(expect.stringContaining('tmp'));

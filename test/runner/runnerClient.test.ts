@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path, { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { JournalView } from '../../src/dataset/journalView';
 import { projectFile, saveProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
@@ -135,7 +136,7 @@ describe('a folder', () => {
     expect(reports.length).toBeGreaterThan(1);
   });
 
-  it('without a reference, with several classes or without images is refused in the words of an editor', async () => {
+  it('without a reference or without images is refused in the words of an editor, with several classes does all', async () => {
     const runner = client();
     const none = await folder(['a.png'], { references: [] });
     expect(await refusal(runner.labelFolder(job(none)))).toBe(
@@ -144,10 +145,11 @@ describe('a folder', () => {
     const several = await folder(['a.png']);
     const { references, ...project } = JSON.parse(await readFile(projectFile(several), 'utf8'));
     await saveProject(several, { ...project, references: [...references, { ...references[0], class: 2 }] });
-    expect(await refusal(runner.labelFolder(job(several)))).toBe(
-      `${several} has references of several classes (glomerulus, vessel): choose one of them.`,
-    );
-    expect(await runner.labelFolder({ ...job(several), className: 'vessel' })).toMatchObject({ done: 1 });
+    const classesOf = async (root: string) => [...(await JournalView.read(root)).classes];
+    expect(await runner.labelFolder({ ...job(several), classNames: ['vessel'] })).toMatchObject({ done: 1 });
+    expect(await classesOf(several)).toEqual([2]);
+    expect(await runner.labelFolder(job(several))).toMatchObject({ done: 1, total: 1 });
+    expect(await classesOf(several)).toEqual([2, 1]);
     const empty = await folder([]);
     expect(await refusal(runner.labelFolder(job(empty)))).toMatch(/holds no images/);
     expect(await refusal(runner.labelFolder(job(join(empty, 'gone'))))).toMatch(/gone does not exist/);

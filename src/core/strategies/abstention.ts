@@ -15,6 +15,7 @@ export function abstainBelow(found: Segmentation, minTrust = 0): Segmentation {
     outcome: 'absent',
     mask: emptyRuns(mask.size),
     instances: [],
+    logits: [],
     notes: [...found.notes, note],
   };
 }

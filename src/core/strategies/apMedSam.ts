@@ -10,7 +10,7 @@
 import { adaptedScores } from '../adaptation';
 import { foregroundScores } from '../foregroundPrior';
 import { area } from '../geometry';
-import { clusterPositives, instancePrompts, withoutDuplicates } from '../instances';
+import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
 import { emptyRuns, foregroundArea, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
 import { consistency, samplePatches } from '../matching';
 import { concatTokens } from '../patchGrid';
@@ -47,6 +47,7 @@ const MOST_REFERENCES = 3;
 
 export const apMedSam: Strategy = {
   mostReferences: MOST_REFERENCES,
+  tiles: true,
   judges: true,
 
   async prepare(
@@ -182,7 +183,17 @@ async function segmentClass(
   const judgement = await stage('trust', () => judge([logits]));
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
   const { iouPrediction } = decoded;
-  return { outcome: 'mask', mask, instances: [], prompts, iouPrediction, ...judgement, ...given, notes };
+  return {
+    outcome: 'mask',
+    mask,
+    instances: [],
+    logits: [logits],
+    prompts,
+    iouPrediction,
+    ...judgement,
+    ...given,
+    notes,
+  };
 }
 
 /** One question per spatial cluster of positives. */
@@ -214,14 +225,23 @@ async function segmentInstances(
   const predictions = decoded.map(({ iouPrediction }) => iouPrediction);
   const kept = withoutDuplicates(masks, predictions).filter((index) => !isEmpty(masks[index]));
   if (kept.length === 0) return absent(target, candidates, 'the segmenter drew nothing');
-  const instances = kept.map((index) => masks[index]);
+  const drawn = kept.map((index) => masks[index]);
+  const logits = kept.map((index) => decoded[index].logits);
+  const instances = await stage('trust', () =>
+    kept.map((index): Instance => {
+      const { trust } = judge([decoded[index].logits]);
+      const about = { iouPrediction: predictions[index], ...(trust !== undefined && { trust }) };
+      return { mask: toRuns(masks[index]), ...about };
+    }),
+  );
   return {
     outcome: 'mask',
-    mask: toRuns(union(target.size, instances)),
-    instances: instances.length > 1 ? instances.map(toRuns) : [],
+    mask: toRuns(union(target.size, drawn)),
+    instances: instances.length > 1 ? instances : [],
+    logits,
     prompts: [...lists.flat(), ...candidates.filter(({ reason }) => reason !== 'kept' && reason !== 'thinned')],
     iouPrediction: kept.reduce((sum, index) => sum + predictions[index], 0) / kept.length,
-    ...(await stage('trust', () => judge(kept.map((index) => decoded[index].logits)))),
+    ...(await stage('trust', () => judge(logits))),
     notes: [],
   };
 }
@@ -242,6 +262,7 @@ function absent({ size }: EncodedImage, prompts: readonly PromptCandidate[], why
     outcome: 'absent',
     mask: emptyRuns(size),
     instances: [],
+    logits: [],
     prompts: prompts.map(dropped),
     iouPrediction: Number.NaN,
     notes: [why],

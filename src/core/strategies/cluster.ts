@@ -101,7 +101,7 @@ async function segment(
   const mask = await stage('mask', () => thresholdToRuns(drawn.logits, target.size, 0));
   if (!hasForeground(mask))
     return absent(target, asksSegmenter ? 'the segmenter drew nothing' : 'no region is sure enough');
-  return { outcome: 'mask', mask, instances: [], prompts: [], ...drawn.about, notes };
+  return { outcome: 'mask', mask, instances: [], logits: [drawn.logits], prompts: [], ...drawn.about, notes };
 }
 
 async function decodeFrom(target: EncodedImage, maskPrompt: FloatMap, stage: StageRunner['stage']) {
@@ -115,6 +115,7 @@ function absent({ size }: EncodedImage, why: string): Segmentation {
     outcome: 'absent',
     mask: emptyRuns(size),
     instances: [],
+    logits: [],
     prompts: [],
     iouPrediction: Number.NaN,
     notes: [why],

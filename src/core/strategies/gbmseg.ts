@@ -35,6 +35,7 @@ export const gbmseg: Strategy = {
           outcome: 'mask',
           mask: drawn,
           instances: [],
+          logits: [decoded.logits],
           prompts,
           iouPrediction: decoded.iouPrediction,
           notes: [],

@@ -132,15 +132,15 @@ async function segment(
       ? ['no mask reached the IoU prediction and stability that the preset asks for; the best were scored']
       : []),
   ];
+  const logits = chosen.length > 0 ? [mergeLogits(chosen.map(({ proposal }) => proposal))] : [];
   const mask =
-    chosen.length > 0
-      ? await stage('mask', () => thresholdToRuns(mergeLogits(chosen.map(({ proposal }) => proposal)), target.size, 0))
-      : emptyRuns(target.size);
+    logits.length > 0 ? await stage('mask', () => thresholdToRuns(logits[0], target.size, 0)) : emptyRuns(target.size);
   if (!hasForeground(mask)) {
     return {
       outcome: 'absent',
       mask,
       instances: [],
+      logits: [],
       prompts,
       iouPrediction: Number.NaN,
       notes: [...notes, 'the segmenter drew nothing'],
@@ -151,6 +151,7 @@ async function segment(
     outcome: 'mask',
     mask,
     instances: [],
+    logits,
     prompts,
     iouPrediction: chosen.reduce((sum, { proposal }) => sum + proposal.iouPrediction, 0) / chosen.length,
     notes: [...notes, describeChoice(best, chosen.length, scored, questions.length, settings)],

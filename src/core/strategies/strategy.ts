@@ -1,5 +1,6 @@
 /** What every strategy takes and gives: pure stages over typed arrays; models appear only behind the ports. */
 import type { Box, Size } from '../geometry';
+import type { Instance } from '../instances';
 import type { Mask, RunMask } from '../mask';
 import type { MatchTable, PatchSets } from '../matching';
 import type { PatchTokens } from '../patchGrid';
@@ -48,11 +49,18 @@ export interface StrategyParameters {
   readonly ablation: Ablation;
   /** Of strategies that judge: masks trusted less are dropped and their image is called absent, 0 to 1; none where undefined. */
   readonly minTrust?: number;
+  /** Whether images are seen in tiles, of strategies that can; `DEFAULT_TILES` where missing. */
+  readonly tiles?: TileChoice;
   /** Of strategy `matcher`, which alone has it; its defaults where missing. */
   readonly matcher?: MatcherParameters;
   /** Of strategy `cluster`, which alone has it; its defaults where missing. */
   readonly cluster?: ClusterParameters;
 }
+
+/** `auto`: two per side where the references show many objects that span less than four patches. A number: so many per side. */
+export type TileChoice = 'auto' | 'off' | number;
+
+export const DEFAULT_TILES: TileChoice = 'off';
 
 /** Which of Matcher's published settings: COCO-20i and LVIS-92i, FSS-1000, or PASCAL-Part. */
 export type MatcherPreset = 'semantic' | 'object' | 'part';
@@ -137,8 +145,10 @@ export interface Segmentation {
   readonly outcome: 'mask' | 'absent';
   /** Union of all instances, in targetPx. */
   readonly mask: RunMask;
-  /** One mask per instance where instances were prompted separately, else empty. */
-  readonly instances: readonly RunMask[];
+  /** The objects where they were prompted separately and there is more than one, else empty. */
+  readonly instances: readonly Instance[];
+  /** One map per object that was asked for: a pixel of `mask` is above 0 in one of them. Empty where nothing was found. */
+  readonly logits: readonly FloatMap[];
   readonly prompts: readonly PromptCandidate[];
   /** Mean of the instances' IoU predictions; NaN where nothing was found. */
   readonly iouPrediction: number;
@@ -167,6 +177,8 @@ export interface LabelledReference {
 export interface Strategy {
   /** Most references of a class that it lets vote; 1 where undefined. */
   readonly mostReferences?: number;
+  /** Whether it can see images in tiles: grids of any size, and several times as many tokens as usual. */
+  readonly tiles?: true;
   /** Whether it gives trust, so that `minTrust` means something. */
   readonly judges?: boolean;
   /**
