@@ -125,8 +125,11 @@ async function main() {
 /** Everything but native files. */
 async function stageCommon(stage) {
   mkdirSync(stage);
+  // The export scripts stay behind: a person may have put gigabytes of PyTorch beside them.
+  const filter = (source) => source !== path.join(root, 'models', 'export');
   for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md', '.vscodeignore', 'models', 'webview/media']) {
-    if (existsSync(path.join(root, name))) cpSync(path.join(root, name), path.join(stage, name), { recursive: true });
+    const source = path.join(root, name);
+    if (existsSync(source)) cpSync(source, path.join(stage, name), { recursive: true, filter });
   }
   const bundled = new Set();
   for (const bundle of bundles) {

@@ -1,5 +1,6 @@
 /** The command line: parse, construct, run, exit code. */
 import { setMaxListeners } from 'node:events';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { version } from '../package.json';
@@ -14,15 +15,19 @@ import {
   parseArguments,
   UsageError,
 } from './cli/command';
+import { devices, devicesInstall, devicesRemove } from './cli/deviceCommands';
 import { evaluate } from './cli/evaluateCommand';
 import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } from './cli/modelCommands';
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
 import { PIXEL_LIMIT } from './engine/defaults';
+import { type ProbeTarget, settleDevice } from './engine/deviceProber';
+import { deviceTitles } from './engine/devices';
 import { homeDir } from './engine/home';
 import { ModelStore } from './engine/modelStore';
-import { createPool, type EnginePool } from './engine/pool';
+import { createPool, type EnginePool, parallelismOn } from './engine/pool';
+import type { DeviceName } from './protocol/deviceApi';
 
 const commands: readonly Command[] = [
   segment,
@@ -33,12 +38,16 @@ const commands: readonly Command[] = [
   modelsRemove,
   modelsVerify,
   modelsImport,
+  devices,
+  devicesInstall,
+  devicesRemove,
   cacheInfo,
   cacheClear,
 ];
 
 const packageDir = path.resolve(__dirname, '..');
 const modelsDir = path.join(packageDir, 'models');
+const engineEntry = path.join(__dirname, 'engine.js');
 
 async function main(argv: readonly string[]): Promise<number> {
   const [first, second] = argv;
@@ -51,7 +60,8 @@ async function main(argv: readonly string[]): Promise<number> {
     console.log(overview(commands));
     return first === undefined ? EXIT.usage : EXIT.done;
   }
-  const command = commands.find(({ name }) => name === first || name === `${first} ${second}`);
+  const named = (words: string) => commands.find(({ name }) => name === words);
+  const command = named(`${first} ${second}`) ?? named(first);
   if (command === undefined) {
     const family = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
     if (family.length > 0 && argv.slice(1).every(isHelp)) {
@@ -97,20 +107,22 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     signal: cancelled.signal,
     store: new ModelStore(modelsDir, home),
     home,
-    startEngines: ({ engines, threads, encoder, segmenter }: EngineSettings) => {
-      const pool = createPool(engines, {
-        entry: path.join(__dirname, 'engine.js'),
-        config: {
-          modelsDir,
-          homeDir: home,
-          encoder,
-          segmenter,
-          threads,
-          cacheBytes: CACHE_BYTES,
-          pixelLimit: PIXEL_LIMIT,
+    probe: { entry: engineEntry, modelsDir },
+    startEngines: async ({ engines, threads, device, verbose, encoder, segmenter }: EngineSettings) => {
+      const target = { modelsDir, homeDir: home, encoder, segmenter };
+      const { signal } = cancelled;
+      const usable = device === 'auto' ? await settledDevice(target, verbose, signal) : device;
+      const parallel = parallelismOn(usable, availableParallelism(), { engines, threads });
+      const config = { ...target, threads: parallel.threads, device, verbose };
+      const pool = createPool(
+        parallel.engines,
+        {
+          entry: engineEntry,
+          config: { ...config, cacheBytes: CACHE_BYTES, pixelLimit: PIXEL_LIMIT },
+          log: (line) => console.error(`engine: ${line}`),
         },
-        log: (line) => console.error(`engine: ${line}`),
-      });
+        usable,
+      );
       pools.push(pool);
       return pool;
     },
@@ -120,6 +132,22 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
   } finally {
     await Promise.all(pools.map((pool) => pool.dispose()));
   }
+}
+
+/**
+ * A batch may wait for its device: trying the devices once takes seconds where there are any, and decides about the speed of
+ * all that follows.
+ */
+async function settledDevice(target: ProbeTarget, verbose: boolean, signal: AbortSignal): Promise<DeviceName> {
+  const { best } = await settleDevice({
+    entry: engineEntry,
+    target,
+    signal,
+    onDevice: (device) =>
+      console.error(`Trying the device ${deviceTitles[device]} (once; what is found is remembered)...`),
+    ...(verbose && { log: (line: string) => console.error(line) }),
+  });
+  return best;
 }
 
 /** Anything but "y" is no. */

@@ -2,6 +2,8 @@
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import type { StrategyId } from './core/strategies/strategy';
+import { deviceOfEnvironment } from './engine/devices';
+import type { DeviceChoice } from './protocol/deviceApi';
 import type { ModelName, NetworkSettings } from './protocol/modelApi';
 
 export interface Config {
@@ -14,17 +16,16 @@ export interface Config {
   readonly overwrite: 'replace-auto' | 'skip';
   /** Threads of the editor's engine. */
   readonly threads: number;
-  /** Engine processes for folders. */
+  /** Engine processes for folders; 0 for as many as suit the device. */
   readonly engines: number;
+  /** What the models run on. */
+  readonly device: DeviceChoice;
   readonly cacheBytes: number;
   /** Images encoded ahead of the one that is open. */
   readonly prefetch: number;
 }
 
 const SECTION = 'apMedSam';
-
-/** Beyond four processes memory bandwidth, not arithmetic, is what a batch waits for. */
-const MOST_ENGINES = 4;
 
 export function readConfig(): Config {
   const section = vscode.workspace.getConfiguration(SECTION);
@@ -38,7 +39,8 @@ export function readConfig(): Config {
     overwrite: setting('overwrite'),
     // The editor itself needs a core.
     threads: setting<number>('threads') || Math.max(1, cores - 1),
-    engines: setting<number>('engines') || Math.min(cores, MOST_ENGINES),
+    engines: setting('engines'),
+    device: deviceOfEnvironment() ?? setting('device'),
     cacheBytes: setting<number>('cacheSize') * 1024 * 1024,
     prefetch: setting('prefetch'),
   };

@@ -1,6 +1,5 @@
 /** Entry of the VS Code extension: constructs what it is made of, and registers it. Nothing starts before it is used. */
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
@@ -12,6 +11,7 @@ import { JournalViews } from './dataset/journalView';
 import { PROJECT_DEFAULTS } from './dataset/setUp';
 import { Owner } from './dispose';
 import { ModelClient } from './downloads/modelClient';
+import { DeviceWatch } from './editor/deviceWatch';
 import { Engines } from './editor/engines';
 import { Prefetcher } from './editor/prefetcher';
 import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
@@ -35,24 +35,41 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   context.subscriptions.push(owner);
   const log = owner.register(vscode.window.createOutputChannel('AP-MedSAM', { log: true }));
   const dist = path.join(context.extensionPath, 'dist');
+  const engineEntry = path.join(dist, 'engine.js');
   const modelsDir = path.join(context.extensionPath, 'models');
   const home = homeDir();
   const store = new ModelStore(modelsDir, home);
   const journals = new JournalViews();
   const defaults = () => ({ ...PROJECT_DEFAULTS, ...projectChoices(readConfig()) });
   const projects = owner.register(new Projects(journals, defaults));
-  const statusBar = owner.register(new StatusBar('apMedSam.showLog'));
+  const statusBar = owner.register(new StatusBar('apMedSam.selectDevice'));
   const engineConfig = () => ({
     modelsDir,
     homeDir: home,
     cacheBytes: readConfig().cacheBytes,
     pixelLimit: PIXEL_LIMIT,
+    device: readConfig().device,
+    verbose: true,
   });
   const engines = owner.register(
     new Engines({
-      entry: path.join(dist, 'engine.js'),
+      entry: engineEntry,
       config: () => ({ ...engineConfig(), threads: readConfig().threads }),
       log: (line) => log.info(`engine: ${line}`),
+      onPlaced: (info) => {
+        statusBar.showEngine(info);
+        deviceWatch.consider(info);
+      },
+    }),
+  );
+  const deviceWatch = owner.register(
+    new DeviceWatch({
+      entry: engineEntry,
+      modelsDir,
+      homeDir: home,
+      choice: () => readConfig().device,
+      renew: () => engines.renew(),
+      log: (line) => log.info(line),
     }),
   );
   const masks = owner.register(
@@ -61,12 +78,11 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   const runner = owner.register(
     new RunnerClient({
       entry: path.join(dist, 'runner.js'),
-      config: () => {
-        const { engines: count } = readConfig();
-        const threads = Math.max(1, Math.floor(availableParallelism() / count));
-        const engine = { ...engineConfig(), threads };
-        return { engineEntry: path.join(dist, 'engine.js'), engine, engines: count };
-      },
+      config: () => ({
+        engineEntry,
+        engine: engineConfig(),
+        engines: readConfig().engines,
+      }),
       log: (line) => log.info(`runner: ${line}`),
     }),
   );
@@ -111,6 +127,17 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     models,
     samplesDir: path.join(modelsDir, 'samples'),
     importModel: () => importModel(store, models.view),
+    engineEntry,
+    homeDir: home,
+    device: () => readConfig().device,
+    probeTarget: () => {
+      const { encoder, segmenter } = readConfig();
+      return { modelsDir, homeDir: home, encoder, segmenter };
+    },
+    deviceWatch,
+    modelClient: client,
+    network: readNetwork,
+    renewEngines: () => engines.renew(),
     overwrite: () => readConfig().overwrite,
     onRun: (text) => statusBar.showRun(text),
     log,

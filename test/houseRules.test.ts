@@ -88,7 +88,17 @@ const ONLY_IN: Readonly<Record<string, string>> = {
 };
 
 /** The only engine files that the extension's rooms and the batch process may import: none loads a native library. */
-const ENGINE_FRONT = ['src/engine/client', 'src/engine/pool', 'src/engine/modelStore', 'src/engine/families'];
+const ENGINE_FRONT = [
+  'src/engine/client',
+  'src/engine/pool',
+  'src/engine/modelStore',
+  'src/engine/families',
+  'src/engine/devices',
+  'src/engine/deviceAnswers',
+  'src/engine/deviceProber',
+  'src/engine/cudaSupport',
+  'src/engine/machine',
+];
 const FRONT_ROOMS = ['editor', 'views', 'commands', 'runner'];
 
 /** Words that say nothing about what a file holds. */

@@ -6,6 +6,7 @@ import { contributes, icon } from '../package.json';
 import { strategyIds } from '../src/core/strategies';
 import { hasImageSuffix } from '../src/dataset/maskFolder';
 import { PROJECT_DEFAULTS } from '../src/dataset/setUp';
+import { deviceChoices } from '../src/engine/devices';
 
 const root = path.resolve(import.meta.dirname, '..');
 const { commands, menus, keybindings, configuration, customEditors, viewsWelcome, walkthroughs } = contributes;
@@ -22,6 +23,11 @@ describe('settings', () => {
   it('offer every strategy, each explained', () => {
     expect(settings['apMedSam.strategy'].enum).toEqual(strategyIds);
     expect(settings['apMedSam.strategy'].enumDescriptions).toHaveLength(strategyIds.length);
+  });
+
+  it('offer every device, each explained', () => {
+    expect(settings['apMedSam.device'].enum).toEqual(deviceChoices);
+    expect(settings['apMedSam.device'].enumDescriptions).toHaveLength(deviceChoices.length);
   });
 
   it.each(Object.entries(settings))('%s has a description, a default and a range', (_, setting) => {

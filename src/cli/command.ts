@@ -1,8 +1,10 @@
 /** What a command of the command line is: its options as data, from which parsing and help are made. */
 import { parseArgs } from 'node:util';
 import { UserError } from '../core/userError';
+import type { ProbeOptions } from '../engine/deviceProber';
 import type { ModelStore } from '../engine/modelStore';
 import type { EnginePool } from '../engine/pool';
+import type { DeviceChoice } from '../protocol/deviceApi';
 
 export interface Option {
   /** How help names the value; a switch has none. */
@@ -17,9 +19,12 @@ export interface Option {
 export interface EngineSettings {
   readonly encoder: string;
   readonly segmenter: string;
-  /** Engine processes and threads of each. */
-  readonly engines: number;
-  readonly threads: number;
+  /** Engine processes and threads of each; what suits the device if left out. */
+  readonly engines: number | undefined;
+  readonly threads: number | undefined;
+  readonly device: DeviceChoice;
+  /** Tell of each model where it is opened and what memory it takes. */
+  readonly verbose: boolean;
 }
 
 /** What the composition root lends to a command. */
@@ -37,8 +42,13 @@ export interface CommandContext {
   readonly store: ModelStore;
   /** Absolute path of the home of models and caches. */
   readonly home: string;
-  /** The pool is shut down when the command ends. */
-  startEngines(settings: EngineSettings): EnginePool;
+  /** What trying devices needs to know, but for the models. */
+  readonly probe: Pick<ProbeOptions, 'entry'> & { readonly modelsDir: string };
+  /**
+   * Tries the devices first where `auto` has no answer yet and there is one to try. The pool is shut down when the command
+   * ends.
+   */
+  startEngines(settings: EngineSettings): Promise<EnginePool>;
 }
 
 export interface Arguments {
@@ -144,7 +154,7 @@ export function commandHelp(command: Command): string {
 export function overview(commands: readonly Command[]): string {
   return [
     'AP-MedSAM: one labelled image labels a folder.',
-    'Runs on this machine alone; only "models download" opens a connection.',
+    'Runs on this machine alone; only "models download" and "devices install-cuda" open a connection.',
     '',
     `Usage: ${PROGRAM} <command> [options]`,
     '',

@@ -12,7 +12,7 @@ import {
 import { PROJECT_DEFAULTS } from '../dataset/setUp';
 import { spread } from '../dataset/spread';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
+import { chosenStrategy, engineOptions, engineSettings, jsonOption, strategyOptions } from './options';
 import { textTable } from './textTable';
 
 export const evaluate: Command = {
@@ -52,8 +52,8 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const json = args.flag('json');
   const set = await labelledImages(folder, args.text('masks'));
   const references = chooseReferences(args, set);
-  const engine = context.startEngines({
-    ...parallelism(args),
+  const engine = await context.startEngines({
+    ...engineSettings(args),
     encoder: args.text('encoder') ?? PROJECT_DEFAULTS.encoder,
     segmenter: args.text('segmenter') ?? PROJECT_DEFAULTS.segmenter,
   });

@@ -61,7 +61,7 @@ export const modelsList: Command = {
 
 export const modelsDownload: Command = {
   name: 'models download',
-  summary: 'fetch models from the network; the only command that opens a connection',
+  summary: 'fetch models from the network',
   usage: '<id>... [options]',
   description: [
     'Downloads models into the home folder (AP_MEDSAM_HOME, or the place your system keeps application data) and checks their SHA-256. An interrupted download goes on where it stopped when the command is run again; a damaged model is repaired.',

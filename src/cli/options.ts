@@ -1,10 +1,10 @@
 /** Options that several commands share, and what their values become. */
-import os from 'node:os';
 import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import { NO_ABLATION, type StrategyId, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
-import { defaultParallelism } from '../engine/pool';
+import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../engine/devices';
+import type { DeviceChoice } from '../protocol/deviceApi';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
 
 export const jsonOption: Option = { help: 'print one JSON object per line instead of text' };
@@ -15,8 +15,13 @@ export const engineOptions: Readonly<Record<string, Option>> = {
     help: 'image encoder, see "ap-medsam models list"; default: embedded, or what the project says',
   },
   segmenter: { value: 'id', help: 'promptable segmenter; default: embedded, or what the project says' },
-  engines: { value: 'n', help: 'engine processes; default: one per core, at most 4' },
+  device: {
+    value: 'name',
+    help: `what the models run on: ${deviceChoices.join(', ')}; auto takes the fastest one that gives what the CPU gives, see "ap-medsam devices"; default: AP_MEDSAM_DEVICE, or auto`,
+  },
+  engines: { value: 'n', help: 'engine processes; default: one per core, at most 4; one on a GPU' },
   threads: { value: 'n', help: 'threads of each engine process; default: the cores shared out among them' },
+  verbose: { help: 'say of each model where it runs and what memory it takes' },
 };
 
 export const strategyOptions: Readonly<Record<string, Option>> = {
@@ -42,11 +47,20 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
   },
 };
 
-/** Engine processes and their threads, as asked for or as the machine has cores. */
-export function parallelism(args: Arguments): Pick<EngineSettings, 'engines' | 'threads'> {
-  const cores = os.availableParallelism();
-  const engines = args.count('engines') ?? defaultParallelism(cores).engines;
-  return { engines, threads: args.count('threads') ?? Math.max(1, Math.floor(cores / engines)) };
+/** How engines are to run, as far as the command line says. */
+export function engineSettings(args: Arguments): Omit<EngineSettings, 'encoder' | 'segmenter'> {
+  return {
+    engines: args.count('engines'),
+    threads: args.count('threads'),
+    device: chosenDevice(args),
+    verbose: args.flag('verbose'),
+  };
+}
+
+function chosenDevice(args: Arguments): DeviceChoice {
+  const device = args.text('device') ?? deviceOfEnvironment() ?? 'auto';
+  if (isDeviceChoice(device)) return device;
+  throw new UsageError(`--device should be one of ${deviceChoices.join(', ')}, got "${device}"`);
 }
 
 /** Strategy and parameters, as far as the command line says. */

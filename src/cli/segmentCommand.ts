@@ -9,7 +9,7 @@ import type { Shard } from '../dataset/lock';
 import type { ProjectClass } from '../dataset/project';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { chosenStrategy, engineOptions, jsonOption, parallelism, strategyOptions } from './options';
+import { chosenStrategy, engineOptions, engineSettings, jsonOption, strategyOptions } from './options';
 import { duration, ProgressLine } from './progress';
 
 export const segment: Command = {
@@ -66,7 +66,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const classNames = args.texts('class');
   if (classNames.length > 1 && args.text('reference') !== undefined)
     throw new UsageError('--reference is the example of one class: give --class once');
-  const engines = parallelism(args);
+  const engines = engineSettings(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
   const request: BatchRequest = {
@@ -90,9 +90,9 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const progress = new ProgressLine(context);
   try {
     let engine!: EnginePool;
-    const { job } = await prepareBatch(request, (models) => {
+    const { job } = await prepareBatch(request, async (models) => {
       progress.begin('Loading the models and learning the reference...');
-      engine = context.startEngines({ ...engines, ...models });
+      engine = await context.startEngines({ ...engines, ...models });
       return engine;
     });
     const { root, project } = job;

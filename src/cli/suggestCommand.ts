@@ -4,7 +4,7 @@ import { findRoot } from '../dataset/folder';
 import { openProject } from '../dataset/setUp';
 import { suggestNext } from '../dataset/suggestion';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { engineOptions, jsonOption, parallelism } from './options';
+import { engineOptions, engineSettings, jsonOption } from './options';
 import { ProgressLine } from './progress';
 
 export const suggest: Command = {
@@ -30,11 +30,11 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const targets = args.positionals.map((target) => path.resolve(target));
   if (targets.length === 0) throw new UsageError('name the folder or the images to choose from');
   const count = args.count('count')!;
-  const engines = parallelism(args);
+  const engines = engineSettings(args);
   const root = await findRoot(targets[0]);
   const settings = { encoder: args.text('encoder'), segmenter: args.text('segmenter') };
   const project = await openProject(root, settings);
-  const engine = context.startEngines({ ...engines, encoder: project.encoder, segmenter: project.segmenter });
+  const engine = await context.startEngines({ ...engines, encoder: project.encoder, segmenter: project.segmenter });
   const progress = new ProgressLine(context);
   const suggestion = await suggestNext({
     engine,

@@ -12,7 +12,7 @@ export async function importModel(
   view: Pick<ModelsView, 'refresh'>,
 ): Promise<void> {
   const files = await vscode.window.showOpenDialog({
-    title: 'ONNX model, with its external data files if it has any',
+    title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
     canSelectMany: true,
     filters: { 'ONNX models': ['onnx', 'onnx_data', 'data'] },

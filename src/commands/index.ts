@@ -28,8 +28,9 @@ import {
 } from './referenceCommands';
 import { openSamples } from './samples';
 import { type FolderContext, segmentFolder } from './segmentFolder';
+import { type DeviceContext, installCudaSupport, removeCudaSupport, selectDevice } from './selectDevice';
 
-export interface CommandServices extends FolderContext, ReferenceContext {
+export interface CommandServices extends FolderContext, ReferenceContext, DeviceContext {
   readonly masks: PersonMasks;
   readonly review: ReviewView;
   readonly models: ModelContext;
@@ -177,6 +178,9 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
     importModelFiles: (node: ModelNode) => importModelFiles(models, node),
     useModelByDefault: (node: ModelNode) => useModelByDefault(models, node),
     importModel: () => services.importModel(),
+    selectDevice: () => selectDevice(services),
+    installCuda: () => installCudaSupport(services),
+    removeCuda: () => removeCudaSupport(services),
     showLog: () => log.show(),
     openSamples: () => openSamples(services.samplesDir),
     sortReview: () => review.askForOrder(),

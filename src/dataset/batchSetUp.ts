@@ -27,6 +27,8 @@ export interface ModelChoice {
   readonly segmenter: string;
 }
 
+type InformedEngine = BatchEngine & { info(): Promise<EngineInfo> };
+
 /**
  * Finds the root of the targets, its project, images and references, starts engines with the project's models, and stores
  * what was chosen once they could be opened.
@@ -37,14 +39,14 @@ export interface ModelChoice {
  */
 export async function prepareBatch(
   { targets, settings = {}, reference: wanted, advice, overwrite, shard }: BatchRequest,
-  startEngines: (models: ModelChoice) => BatchEngine & { info(): Promise<EngineInfo> },
+  startEngines: (models: ModelChoice) => InformedEngine | Promise<InformedEngine>,
 ): Promise<{ readonly job: BatchJob; readonly device: string }> {
   const root = await findRoot(targets[0]);
   const opened = await openProject(root, settings);
   const strategy = projectStrategy(root, opened);
   const scan = await scanFolder(root, { maskFolder: resolveMaskFolder(root, opened.maskFolder), targets });
   const choice = await chooseReference(root, opened, wanted, advice);
-  const engine = startEngines({ encoder: opened.encoder, segmenter: opened.segmenter });
+  const engine = await startEngines({ encoder: opened.encoder, segmenter: opened.segmenter });
   const { encoder, segmenter, device } = await engine.info();
   const setUp = await storeSetUp(root, choice, engine);
   return {

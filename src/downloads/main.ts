@@ -6,6 +6,7 @@ import { type Listener, ModelWork } from './modelWork';
 
 exitWithParent();
 const listener: Listener = {
+  cudaProgress: (params, options) => parent.call('cudaProgress', params, options),
   progress: (params, options) => parent.call('progress', params, options),
   confirm: (params, options) => parent.call('confirm', params, options),
 };

@@ -3,6 +3,7 @@ import { UserError } from '../core/userError';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
 import type {
   CheckedModel,
+  CudaProgress,
   DownloadProgress,
   ModelApi,
   ModelEvents,
@@ -33,6 +34,7 @@ export class ModelClient {
   private calls = 0;
   private idle: NodeJS.Timeout | undefined;
   private disposed = false;
+  private onCuda: ((progress: CudaProgress) => void) | undefined;
   private readonly listeners = new Map<string, (progress: DownloadProgress) => void>();
 
   constructor(private readonly options: ModelClientOptions) {}
@@ -57,6 +59,20 @@ export class ModelClient {
       await this.call('download', { ...name, network }, signal);
     } finally {
       this.listeners.delete(keyOf(name));
+    }
+  }
+
+  /** Fetches the CUDA providers of the runtime; what has arrived is kept when aborted. */
+  async installCuda(
+    engineEntry: string,
+    network: NetworkSettings,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: CudaProgress) => void } = {},
+  ): Promise<{ readonly sha256: string }> {
+    this.onCuda = onProgress;
+    try {
+      return await this.call('installCuda', { engineEntry, network }, signal);
+    } finally {
+      this.onCuda = undefined;
     }
   }
 
@@ -117,6 +133,7 @@ export class ModelClient {
       config,
       handlers: {
         progress: (progress) => this.listeners.get(keyOf(progress))?.(progress),
+        cudaProgress: (progress) => this.onCuda?.(progress),
         confirm: ({ files, kind, id }) => confirm({ kind, id }, files),
       },
       log,

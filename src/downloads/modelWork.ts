@@ -1,20 +1,25 @@
 /** What the model process does when it is called: the command line's downloads and checks. */
+import { fetchThrough } from '../engine/cudaDownload';
+import { installCuda } from '../engine/cudaSupport';
 import { downloadModel } from '../engine/modelDownload';
 import { ModelStore } from '../engine/modelStore';
 import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';
 import type { Handlers, Remote } from '../rpc';
 
+/** Between two reports of progress. */
+const REPORT_MS = 100;
+
 /** The extension, as far as this process calls it. */
-export type Listener = Pick<Remote<ModelEvents>, 'progress' | 'confirm'>;
+export type Listener = Pick<Remote<ModelEvents>, 'progress' | 'confirm' | 'cudaProgress'>;
 
 export class ModelWork implements Handlers<ModelApi> {
   private readonly store: ModelStore;
 
   constructor(
-    { modelsDir, homeDir }: ModelProcessConfig,
+    private readonly config: ModelProcessConfig,
     private readonly listener: Listener,
   ) {
-    this.store = new ModelStore(modelsDir, homeDir);
+    this.store = new ModelStore(config.modelsDir, config.homeDir);
   }
 
   async download({ kind, id, network }: Parameters<ModelApi['download']>[0], signal: AbortSignal): Promise<void> {
@@ -29,6 +34,23 @@ export class ModelWork implements Handlers<ModelApi> {
         confirm: (files) => this.listener.confirm({ kind, id, files }, { signal }),
       },
     );
+  }
+
+  async installCuda({ engineEntry, network }: Parameters<ModelApi['installCuda']>[0], signal: AbortSignal) {
+    let last = 0;
+    return await installCuda({
+      entry: engineEntry,
+      home: this.config.homeDir,
+      fetchFile: fetchThrough(network),
+      signal,
+      onProgress: (step, received, total) => {
+        const now = performance.now();
+        if (received !== undefined && received !== total && now - last < REPORT_MS) return;
+        last = now;
+        const progress = { step, received: received ?? null, total: total ?? null };
+        void this.listener.cudaProgress(progress).catch(() => undefined);
+      },
+    });
   }
 
   async importFiles({ kind, id, paths }: Parameters<ModelApi['importFiles']>[0], signal: AbortSignal) {

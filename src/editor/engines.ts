@@ -1,7 +1,7 @@
 /** The engine process that answers editors: one for each pair of models in use, started when it is first asked. */
 import { Owner } from '../dispose';
 import { EngineClient } from '../engine/client';
-import type { EngineApi, EngineConfig } from '../protocol/engineApi';
+import type { EngineApi, EngineConfig, EngineInfo } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
 
 export interface EnginesOptions {
@@ -10,6 +10,8 @@ export interface EnginesOptions {
   /** Asked at each start, so that changed settings count from then on. */
   readonly config: () => Omit<EngineConfig, 'encoder' | 'segmenter'>;
   readonly log: (line: string) => void;
+  /** Told which device is in use whenever an engine has opened its models, or a model had to move. */
+  readonly onPlaced?: (info: EngineInfo) => void;
 }
 
 /** Models as project.json names them. */
@@ -36,8 +38,8 @@ export class Engines extends Owner {
     const key = JSON.stringify([encoder, segmenter]);
     let client = this.clients.get(key);
     if (!client) {
-      const { entry, config, log } = this.options;
-      client = new EngineClient({ entry, config: () => ({ ...config(), encoder, segmenter }), log });
+      const { entry, config, log, onPlaced } = this.options;
+      client = new EngineClient({ entry, config: () => ({ ...config(), encoder, segmenter }), log, onPlaced });
       this.clients.set(key, client);
     }
     return client;

@@ -1,14 +1,17 @@
 /** Starts the engine process on first use, restarts it after a crash, and kills it as a last resort. */
 import { UserError } from '../core/userError';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
-import type { EngineApi, EngineConfig } from '../protocol/engineApi';
+import type { EngineApi, EngineConfig, EngineEvents, EngineInfo } from '../protocol/engineApi';
 import type { CallOptions, Params, Remote, Result } from '../rpc';
+import { runtimeEnvironment } from './runtimeFolder';
 
 export interface EngineClientOptions {
   /** Absolute path of the engine's bundle. */
   readonly entry: string;
   /** A function is asked at each start. */
   readonly config: EngineConfig | (() => EngineConfig);
+  /** Told which device is in use whenever a process has opened its models, or a model had to move. */
+  readonly onPlaced?: ((info: EngineInfo) => void) | undefined;
   /** Receives what the engine writes to stdout and stderr, line by line. */
   readonly log?: (line: string) => void;
   /** Milliseconds that a cancelled call may keep the engine busy before the process is killed. */
@@ -157,7 +160,17 @@ export class EngineClient implements Remote<EngineApi> {
       this.failedStart = undefined;
     };
     const current = typeof config === 'function' ? config() : config;
-    const child = startChild<EngineApi>({ name: 'engine', entry, config: current, handlers: {}, log, onReady });
+    const env = runtimeEnvironment(entry, current.homeDir, current.device);
+    const handlers = { placed: (info: EngineInfo) => this.options.onPlaced?.(info) };
+    const child = startChild<EngineApi, EngineEvents>({
+      name: 'engine',
+      entry,
+      config: current,
+      env,
+      handlers,
+      log,
+      onReady,
+    });
     void child.ended.then(() => {
       if (this.running === child) this.running = undefined;
     });

@@ -51,6 +51,7 @@ import { TensorCache } from './cache';
 import { CosineGraph } from './cosineGraph';
 import { Display } from './display';
 import type { Encoding } from './encoders';
+import { openPlaced, type Placed } from './enginePlacement';
 import { homeCacheDir } from './home';
 import { type EmbeddingSource, ImageEmbeddings, imageKey } from './imageEmbeddings';
 import {
@@ -129,6 +130,7 @@ export class Engine implements Handlers<EngineApi> {
   private readonly cache: TensorCache;
   private readonly display: Display;
   private models: Promise<LoadedModels> | undefined;
+  private placed: Placed<LoadedModels> | undefined;
   /** Least recently used first. */
   private readonly references = new Map<string, Promise<ReadyReference>>();
   /** Least recently used first; by path, window and what `stat` says of the file. */
@@ -136,7 +138,11 @@ export class Engine implements Handlers<EngineApi> {
   private readonly encoding = new SharedWork<EncodedFile>();
   private inference: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly config: EngineConfig) {
+  /** @param onPlaced told where the models are, when they were opened and when one had to move. */
+  constructor(
+    private readonly config: EngineConfig,
+    private readonly onPlaced?: (info: EngineInfo) => void,
+  ) {
     initImageIo();
     this.store = new ModelStore(config.modelsDir, config.homeDir);
     this.cache = new TensorCache(homeCacheDir(config.homeDir), config.cacheBytes);
@@ -151,7 +157,7 @@ export class Engine implements Handlers<EngineApi> {
       onnxruntime: runtimeVersion(),
       ...imageLibraryVersions(),
       threads: this.config.threads,
-      device: 'cpu',
+      ...this.placed!.inUse(),
       encoder: { id: encoderModel.entry.id, sha256: encoderModel.sha256 },
       segmenter: { id: segmenterModel.entry.id, sha256: segmenterModel.sha256 },
       capabilities: segmenter.capabilities,
@@ -518,11 +524,14 @@ export class Engine implements Handlers<EngineApi> {
   private async read(path: string, window: IntensityWindow | undefined, forSegmenter = false) {
     const { file, modelSize, key } = await this.identify(path, window);
     const embeddings = await this.embeddings();
-    const [cached, embeddingSource] = await Promise.all([
-      this.cache.get(key),
+    const readForEncoder = async () => {
+      const cached = await this.cache.get(key);
+      return { cached, pixels: cached ? undefined : await readRgb(file, modelSize, window) };
+    };
+    const [{ cached, pixels }, embeddingSource] = await Promise.all([
+      readForEncoder(),
       forSegmenter ? embeddings?.read(file, window) : undefined,
     ]);
-    const pixels = cached ? undefined : await readRgb(file, modelSize, window);
     return { file, window, modelSize, key, cached, pixels, embeddingSource };
   }
 
@@ -617,11 +626,23 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   private loaded(): Promise<LoadedModels> {
-    this.models ??= loadModels(this.store, this.config, this.config.threads).catch((error: unknown) => {
+    this.models ??= this.openModels().catch((error: unknown) => {
       this.models = undefined;
       throw error;
     });
     return this.models;
+  }
+
+  private async openModels(): Promise<LoadedModels> {
+    // What changes while the models are opened is told when all are.
+    let tell = () => {};
+    const open = () => loadModels(this.store, this.config, this.config.threads);
+    this.placed = await openPlaced(this.config, open, () => tell());
+    tell = () => {
+      if (this.onPlaced) this.info().then(this.onPlaced, () => undefined);
+    };
+    void setImmediate().then(tell);
+    return this.placed.models;
   }
 
   /** One inference at a time, in order of arrival: the next image is decoded meanwhile, not inferred in turns. */

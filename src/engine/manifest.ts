@@ -44,6 +44,12 @@ const settingsShape = {
   registers: z.int().nonnegative().optional(),
   mean: channelsSchema.optional(),
   std: channelsSchema.refine((values) => values.every((value) => value > 0), { error: 'must be positive' }).optional(),
+  /** Spreads each image's own smallest and largest value over 0..1 instead, as MedSAM was trained. */
+  ownRange: z.boolean().optional(),
+  /** Whether a segmenter sees images at their aspect ratio, padded below or to the right, or stretched to a square. */
+  placement: z.enum(['padded', 'stretched']).optional(),
+  /** A segmenter that was trained with boxes: points are given as the box around them where its graph takes boxes. */
+  boxesOnly: z.boolean().optional(),
   /** Name of a further output with the tokens before the last norm, of the same shape: what strategy `matcher` prefers. */
   preNormTokens: z.string().min(1).optional(),
   /** Directions of position that are taken out of DINOv3's tokens; 0 takes out none. */

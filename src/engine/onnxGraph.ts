@@ -3,7 +3,7 @@
  * neither a binary file in the repository nor Python. Field numbers are those of onnx.proto3 (onnx.ai, IR version 8).
  */
 
-export type ElementType = 'float32' | 'int64' | 'int32' | 'uint8' | 'int8' | 'bool';
+export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'uint8' | 'int8' | 'bool';
 
 /** Numbers are fixed sizes, strings name dynamic ones. */
 export type Dims = readonly (number | string)[];
@@ -19,7 +19,7 @@ export interface Initializer {
   readonly type: ElementType;
   readonly dims: readonly number[];
   /** Little-endian values, row-major. */
-  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array;
+  readonly data: Float32Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array | Int8Array;
   /** Where the values stand instead: a file beside the model that holds nothing but them. */
   readonly externalFile?: string;
 }
@@ -42,7 +42,15 @@ export interface Graph {
   readonly initializers?: readonly Initializer[];
 }
 
-const elementTypes: Record<ElementType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 };
+const elementTypes: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+};
 
 /** The serialised ModelProto. */
 export function encodeModel(graph: Graph): Uint8Array {

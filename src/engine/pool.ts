@@ -1,4 +1,5 @@
 /** Several engine processes behind the interface of one, for a batch. */
+import type { DeviceName } from '../protocol/deviceApi';
 import type { BatchApi } from '../protocol/engineApi';
 import type { CallOptions, Params, Remote } from '../rpc';
 import { EngineClient, type EngineClientOptions } from './client';
@@ -8,6 +9,9 @@ export type DisposableEngine = Remote<BatchApi> & { dispose(): Promise<void> };
 
 /** Calls per engine that pay off: while one is inferred, the next image is read and decoded on a libuv thread. */
 const LANES_PER_ENGINE = 2;
+
+/** The same for the one engine of a GPU, whose inference is over sooner than an image is read: libuv has four threads. */
+const LANES_ON_GPU = 5;
 
 /** Beyond four processes memory bandwidth, not arithmetic, is what a batch waits for. */
 const MAX_ENGINES = 4;
@@ -21,20 +25,41 @@ export function defaultParallelism(cores: number): { engines: number; threads: n
   return { engines, threads: Math.max(1, Math.floor(cores / engines)) };
 }
 
+/**
+ * Engines and threads for a batch on a device, as far as nobody asks for others. On a GPU one process: several would each
+ * hold the models there and wait for each other. Its threads are for what stays on the CPU, the matching above all.
+ */
+export function parallelismOn(
+  device: DeviceName,
+  cores: number,
+  asked: { readonly engines?: number | undefined; readonly threads?: number | undefined } = {},
+): { engines: number; threads: number } {
+  const engines = asked.engines ?? (device === 'cpu' ? defaultParallelism(cores).engines : 1);
+  return { engines, threads: asked.threads ?? Math.max(1, Math.floor(cores / engines)) };
+}
+
 /** `count` engines of one configuration; a process starts when its first call comes. */
-export function createPool(count: number, options: EngineClientOptions): EnginePool {
-  return new EnginePool(Array.from({ length: count }, () => new EngineClient(options)));
+export function createPool(count: number, options: EngineClientOptions, device: DeviceName = 'cpu'): EnginePool {
+  const engines = Array.from({ length: count }, () => new EngineClient(options));
+  return new EnginePool(engines, device === 'cpu' ? LANES_PER_ENGINE : LANES_ON_GPU);
 }
 
 export class EnginePool implements DisposableEngine {
+  get size(): number {
+    return this.engines.length;
+  }
+
   /** Calls that are worth having under way at the same time. */
   readonly lanes: number;
   private readonly inFlight: number[];
 
   /** Throws RangeError without engines. */
-  constructor(private readonly engines: readonly DisposableEngine[]) {
+  constructor(
+    private readonly engines: readonly DisposableEngine[],
+    lanesPerEngine: number = LANES_PER_ENGINE,
+  ) {
     if (engines.length === 0) throw new RangeError('a pool needs at least one engine, got none');
-    this.lanes = engines.length * LANES_PER_ENGINE;
+    this.lanes = engines.length * lanesPerEngine;
     this.inFlight = engines.map(() => 0);
   }
 

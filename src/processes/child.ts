@@ -10,6 +10,8 @@ export interface ChildOptions<LocalApi> {
   readonly entry: string;
   /** Passed as JSON on the command line; see `configFromArguments`. */
   readonly config: unknown;
+  /** Added to the environment. */
+  readonly env?: NodeJS.ProcessEnv;
   /** What the child may call. */
   readonly handlers: Handlers<LocalApi>;
   /** Receives what the child writes to stdout and stderr, line by line. */
@@ -61,7 +63,12 @@ const LAST_WORDS_MS = 500;
 /** Forks a bundle. Waiting calls reject with ChildCrashError when it ends. */
 export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<LocalApi>): RunningChild<RemoteApi> {
   const { name, entry, config, handlers, log, onReady } = options;
-  const env: NodeJS.ProcessEnv = { ...process.env, ELECTRON_RUN_AS_NODE: '1', ORT_DISABLE_TELEMETRY: '1' };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    ELECTRON_RUN_AS_NODE: '1',
+    ORT_DISABLE_TELEMETRY: '1',
+    ...options.env,
+  };
   // A debugger or a preload meant for the editor must not follow into the child.
   delete env.NODE_OPTIONS;
   const child = fork(entry, [JSON.stringify(config)], {

@@ -8,6 +8,7 @@ import type { FloatMap } from '../core/raster';
 import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import type { TrustParts } from '../core/trust';
+import type { DeviceChoice } from './deviceApi';
 
 /** Linear window that maps 16-bit or float intensities to 0..255; one per folder, so that all its images are alike. */
 export interface IntensityWindow {
@@ -123,8 +124,10 @@ export interface EngineInfo {
   readonly sharp: string;
   readonly libvips: string;
   readonly threads: number;
-  /** Execution provider really in use, such as `cpu`. */
+  /** Device really in use, such as `cpu`; `cuda + cpu` where one model had to move. */
   readonly device: string;
+  /** Why it is not the one that was asked for, or not the best: sentences for a person. */
+  readonly deviceNotes?: readonly string[];
   readonly encoder: ModelInfo;
   readonly segmenter: ModelInfo;
   /** What the segmenter can be asked. */
@@ -168,6 +171,12 @@ export interface EngineApi {
   describeImage(params: { image: string; window?: IntensityWindow }): ImageDescription;
   /** Labels of a mask PNG of any kind (see `decodeMaskPng`), read and decoded apart from the caller's process. */
   readLabels(params: { mask: string }): { readonly labels: LabelRuns; readonly sha256: string };
+}
+
+/** Calls of the engine process to its parent. */
+export interface EngineEvents {
+  /** Where the models are: when they were opened, and when one had to move. */
+  placed(params: EngineInfo): void;
 }
 
 /** The calls that a batch makes; a pool of engines answers these. */
@@ -266,4 +275,8 @@ export interface EngineConfig {
   readonly cacheBytes: number;
   /** Largest image in pixels that is decoded. */
   readonly pixelLimit: number;
+  /** What the models run on; the CPU if left out. */
+  readonly device?: DeviceChoice;
+  /** Print a line about each model that is opened: device, provider, memory. */
+  readonly verbose?: boolean;
 }

@@ -38,6 +38,15 @@ export interface DownloadProgress extends ModelName {
   readonly note?: string;
 }
 
+export interface CudaProgress {
+  /** What is being done, a word or two. */
+  readonly step: string;
+  /** Null where nothing comes from the network. */
+  readonly received: number | null;
+  /** Null where the size is not known. */
+  readonly total: number | null;
+}
+
 /** A file whose SHA-256 nobody has published: the user decides. */
 export interface UnknownFile {
   /** Name of the file. */
@@ -59,6 +68,8 @@ export interface ModelApi {
   download(params: ModelName & { readonly network: NetworkSettings }): void;
   /** Takes local files as the files of a known model; says which are still missing. */
   importFiles(params: ModelName & { readonly paths: readonly string[] }): { readonly missing: readonly string[] };
+  /** Fetches ONNX Runtime's CUDA providers into the home; gives the SHA-256 of their package. */
+  installCuda(params: { readonly engineEntry: string; readonly network: NetworkSettings }): { readonly sha256: string };
   /** Reads every file of every installed model, or of one. */
   verify(params: { readonly only?: ModelName }): readonly CheckedModel[];
 }
@@ -66,6 +77,7 @@ export interface ModelApi {
 /** Calls of the model process to the extension while it works. */
 export interface ModelEvents {
   progress(params: DownloadProgress): void;
+  cudaProgress(params: CudaProgress): void;
   /** Whether the user accepts files that no hash is known for. */
   confirm(params: ModelName & { readonly files: readonly UnknownFile[] }): boolean;
 }

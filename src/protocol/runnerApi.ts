@@ -63,7 +63,7 @@ export interface FolderSummary extends FolderCounts {
 export interface RunnerConfig {
   /** Absolute path of the engine's bundle. */
   readonly engineEntry: string;
-  readonly engine: Omit<EngineConfig, 'encoder' | 'segmenter'>;
-  /** Engine processes. */
+  readonly engine: Omit<EngineConfig, 'encoder' | 'segmenter' | 'threads'>;
+  /** Engine processes; 0 for as many as suit the device. */
   readonly engines: number;
 }

@@ -1,9 +1,11 @@
 /** What the runner process does when it is called: the command line's batch with engines of its own. */
+import { availableParallelism } from 'node:os';
 import { runBatch } from '../dataset/batch';
 import type { BatchProgress } from '../dataset/batchProgress';
 import { prepareBatch } from '../dataset/batchSetUp';
 import type { Advice } from '../dataset/setUp';
-import { createPool, type EnginePool } from '../engine/pool';
+import { settleDevice } from '../engine/deviceProber';
+import { createPool, type EnginePool, parallelismOn } from '../engine/pool';
 import type { FolderJob, FolderSummary, RunnerApi, RunnerConfig, RunnerEvents } from '../protocol/runnerApi';
 import type { Handlers } from '../rpc';
 
@@ -33,8 +35,8 @@ export class FolderRunner implements Handlers<RunnerApi> {
       const reference = { image: undefined, mask: undefined, classNames };
       const { job, device } = await prepareBatch(
         { targets: [first, ...others], reference, advice: EDITOR_ADVICE, overwrite },
-        (models) => {
-          pool = this.startEngines(models);
+        async (models) => {
+          pool = await this.startEngines(models, aborted);
           return pool;
         },
       );
@@ -43,7 +45,7 @@ export class FolderRunner implements Handlers<RunnerApi> {
         onNote: (note) => this.events.note({ note }),
         onProgress: (progress) => reports.add(progress),
       });
-      return { ...summary, root: job.root, device, engines: this.config.engines };
+      return { ...summary, root: job.root, device, engines: pool?.size ?? 0 };
     } finally {
       reports.flush();
       this.stops.delete(stop);
@@ -55,13 +57,18 @@ export class FolderRunner implements Handlers<RunnerApi> {
     for (const stop of this.stops) stop.abort();
   }
 
-  private startEngines(models: { encoder: string; segmenter: string }): EnginePool {
+  /** Tries the devices first where `auto` has no answer yet: a folder can wait for what decides about its speed. */
+  private async startEngines(models: { encoder: string; segmenter: string }, signal: AbortSignal): Promise<EnginePool> {
     const { engineEntry, engine, engines } = this.config;
-    return createPool(engines, {
-      entry: engineEntry,
-      config: { ...engine, ...models },
-      log: (line) => console.error(`engine: ${line}`),
-    });
+    const { modelsDir, homeDir, device = 'cpu' } = engine;
+    const log = (line: string) => console.error(`engine: ${line}`);
+    const usable =
+      device === 'auto'
+        ? (await settleDevice({ entry: engineEntry, target: { modelsDir, homeDir, ...models }, signal, log })).best
+        : device;
+    const parallel = parallelismOn(usable, availableParallelism(), { engines: engines || undefined });
+    const config = { ...engine, ...models, threads: parallel.threads };
+    return createPool(parallel.engines, { entry: engineEntry, config, log }, usable);
   }
 }
 

@@ -17,13 +17,14 @@ export class StatusBar extends Owner {
   }
 
   /** Shows what the engine says of itself, from its first answer on. */
-  showEngine({ device, threads, encoder, segmenter, onnxruntime, pid }: EngineInfo): void {
+  showEngine({ device, deviceNotes = [], threads, encoder, segmenter, onnxruntime, pid }: EngineInfo): void {
     this.device = `${device.toUpperCase()}${device === 'cpu' ? ` x${threads}` : ''}`;
     const about = [
       `**AP-MedSAM** runs on ${this.device}`,
       `Encoder \`${encoder.id}\`, segmenter \`${segmenter.id}\``,
       `onnxruntime ${onnxruntime}, engine process ${pid}`,
-      'Click for the log.',
+      ...deviceNotes,
+      'Click to select a device; the command *Show Log* tells more.',
     ];
     this.item.tooltip = new vscode.MarkdownString(about.join('\n\n'));
     this.draw();

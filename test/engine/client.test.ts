@@ -10,7 +10,8 @@ import { UserError } from '../../src/core/userError';
 import { EngineClient, type EngineClientOptions } from '../../src/engine/client';
 import { createPool } from '../../src/engine/pool';
 import { ChildCrashError } from '../../src/processes/child';
-import type { EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
+import type { EngineConfig, EngineInfo, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
+import { repository } from '../cli/runCli';
 import type { FakeNotes } from './fixtures/fakeEngine';
 
 let dir: string;
@@ -254,5 +255,32 @@ describe('a pool of real processes', () => {
     expect(pids).toHaveLength(2);
     await pool.dispose();
     expect(pids.filter(isAlive)).toEqual([]);
+  });
+});
+
+describe('an engine that has opened its models', () => {
+  it('tells where they are, each process anew', async () => {
+    const placed: EngineInfo[] = [];
+    const client = new EngineClient({
+      entry: join(repository, 'dist', 'engine.js'),
+      config: {
+        modelsDir: join(repository, 'models'),
+        homeDir: join(dir, 'home'),
+        encoder: 'embedded',
+        segmenter: 'embedded',
+        threads: 1,
+        cacheBytes: 1e8,
+        pixelLimit: 1e8,
+        device: 'auto',
+      },
+      onPlaced: (info) => placed.push(info),
+    });
+    clients.push(client);
+    await client.info();
+    await vi.waitFor(() => expect(placed).toHaveLength(1));
+    expect(placed[0]).toMatchObject({ pid: client.pid, device: 'cpu' });
+    await client.renew();
+    const { pid } = await client.info();
+    await vi.waitFor(() => expect(placed.map((info) => info.pid)).toEqual([placed[0]!.pid, pid]));
   });
 });

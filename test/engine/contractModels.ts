@@ -223,10 +223,11 @@ export interface SamDecoderShape {
   readonly gives: 'low' | 'full' | 'both';
   readonly candidates: 1 | 4;
   readonly hq?: boolean;
+  readonly threshold?: number;
 }
 
 /** The decoder of segment-anything's export. */
-export function samDecoder({ gives, candidates: count, hq = false }: SamDecoderShape): Graph {
+export function samDecoder({ gives, candidates: count, hq = false, threshold = 1 }: SamDecoderShape): Graph {
   const g = new GraphBuilder();
   const embeddings = g.input('image_embeddings', 'float32', embeddingDims);
   const blocks = hq ? g.input('interm_embeddings', 'float32', [4, 1, GRID, GRID, 3]) : undefined;
@@ -235,7 +236,7 @@ export function samDecoder({ gives, candidates: count, hq = false }: SamDecoderS
   const maskInput = g.input('mask_input', 'float32', [1, 1, MASK_SIDE, MASK_SIDE]);
   const hasMask = g.input('has_mask_input', 'float32', [1]);
   const seen = blocks ? g.transpose(g.slice(g.squeeze(blocks, [1]), 0, 1, 0), [0, 3, 1, 2]) : embeddings;
-  const logits = drawn(g, { coords, labels, brightness: brightnessOf(g, seen), threshold: 1 });
+  const logits = drawn(g, { coords, labels, brightness: brightnessOf(g, seen), threshold });
   const mask = { values: g.squeeze(maskInput, [1]), isGiven: g.op('Greater', [hasMask, g.scalar(0.5)]) };
   const { masks, scores } = candidates(g, logits, count === 1 ? [1] : [0, 1, 2, 3], mask);
   g.output('iou_predictions', scores, 'float32', [1, count]);
@@ -380,11 +381,12 @@ export const CONTRACT_ENCODERS: Readonly<Record<string, ContractModel>> = {
   dinov3: encoderModel('dinov3', { patch: 16, registers: 4, dim: 16, positions: true }, { positionalRank: 2 }),
 };
 
-const segmenterModel = (family: string, encoder: Graph, decoder: Graph): ContractModel => ({
-  kind: 'segmenter',
-  family,
-  graphs: { encoder, decoder },
-});
+const segmenterModel = (
+  family: string,
+  encoder: Graph,
+  decoder: Graph,
+  settings: Partial<ModelEntry> = {},
+): ContractModel => ({ kind: 'segmenter', family, graphs: { encoder, decoder }, settings });
 
 /** One model of each kind of segmenter. */
 export const CONTRACT_SEGMENTERS: Readonly<Record<string, ContractModel>> = {
@@ -414,6 +416,12 @@ export const CONTRACT_SEGMENTERS: Readonly<Record<string, ContractModel>> = {
     samModelDecoder({ boxes: false, threshold: 1, dynamicSets: false }),
   ),
   medsam: segmenterModel('medsam', samModelEncoder(), samModelDecoder({ boxes: true, threshold: 0.5 })),
+  'medsam-as-sam': segmenterModel(
+    'sam',
+    planarSamEncoder(),
+    samDecoder({ gives: 'low', candidates: 1, threshold: 0.5 }),
+    { ownRange: true, placement: 'stretched', boxesOnly: true },
+  ),
   'medsam-points': segmenterModel('medsam', samModelEncoder(), samModelDecoder({ boxes: false, threshold: 0.5 })),
   sam2: segmenterModel('sam2', sam2Encoder(), sam2Decoder()),
   'sam2-external-data': segmenterModel(

@@ -109,6 +109,7 @@ const NOTES = {
 /** What the families of the table must say of a question of many points of both signs. */
 const degradations: Readonly<Record<string, readonly string[]>> = {
   medsam: [NOTES.noNegatives, NOTES.asBox],
+  'medsam-as-sam': [NOTES.noNegatives, NOTES.asBox],
   'efficient-sam': [NOTES.noNegatives, NOTES.atMostSix],
 };
 

@@ -115,6 +115,9 @@ describe('resolve', () => {
       { preNormTokens: 'before' },
       { positionalRank: 8 },
       { int8Weights: true },
+      { ownRange: true },
+      { placement: 'stretched' },
+      { boxesOnly: true },
     ];
     await writeManifest(settings.map((setting, i) => entry({ ...dino, ...setting, id: `m${i}`, notes: `note ${i}` })));
     const store = new ModelStore(modelsDir, home);

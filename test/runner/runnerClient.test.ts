@@ -44,7 +44,7 @@ beforeAll(async () => {
   });
   config = {
     engineEntry: join(dir, 'labellingEngine.js'),
-    engine: { modelsDir: models, homeDir: join(dir, 'home'), threads: 1, cacheBytes: 1e8, pixelLimit: 1e8 },
+    engine: { modelsDir: models, homeDir: join(dir, 'home'), cacheBytes: 1e8, pixelLimit: 1e8 },
     engines: 1,
   };
 });

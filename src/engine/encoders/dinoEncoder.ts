@@ -4,13 +4,14 @@
  */
 import { area, describeSize, type Size } from '../../core/geometry';
 import type { PatchTokens } from '../../core/patchGrid';
-import { principalDirections, projectOut } from '../../core/subspace';
-import { type TokenRows, unitTokens } from '../../core/tokenRows';
+import { principalDirections } from '../../core/subspace';
+import { unitTokens } from '../../core/tokenRows';
 import { UserError } from '../../core/userError';
 import { openGraph } from '../graphs';
 import type { ModelEntry } from '../manifest';
 import type { ResolvedModel } from '../modelStore';
 import { IMAGENET, normalisedFloats } from '../pixelTensors';
+import { ProjectionGraph } from '../projectionGraph';
 import { type Contract, type FloatTensor, type Session, toFloats, toTensor } from '../sessions';
 import { type Encoding, type ImageEncoder, inputSideOf, patchSizeOf } from './imageEncoder';
 
@@ -32,13 +33,14 @@ interface DinoOptions {
 
 export class DinoEncoder implements ImageEncoder {
   readonly features: readonly string[] = [];
-  /** Directions of position, by the size of the input; of the tokens after and before the last norm. */
-  private readonly positions = new Map<string, Promise<Readonly<Record<string, TokenRows>>>>();
+  /** What takes positions out, by the size of the input: of the tokens after the last norm, and of those before. */
+  private readonly positions = new Map<string, Promise<Readonly<Record<string, ProjectionGraph>>>>();
 
   private constructor(
     private readonly session: Session,
     private readonly entry: ModelEntry,
     private readonly side: number,
+    private readonly threads: number,
     private readonly options: DinoOptions,
   ) {}
 
@@ -58,7 +60,7 @@ export class DinoEncoder implements ImageEncoder {
       outputs: { [TOKENS]: tokensSpec, ...(entry.preNormTokens && { [entry.preNormTokens]: tokensSpec }) },
     };
     const side = inputSideOf(entry);
-    return new DinoEncoder(await openGraph(model, 'model', contract, { threads }), entry, side, options);
+    return new DinoEncoder(await openGraph(model, 'model', contract, { threads }), entry, side, threads, options);
   }
 
   inputSize(): Size {
@@ -74,8 +76,11 @@ export class DinoEncoder implements ImageEncoder {
     return { modelSize, tokens: tokens!, ...(preNormTokens && { preNormTokens }), features: {} };
   }
 
-  dispose(): Promise<void> {
-    return this.session.dispose();
+  async dispose(): Promise<void> {
+    for (const graphs of this.positions.values()) {
+      for (const graph of Object.values(await graphs)) await graph.dispose();
+    }
+    await this.session.dispose();
   }
 
   /** The patch tokens of each output. */
@@ -111,31 +116,33 @@ export class DinoEncoder implements ImageEncoder {
     modelSize: Size,
   ): Promise<Record<string, PatchTokens>> {
     const positions = await this.positionsOf(modelSize);
-    return Object.fromEntries(
-      Object.entries(tokens).map(([name, found]) => [
-        name,
-        // Unit tokens, as the directions come from unit tokens.
-        { ...found, data: projectOut(unitTokens(found), positions[name]!).data },
-      ]),
-    );
+    const rest: Record<string, PatchTokens> = {};
+    for (const [name, found] of Object.entries(tokens)) {
+      // Unit tokens, as the directions come from unit tokens.
+      const { data } = await positions[name]!.projectOut(unitTokens(found));
+      rest[name] = { ...found, data };
+    }
+    return rest;
   }
 
   /** Estimated from a blank image, whose tokens differ by nothing but their place. */
-  private positionsOf(modelSize: Size): Promise<Readonly<Record<string, TokenRows>>> {
+  private positionsOf(modelSize: Size): Promise<Readonly<Record<string, ProjectionGraph>>> {
     const key = describeSize(modelSize);
     let known = this.positions.get(key);
     if (known === undefined) {
-      known = this.run(new Uint8Array(area(modelSize) * 3), modelSize).then((blank) =>
-        Object.fromEntries(
-          Object.entries(blank).map(([name, tokens]) => {
-            const rank = this.entry.positionalRank ?? Math.round(tokens.dim * POSITIONAL_SHARE);
-            return [name, principalDirections(unitTokens(tokens), rank)];
-          }),
-        ),
-      );
+      known = this.estimatePositions(modelSize);
       known.catch(() => this.positions.delete(key));
       this.positions.set(key, known);
     }
     return known;
+  }
+
+  private async estimatePositions(modelSize: Size): Promise<Readonly<Record<string, ProjectionGraph>>> {
+    const graphs: Record<string, ProjectionGraph> = {};
+    for (const [name, tokens] of Object.entries(await this.run(new Uint8Array(area(modelSize) * 3), modelSize))) {
+      const rank = this.entry.positionalRank ?? Math.round(tokens.dim * POSITIONAL_SHARE);
+      graphs[name] = await ProjectionGraph.open(principalDirections(unitTokens(tokens), rank), this.threads);
+    }
+    return graphs;
   }
 }

@@ -9,7 +9,7 @@ import { inputSideOf } from '../encoders/imageEncoder';
 import { openPair } from '../graphs';
 import type { ModelEntry } from '../manifest';
 import type { ResolvedModel } from '../modelStore';
-import { IMAGENET, interleavedFloats, normalisedFloats } from '../pixelTensors';
+import { IMAGENET, interleavedFloats, normalisedFloats, stretchedRange } from '../pixelTensors';
 import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
@@ -67,15 +67,7 @@ const MOST_AMBIGUOUS = 2;
 export class SamSegmenter implements PixelSegmenter {
   readonly reads = 'pixels';
 
-  readonly capabilities: SegmenterCapabilities = {
-    points: true,
-    negatives: true,
-    box: true,
-    maskPrompt: true,
-    promptBatch: false,
-    multimask: true,
-    wholeClass: false,
-  };
+  readonly capabilities: SegmenterCapabilities;
 
   private constructor(
     private readonly encoder: Session,
@@ -83,7 +75,18 @@ export class SamSegmenter implements PixelSegmenter {
     private readonly entry: ModelEntry,
     private readonly side: number,
     private readonly embeddings: readonly string[],
-  ) {}
+  ) {
+    const points = entry.boxesOnly !== true;
+    this.capabilities = {
+      points,
+      negatives: points,
+      box: true,
+      maskPrompt: true,
+      promptBatch: false,
+      multimask: true,
+      wholeClass: false,
+    };
+  }
 
   static open(model: ResolvedModel, threads: number): Promise<SamSegmenter> {
     return SamSegmenter.openWith(EMBEDDINGS, model, threads);
@@ -105,7 +108,7 @@ export class SamSegmenter implements PixelSegmenter {
   }
 
   inputSize(size: Size): Size {
-    return placedSize(size, this.side, 'padded');
+    return placedSize(size, this.side, this.entry.placement ?? 'padded');
   }
 
   async embed(pixels: Uint8Array, modelSize: Size): Promise<ImageEmbedding> {
@@ -120,7 +123,8 @@ export class SamSegmenter implements PixelSegmenter {
     const interleaved = INTERLEAVED.find((name) => this.encoder.inputDims(name)?.length === 3);
     if (interleaved) return { [interleaved]: toTensor(interleavedFloats(pixels, modelSize)) };
     const planar = PLANAR.find((name) => this.encoder.inputDims(name))!;
-    const { mean = IMAGENET.mean, std = IMAGENET.std } = this.entry;
+    const usual = this.entry.ownRange ? stretchedRange(pixels) : IMAGENET;
+    const { mean = usual.mean, std = usual.std } = this.entry;
     const square = { width: this.side, height: this.side };
     return { [planar]: toTensor(normalisedFloats(pixels, modelSize, { mean, std }, square)) };
   }

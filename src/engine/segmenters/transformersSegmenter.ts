@@ -10,7 +10,7 @@ import { inputSideOf } from '../encoders/imageEncoder';
 import { openPair } from '../graphs';
 import type { ModelEntry } from '../manifest';
 import type { ResolvedModel } from '../modelStore';
-import { IMAGENET, type Normalisation, normalisedFloats, stretchedRange } from '../pixelTensors';
+import { IMAGENET, normalisedFloats, stretchedRange } from '../pixelTensors';
 import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
@@ -29,7 +29,8 @@ interface Variant {
   /** Outputs of the encoder that are inputs of the decoder, all of rank 4. */
   readonly embeddings: readonly string[];
   readonly placement: Placement;
-  normalisation(pixels: Uint8Array): Normalisation;
+  /** Each image's own range of values is spread over 0..1; else ImageNet's normalisation. */
+  readonly ownRange: boolean;
   /** Whether every decoder of the family takes boxes. */
   readonly needsBoxes: boolean;
   /** Trained with boxes alone: points say little where boxes can be given. */
@@ -39,7 +40,7 @@ interface Variant {
 const SLIM_SAM: Variant = {
   embeddings: ['image_embeddings', 'image_positional_embeddings'],
   placement: 'padded',
-  normalisation: () => IMAGENET,
+  ownRange: false,
   needsBoxes: false,
   boxesOnly: false,
 };
@@ -48,14 +49,14 @@ const SLIM_SAM: Variant = {
 const MEDSAM: Variant = {
   ...SLIM_SAM,
   placement: 'stretched',
-  normalisation: stretchedRange,
+  ownRange: true,
   boxesOnly: true,
 };
 
 const SAM2: Variant = {
   embeddings: ['image_embeddings.0', 'image_embeddings.1', 'image_embeddings.2'],
   placement: 'stretched',
-  normalisation: () => IMAGENET,
+  ownRange: false,
   needsBoxes: true,
   boxesOnly: false,
 };
@@ -77,7 +78,7 @@ export class TransformersSegmenter implements PixelSegmenter {
     private readonly variant: Variant,
   ) {
     const box = decoder.inputDims('input_boxes') !== undefined;
-    const points = !(variant.boxesOnly && box);
+    const points = !((entry.boxesOnly ?? variant.boxesOnly) && box);
     this.capabilities = {
       points,
       negatives: points,
@@ -122,11 +123,12 @@ export class TransformersSegmenter implements PixelSegmenter {
   }
 
   inputSize(size: Size): Size {
-    return placedSize(size, this.side, this.variant.placement);
+    return placedSize(size, this.side, this.entry.placement ?? this.variant.placement);
   }
 
   async embed(pixels: Uint8Array, modelSize: Size): Promise<ImageEmbedding> {
-    const usual = this.variant.normalisation(pixels);
+    const ownRange = this.entry.ownRange ?? this.variant.ownRange;
+    const usual = ownRange ? stretchedRange(pixels) : IMAGENET;
     const { mean = usual.mean, std = usual.std } = this.entry;
     const square = { width: this.side, height: this.side };
     const outputs = await this.encoder.run({

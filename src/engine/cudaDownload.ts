@@ -1,0 +1,23 @@
+/** The package of the CUDA providers through the network of model downloads: resume, retries, mirror, proxy, certificates. */
+import type { NetworkSettings } from '../protocol/modelApi';
+import type { FetchFile } from './cudaSupport';
+import { fetchFile, type Patience } from './fileDownload';
+import { Network } from './network';
+import { placePart } from './partFile';
+
+/** Belongs into a process that may be busy, never into the extension host. */
+export const fetchThrough =
+  (settings: NetworkSettings, patience?: Patience): FetchFile =>
+  async (url, target, { signal, onProgress, sha256 }) => {
+    const network = await Network.open(settings);
+    try {
+      await fetchFile({ path: target, urls: network.placesOf(url), sha256 }, network, {
+        signal,
+        ...(onProgress && { onBytes: onProgress }),
+        ...(patience && { patience }),
+      });
+      await placePart(target);
+    } finally {
+      await network.close();
+    }
+  };

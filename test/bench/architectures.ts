@@ -1,0 +1,218 @@
+/**
+ * Speed on the true architectures: npm run bench:architectures -- <folder> [--pairs S,B] [--rounds 5] [--python <python>]
+ *
+ * The folder is what models/export made with --random: speed does not depend on weights. The engine runs whole targets, from
+ * file to mask, on each pair of models, in float32 and int8; beside it, given a Python with PyTorch, the same in PyTorch eager,
+ * in turns, so that what else the machine does hits both alike.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { parseArgs } from 'node:util';
+import { textTable } from '../../src/cli/textTable';
+import { area } from '../../src/core/geometry';
+import { fromRuns, toRuns } from '../../src/core/mask';
+import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
+import { type LabelledImage, labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
+import { readManifest } from '../../src/engine/manifest';
+import type { SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
+import { environment, repository, startEngines } from './bench';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    pairs: { type: 'string', default: 'S,B' },
+    rounds: { type: 'string', default: '5' },
+    threads: { type: 'string', default: '2' },
+    python: { type: 'string' },
+    seed: { type: 'string', default: '0' },
+  },
+});
+
+interface Pair {
+  readonly title: string;
+  readonly encoder: string;
+  readonly segmenter: string;
+  /** What the peer calls the two. */
+  readonly peer: readonly [encoder: string, segmenter: string];
+}
+
+const PAIRS: Readonly<Record<string, Pair>> = {
+  S: {
+    title: 'DINOv2-S + MobileSAM',
+    encoder: 'dinov2-small',
+    segmenter: 'mobile-sam',
+    peer: ['small', 'mobile'],
+  },
+  B: { title: 'DINOv2-B + SAM-B', encoder: 'dinov2-base', segmenter: 'sam-vit-b', peer: ['base', 'b'] },
+};
+
+const PRECISIONS = { float32: '', int8: '-int8' } as const;
+
+const STAGES = ['read', 'encode', 'match', 'prompts', 'embed', 'decode', 'mask', 'total'];
+
+/** One of the things compared. */
+interface Runner {
+  readonly title: string;
+  run(image: string): Promise<{ times: Readonly<Record<string, number>>; area: number; peakRss: number }>;
+  dispose(): Promise<void>;
+}
+
+async function main(): Promise<void> {
+  const [folder] = positionals;
+  if (folder === undefined) {
+    console.error('usage: npm run bench:architectures -- <folder> [--pairs S,B] [--rounds 5] [--python <python>]');
+    process.exit(2);
+  }
+  const work = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-architectures-'));
+  try {
+    for (const name of values.pairs.split(',')) await bench(PAIRS[name]!, path.resolve(folder), work);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function bench(pair: Pair, folder: string, work: string): Promise<void> {
+  const known = new Set((await readManifest(folder)).map(({ id }) => id));
+  const [reference, ...targets] = await labelledImages(path.join(repository, 'models', 'samples', 'nuclei'));
+  const request: Omit<SegmentRequest, 'image'> = {
+    reference: { image: reference.image, mask: toRuns(await readMask(reference, 1)) },
+    // One question with points alone, as the peer asks it.
+    strategy: 'gbmseg',
+    parameters: DEFAULT_PARAMETERS,
+    cacheBelow: 0,
+  };
+  const runners: Runner[] = [];
+  const machines: string[] = [];
+  /** By image: the points of the last answer, for the peer. */
+  const prompts = new Map<string, SegmentResult['prompts']>();
+  try {
+    for (const [precision, suffix] of Object.entries(PRECISIONS)) {
+      const ids = { encoder: `${pair.encoder}${suffix}`, segmenter: `${pair.segmenter}${suffix}` };
+      const missing = Object.values(ids).filter((id) => !known.has(id));
+      if (missing.length > 0) {
+        console.log(`\n${pair.title}, ${precision}: not run, the folder has no ${missing.join(' and no ')}.`);
+        continue;
+      }
+      const engine = startEngines(1, Number(values.threads), path.join(work, `${ids.encoder}`), 2 ** 31, {
+        modelsDir: folder,
+        ...ids,
+      });
+      await engine.prepareReference(request);
+      machines[0] ??= environment(await engine.info());
+      runners.push({
+        title: `ap-medsam, ${precision}`,
+        run: async (image) => {
+          const result = await engine.segment({ ...request, image });
+          prompts.set(image, result.prompts);
+          const { peakRss } = await engine.info();
+          return { times: result.times, area: share(result), peakRss };
+        },
+        dispose: () => engine.dispose(),
+      });
+    }
+    if (runners.length === 0) return;
+    if (values.python !== undefined) {
+      const peer = new Peer(values.python, pair, values.threads, values.seed);
+      runners.push(peer.runner(prompts));
+      machines.push(await peer.prepare(reference.image));
+    }
+    await compare(pair, runners, targets, prompts);
+    console.log(`\n${machines.join('; ')}; ${values.threads} threads each`);
+  } finally {
+    for (const runner of runners) await runner.dispose();
+  }
+}
+
+/** All runners in turns, on one target after the other; the first round warms up. */
+async function compare(
+  pair: Pair,
+  runners: readonly Runner[],
+  targets: readonly LabelledImage[],
+  prompts: ReadonlyMap<string, SegmentResult['prompts']>,
+): Promise<void> {
+  const rounds = Number(values.rounds);
+  const times = runners.map(() => new Map<string, number[]>());
+  const peaks = runners.map(() => 0);
+  const areas = runners.map(() => [] as number[]);
+  const points: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const { image } = targets[round % targets.length]!;
+    for (const [index, runner] of runners.entries()) {
+      const found = await runner.run(image);
+      peaks[index] = found.peakRss;
+      if (round === 0) continue;
+      areas[index]!.push(found.area);
+      for (const [stage, ms] of Object.entries(found.times)) {
+        const known = times[index]!;
+        known.set(stage, [...(known.get(stage) ?? []), ms]);
+      }
+    }
+    points.push(prompts.get(image)!.length);
+  }
+  const median = (index: number, stage: string) => summarise(times[index]!.get(stage) ?? [0]).median;
+  const baseline = runners.length - 1;
+  const rows = runners.map((runner, index) => [
+    runner.title,
+    ...STAGES.map((stage) => median(index, stage).toFixed(stage === 'total' ? 0 : 1)),
+    values.python === undefined ? '-' : (median(baseline, 'total') / median(index, 'total')).toFixed(2),
+    (peaks[index]! / 1e6).toFixed(0),
+    `${(100 * summarise(areas[index]!).mean).toFixed(1)} %`,
+  ]);
+  const range = `${Math.min(...points)} to ${Math.max(...points)}`;
+  console.log(`\n### ${pair.title}, median ms of ${rounds} targets, ${range} points each\n`);
+  console.log(textTable(['', ...STAGES, 'times faster', 'peak RSS MB', 'mask area'], rows));
+}
+
+function share({ mask }: SegmentResult): number {
+  return fromRuns(mask).data.reduce((sum, value) => sum + value, 0) / area(mask.size);
+}
+
+/** test/bench/peers/torch_pipeline.py, asked line by line. */
+class Peer {
+  private readonly child: ChildProcessByStdio<Writable, Readable, null>;
+  private readonly answers: AsyncIterator<string>;
+
+  constructor(python: string, pair: Pair, threads: string, seed: string) {
+    const [encoder, segmenter] = pair.peer;
+    const script = path.join(repository, 'test', 'bench', 'peers', 'torch_pipeline.py');
+    const args = ['--encoder', encoder, '--segmenter', segmenter, '--threads', threads, '--seed', seed];
+    this.child = spawn(python, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.answers = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** Returns its versions. */
+  async prepare(reference: string): Promise<string> {
+    return (await this.ask({ reference })).versions as string;
+  }
+
+  runner(prompts: ReadonlyMap<string, SegmentResult['prompts']>): Runner {
+    return {
+      title: 'PyTorch eager, float32',
+      run: async (image) => {
+        const kept = prompts.get(image)!;
+        const answer = await this.ask({
+          image,
+          points: kept.map(({ point }) => [point.x, point.y]),
+          labels: kept.map(({ label }) => label),
+        });
+        return answer as unknown as Awaited<ReturnType<Runner['run']>>;
+      },
+      dispose: async () => {
+        this.child.stdin.end();
+      },
+    };
+  }
+
+  private async ask(request: unknown): Promise<Record<string, unknown>> {
+    this.child.stdin.write(`${JSON.stringify(request)}\n`);
+    const { value, done } = await this.answers.next();
+    if (done) throw new Error('the PyTorch peer has ended, see above');
+    return JSON.parse(value) as Record<string, unknown>;
+  }
+}
+
+void main();
