@@ -44,8 +44,8 @@ const NOISE = [
   /Long running operations during shutdown are unsupported in the web/,
   // The window's own log, written while the window goes.
   /Unable to write file 'vscode-log:/,
-  // VS Code's own cache of extensions, still being read and written when another folder opens in the window.
-  /Unable to (read|write) file 'vscode-remote:[^']*\/systemExtensionsCache\.json' \(Canceled/,
+  // VS Code's own caches of extensions and settings, still being read and written when another folder opens in the window.
+  /Unable to (read|write) file 'vscode-[a-z]+:[^']*\/(systemExtensionsCache|CachedConfigurations\/[^']*)\.json' \(Canceled/,
   // A backup that a newer one has replaced while it was being made: VS Code cancels it and says so.
   /^%c {2}ERR color: #f33 Canceled: Canceled/,
 ];
