@@ -1,6 +1,6 @@
 /** A lock as a file: held by one process at a time across machines that share the disk, kept alive by a heartbeat. */
 import { readlinkSync, unlinkSync } from 'node:fs';
-import { type FileHandle, link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { createAtomic } from './atomicFile';
 import { errorCode } from './storageError';
@@ -55,10 +55,8 @@ export class LockFile {
     const holder: LockHolder = { pid: process.pid, ...here(), started: new Date().toISOString(), ...about };
     const content = JSON.stringify(holder);
     if (!(await createAtomic(path, content))) {
-      const found = await readLock(path);
-      if (await isAlive(found, path, staleMs)) return undefined;
-      await moveAway(path, found);
-      if (!(await createAtomic(path, content))) return undefined;
+      if (await isAlive(await readLock(path), path, staleMs)) return undefined;
+      if (!(await replaceDead(path, content, staleMs))) return undefined;
     }
     const lock = new LockFile(path, await open(path, 'r+'), content, onLost);
     process.once('exit', lock.onExit);
@@ -164,24 +162,25 @@ async function diskTime(path: string): Promise<number> {
 }
 
 /**
- * Moves a stale lock away in one step, so that of several processes that found it stale only one does. What was moved
- * may be the lock of one that was faster still: it is put back.
+ * Puts `content` in the place of a lock whose holder is dead; says whether. Of all that found it dead only the one that
+ * gets the file beside it looks again and removes it: whoever removed what it had read before might remove the lock of
+ * one that was faster.
  */
-async function moveAway(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${process.pid}.stale`;
+async function replaceDead(path: string, content: string, staleMs: number): Promise<boolean> {
+  const guard = `${path}.takeover`;
+  if (!(await createAtomic(guard, content))) {
+    const other = await readLock(guard);
+    // One that died in these few milliseconds: the next attempt finds the way free.
+    if (other !== '' && !(await isAlive(other, guard, STALE_MS))) await unlink(guard).catch(ignoreAbsence);
+    return false;
+  }
   try {
-    await rename(path, aside);
-  } catch (error) {
-    ignoreAbsence(error);
-    return;
+    if (await isAlive(await readLock(path), path, staleMs)) return false;
+    await unlink(path).catch(ignoreAbsence);
+    return await createAtomic(path, content);
+  } finally {
+    await unlink(guard).catch(ignoreAbsence);
   }
-  if ((await readLock(aside)) !== stale) {
-    // If yet another took the free place meanwhile, the owner of this one learns it from its next heartbeat.
-    await link(aside, path).catch((error: unknown) => {
-      if (errorCode(error) !== 'EEXIST') throw error;
-    });
-  }
-  await unlink(aside).catch(ignoreAbsence);
 }
 
 function isRunning(pid: number): boolean {
