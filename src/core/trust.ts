@@ -18,14 +18,19 @@ import type { FloatMap } from './raster';
 
 /** What trust is made of, and what else there is to say about a mask without knowing the right one. */
 export interface TrustParts {
-  /** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]: 1 where the outline is sharp. */
+  /**
+   * Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]: 1 where the outline is sharp. Of the first answer,
+   * as confidence is: an answer whose prior has learnt from the first one is surer of the same mistakes.
+   */
   readonly stability: number;
-  /** Mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
+  /** Mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. Of the first answer. */
   readonly confidence: number;
   /** Mean cosine of the reference's proposing patches with the target patch nearest to each. */
   readonly forwardSimilarity: number;
   /** Mean cosine of the target's patches with the proposing patch nearest to each. */
   readonly backwardSimilarity: number;
+  /** Told, not counted: Dice of the mask and the first answer; 1 where there was one only. */
+  readonly agreement: number;
   /** Told, not counted: share of the object's proposers whose match comes back to the object, see `consistency`. */
   readonly consistency: number;
   /** Told, not counted: share of the mask that is nearer to a patch of the object than to one of the background. */
@@ -41,6 +46,8 @@ export interface TrustParts {
 export interface TrustInput {
   /** One map per object that was asked for, at the decoder's resolution. */
   readonly logits: readonly FloatMap[];
+  /** Those of the first answer, of the same sizes; the same where nothing was asked again. */
+  readonly firstLogits?: readonly FloatMap[];
   readonly table: MatchTable;
   readonly proposers: PatchSets;
   /** Share of the foreground proposers whose match came back. */
@@ -52,9 +59,10 @@ export interface TrustInput {
 }
 
 /** Parts of the trust in a mask. Tokens of reference and target must be of unit length. */
-export function trustParts({ logits, table, proposers, ...about }: TrustInput): TrustParts {
+export function trustParts({ logits, table, proposers, firstLogits = logits, ...about }: TrustInput): TrustParts {
   const { nearestForeground, nearestForegroundDistance, nearestBackgroundDistance } = table;
-  const { stability, confidence, share } = maskSureness(logits);
+  const { stability, confidence } = maskSureness(firstLogits);
+  const { share } = maskSureness(logits);
   const coverage = gridCoverage(logits, table);
   const patches = nearestForeground.length;
   let covered = 0;
@@ -79,6 +87,7 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
     confidence: rounded(confidence),
     forwardSimilarity: rounded(forwardSimilarity(table, proposers)),
     backwardSimilarity: rounded(nearest / patches),
+    agreement: rounded(firstLogits === logits ? 1 : maskAgreement(logits, firstLogits)),
     consistency: rounded(about.consistency),
     reverseMatch: rounded(reverseMatch),
     reverseDice: rounded(reverseMatch + landing > 0 ? (2 * reverseMatch * landing) / (reverseMatch + landing) : 0),
@@ -171,6 +180,21 @@ function maskSureness(maps: readonly FloatMap[]): { stability: number; confidenc
     confidence: drawn > 0 ? probability / drawn : 0,
     share: pixels > 0 ? drawn / pixels : 0,
   };
+}
+
+/** Dice of the masks of two answers at the decoder's resolution. */
+function maskAgreement(answers: readonly FloatMap[], others: readonly FloatMap[]): number {
+  let common = 0;
+  let total = 0;
+  answers.forEach(({ data }, k) => {
+    for (let at = 0; at < data.length; at++) {
+      const one = data[at] > 0 ? 1 : 0;
+      const other = others[k].data[at] > 0 ? 1 : 0;
+      common += one & other;
+      total += one + other;
+    }
+  });
+  return total > 0 ? (2 * common) / total : 1;
 }
 
 /** float32 [patches] of the target's grid: share of the patch's pixels, by their centres, that any of the objects takes. */

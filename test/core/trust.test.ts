@@ -38,6 +38,15 @@ describe('how sure a mask is', () => {
     expect(areaRatio).toBe(2);
   });
 
+  it('is that of the first answer, whose mask the last one may agree with', () => {
+    const first = [row(2, 0.5, -0.5, -1)];
+    const found = parts({ logits: [row(9, -9, 9, 9)], firstLogits: first, supportShare: 0.5 });
+    const { stability, confidence } = parts({ logits: first });
+    expect(found).toMatchObject({ stability, confidence, areaRatio: 1.5 });
+    expect(found.agreement).toBeCloseTo((2 * 1) / (3 + 2), 3);
+    expect(parts().agreement).toBe(1);
+  });
+
   it('is nothing for an empty mask', () => {
     const { stability, confidence, areaRatio, reverseMatch, reverseDice } = parts({ logits: [row(-2, -3)] });
     expect({ stability, confidence, areaRatio, reverseMatch, reverseDice }).toEqual({

@@ -98,10 +98,13 @@ export const apMedSam: Strategy = {
         );
         const returned = consistency(table, proposers.foreground, sets.foreground);
         const consistent = returned >= LEAST_CONSISTENCY;
-        const judge: Judge = (logits) => {
+        const judge: Judge = (logits, firstLogits = logits) => {
           // The coefficients belong to cosines.
           if (!(tokens.normalised && target.tokens.normalised)) return {};
-          const parts = trustParts({ logits, table, proposers, consistency: returned, prior: scores, supportShare });
+          const parts = trustParts({
+            ...{ logits, firstLogits, table, proposers, prior: scores, supportShare },
+            consistency: returned,
+          });
           return { trust: trustOf(parts), trustParts: parts };
         };
         if (wholeClass) {
@@ -140,7 +143,10 @@ const ruleNotes: Readonly<Record<SupportRule, string[]>> = {
 };
 
 /** What is said of the mask that these logits draw. */
-type Judge = (logits: readonly FloatMap[]) => Pick<Segmentation, 'trust' | 'trustParts'>;
+type Judge = (
+  logits: readonly FloatMap[],
+  firstLogits?: readonly FloatMap[],
+) => Pick<Segmentation, 'trust' | 'trustParts'>;
 
 /** What a reference says of one target, and how that becomes a mask prompt. */
 interface TargetPrior {
@@ -177,10 +183,13 @@ async function segmentClass(
   const adapted = prior && (await stage('adapt', () => prior.adapt(first.decoded.logits)));
   const second = adapted && (await ask(adapted));
   const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
-  const logits = dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits;
+  const clean = (map: FloatMap) => (dropSpecks ? withoutSpecks(map) : map);
+  const logits = clean(decoded.logits);
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
-  const judgement = await stage('trust', () => judge([logits]));
+  const judgement = await stage('trust', () =>
+    judge([logits], decoded === first.decoded ? undefined : [clean(first.decoded.logits)]),
+  );
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
   const { iouPrediction } = decoded;
   return {
