@@ -5,7 +5,7 @@
  * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told by
  * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
  * part of one without the object, has no near ones. *Is the outline right?* Told by the segmenter's logits: how much of the
- * mask depends on where the threshold lies, and how sure it is inside. The IoU prediction, which was learnt, holds only for
+ * mask depends on where the threshold lies, and how much of it a second look changed. The IoU prediction, which was learnt, holds only for
  * data like that of its training.
  *
  * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
@@ -18,19 +18,19 @@ import type { FloatMap } from './raster';
 
 /** What trust is made of, and what else there is to say about a mask without knowing the right one. */
 export interface TrustParts {
-  /**
-   * Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]: 1 where the outline is sharp. Of the first answer,
-   * as confidence is: an answer whose prior has learnt from the first one is surer of the same mistakes.
-   */
+  /** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]: 1 where the outline is sharp. */
   readonly stability: number;
-  /** Mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. Of the first answer. */
-  readonly confidence: number;
+  /**
+   * Dice of the mask and of the first answer, which the mask was refined from: what a second look changes was unsure. 1 where
+   * there was one answer only.
+   */
+  readonly agreement: number;
   /** Mean cosine of the reference's proposing patches with the target patch nearest to each. */
   readonly forwardSimilarity: number;
   /** Mean cosine of the target's patches with the proposing patch nearest to each. */
   readonly backwardSimilarity: number;
-  /** Told, not counted: Dice of the mask and the first answer; 1 where there was one only. */
-  readonly agreement: number;
+  /** Told, not counted: mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
+  readonly confidence: number;
   /** Told, not counted: share of the object's proposers whose match comes back to the object, see `consistency`. */
   readonly consistency: number;
   /** Told, not counted: share of the mask that is nearer to a patch of the object than to one of the background. */
@@ -61,8 +61,7 @@ export interface TrustInput {
 /** Parts of the trust in a mask. Tokens of reference and target must be of unit length. */
 export function trustParts({ logits, table, proposers, firstLogits = logits, ...about }: TrustInput): TrustParts {
   const { nearestForeground, nearestForegroundDistance, nearestBackgroundDistance } = table;
-  const { stability, confidence } = maskSureness(firstLogits);
-  const { share } = maskSureness(logits);
+  const { stability, confidence, share } = maskSureness(logits);
   const coverage = gridCoverage(logits, table);
   const patches = nearestForeground.length;
   let covered = 0;
@@ -84,10 +83,10 @@ export function trustParts({ logits, table, proposers, firstLogits = logits, ...
   const landing = proposers.foreground.length > 0 ? landed.size / proposers.foreground.length : 0;
   return {
     stability: rounded(stability),
-    confidence: rounded(confidence),
+    agreement: rounded(firstLogits === logits ? 1 : maskAgreement(logits, firstLogits)),
     forwardSimilarity: rounded(forwardSimilarity(table, proposers)),
     backwardSimilarity: rounded(nearest / patches),
-    agreement: rounded(firstLogits === logits ? 1 : maskAgreement(logits, firstLogits)),
+    confidence: rounded(confidence),
     consistency: rounded(about.consistency),
     reverseMatch: rounded(reverseMatch),
     reverseDice: rounded(reverseMatch + landing > 0 ? (2 * reverseMatch * landing) / (reverseMatch + landing) : 0),
@@ -100,7 +99,7 @@ export function trustParts({ logits, table, proposers, firstLogits = logits, ...
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** The parts that count. */
-export type CountedParts = Pick<TrustParts, 'stability' | 'confidence' | 'forwardSimilarity' | 'backwardSimilarity'>;
+export type CountedParts = Pick<TrustParts, 'stability' | 'agreement' | 'forwardSimilarity' | 'backwardSimilarity'>;
 
 /**
  * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free images. Every
@@ -108,16 +107,16 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'confidence' | 'forwar
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: -1.391, stability: 0.857, confidence: 0.662 },
-  presence: { bias: -14.854, forwardSimilarity: 9.202, backwardSimilarity: 5.476 },
+  outline: { bias: -2.035, stability: 1.294, agreement: 0.401 },
+  presence: { bias: -14.898, forwardSimilarity: 10.428, backwardSimilarity: 4.124 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */
 export function trustOf(parts: CountedParts): number {
   const { outline, presence } = TRUST_COEFFICIENTS;
-  const { stability, confidence, forwardSimilarity, backwardSimilarity } = trustTerms(parts);
+  const { stability, agreement, forwardSimilarity, backwardSimilarity } = trustTerms(parts);
   return rounded(
-    sigmoid(outline.bias + outline.stability * stability + outline.confidence * confidence) *
+    sigmoid(outline.bias + outline.stability * stability + outline.agreement * agreement) *
       sigmoid(
         presence.bias +
           presence.forwardSimilarity * forwardSimilarity +
@@ -130,7 +129,7 @@ export function trustOf(parts: CountedParts): number {
 export function trustTerms(parts: CountedParts): CountedParts {
   return {
     stability: logOdds(parts.stability),
-    confidence: logOdds(parts.confidence),
+    agreement: logOdds(parts.agreement),
     forwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.forwardSimilarity)),
     backwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.backwardSimilarity)),
   };

@@ -234,14 +234,14 @@ async function label(
 
 // Fitting.
 
-/** [outline bias, stability, confidence, presence bias, forward similarity, backward similarity], as in trust.ts. */
+/** [outline bias, stability, agreement, presence bias, forward similarity, backward similarity], as in trust.ts. */
 type Coefficients = readonly number[];
 
 const OUTLINE = 3;
 
 const termsOf = (parts: TrustParts): number[] => {
-  const { stability, confidence, forwardSimilarity, backwardSimilarity } = trustTerms(parts);
-  return [1, stability, confidence, 1, forwardSimilarity, backwardSimilarity];
+  const { stability, agreement, forwardSimilarity, backwardSimilarity } = trustTerms(parts);
+  return [1, stability, agreement, 1, forwardSimilarity, backwardSimilarity];
 };
 
 const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
@@ -421,11 +421,11 @@ function report(rows: readonly Row[]): void {
   calibration(judged.filter(({ kind }) => kind === 'real'));
   const times = rows.filter(({ parts }) => parts !== null).map(({ milliseconds }) => milliseconds);
   console.log(`\nJudging takes ${summarise(times).median.toFixed(2)} ms (median).`);
-  const [outlineBias, stability, confidence, presenceBias, forward, backward] = fitTrust(rows).map((value) =>
+  const [outlineBias, stability, agreement, presenceBias, forward, backward] = fitTrust(rows).map((value) =>
     value.toFixed(3),
   );
   console.log('\nFrom all sets:\n');
-  console.log(`  outline: { bias: ${outlineBias}, stability: ${stability}, confidence: ${confidence} },`);
+  console.log(`  outline: { bias: ${outlineBias}, stability: ${stability}, agreement: ${agreement} },`);
   console.log(`  presence: { bias: ${presenceBias}, forwardSimilarity: ${forward}, backwardSimilarity: ${backward} },`);
   console.log(`\nIn src/core/trust.ts: ${JSON.stringify(TRUST_COEFFICIENTS)}`);
 }

@@ -38,13 +38,11 @@ describe('how sure a mask is', () => {
     expect(areaRatio).toBe(2);
   });
 
-  it('is that of the first answer, whose mask the last one may agree with', () => {
-    const first = [row(2, 0.5, -0.5, -1)];
-    const found = parts({ logits: [row(9, -9, 9, 9)], firstLogits: first, supportShare: 0.5 });
-    const { stability, confidence } = parts({ logits: first });
-    expect(found).toMatchObject({ stability, confidence, areaRatio: 1.5 });
+  it('shows in how far it is the first answer', () => {
+    const found = parts({ logits: [row(9, -9, 9, 9)], firstLogits: [row(2, 0.5, -0.5, -1)] });
     expect(found.agreement).toBeCloseTo((2 * 1) / (3 + 2), 3);
     expect(parts().agreement).toBe(1);
+    expect(parts({ logits: [row(-1, -1)], firstLogits: [row(-1, -2)] }).agreement).toBe(1);
   });
 
   it('is nothing for an empty mask', () => {
@@ -120,7 +118,7 @@ describe('agreement with the prior', () => {
 describe('trust', () => {
   const typical: CountedParts = {
     stability: 0.9,
-    confidence: 0.95,
+    agreement: 0.95,
     forwardSimilarity: 0.85,
     backwardSimilarity: 0.8,
   };
@@ -139,7 +137,7 @@ describe('trust', () => {
 
   it('is low if either the outline is unsure or the image is of another kind', () => {
     expect(trustOf(typical)).toBeGreaterThan(0.6);
-    expect(trustOf({ ...typical, stability: 0.3, confidence: 0.7 })).toBeLessThan(0.4);
+    expect(trustOf({ ...typical, stability: 0.3, agreement: 0.5 })).toBeLessThan(0.4);
     expect(trustOf({ ...typical, forwardSimilarity: 0.5, backwardSimilarity: 0.5 })).toBeLessThan(0.1);
   });
 
