@@ -4,11 +4,18 @@
  * near those that the reference gave.
  */
 import { type ForegroundClassifier, fitForeground, foregroundScores, scorePrompt } from './foregroundPrior';
+import { samplePatches } from './matching';
 import type { PatchTokens } from './patchGrid';
 import { type FloatMap, resizeBilinear } from './raster';
 
 /** Probability 0.88: what the decoder is less sure of teaches nothing. */
 const LEAST_LOGIT = 2;
+
+/** Of each kind: more teach the same and cost time. */
+const MOST_PATCHES = 512;
+
+/** Strength of the pull to the reference's weights where all patches of an image teach. */
+const PENALTY = 10;
 
 /** A handful of steps from the reference's weights keeps most of them, and costs little. */
 const ITERATIONS = 3;
@@ -31,11 +38,22 @@ export function adaptedScores(
 ): FloatMap | undefined {
   // The logit at each patch's centre: neighbours blur what a mean over the patch would call sure.
   const { data } = resizeBilinear(logits, tokens.grid);
-  if (!data.some((logit) => logit > LEAST_LOGIT)) return undefined;
+  const patches = Int32Array.from(data, (_, patch) => patch);
+  const foreground = samplePatches(
+    patches.filter((patch) => data[patch] > LEAST_LOGIT),
+    MOST_PATCHES,
+  );
+  if (foreground.length === 0) return undefined;
+  const background = samplePatches(
+    patches.filter((patch) => data[patch] < -LEAST_LOGIT),
+    MOST_PATCHES,
+  );
+  const teaches = new Set([...foreground, ...background]);
   const coverage = Float32Array.from(data, (logit) => (logit > 0 ? 1 : 0));
   const adapted = fitForeground([{ tokens, coverage }], {
-    use: (_, patch) => Math.abs(data[patch]) > LEAST_LOGIT,
+    use: (_, patch) => teaches.has(patch),
     near: classifier,
+    penalty: (PENALTY * teaches.size) / data.length,
     iterations: ITERATIONS,
   });
   const own = scorePrompt(foregroundScores(adapted, tokens)).data;
