@@ -49,8 +49,9 @@ export function fitForeground(
   if (!goal.some((value) => value > -1)) return near ?? { weights: new Float32Array(dim), bias: -1 };
   if (near !== undefined) {
     // What is left to explain: the difference of weights is what is fitted and kept small.
+    const start = Float64Array.from(near.weights);
     rows.forEach((row, token, offset, scale) => {
-      goal[row] -= scale * dotAt(token, offset, near.weights) + near.bias;
+      goal[row] -= scale * dotAt(token, offset, start) + near.bias;
     });
   }
   const mean = new Float64Array(dim);
@@ -58,7 +59,7 @@ export function fitForeground(
   rows.forEach((row, token, offset, scale) => {
     const share = weight[row] / count;
     meanGoal += share * goal[row];
-    for (let k = 0; k < dim; k++) mean[k] += share * scale * token[offset + k];
+    addScaled(mean, token, offset, share * scale);
   });
 
   /** Centred, weighted X'W(Xv): one pass, each token read once for both products. */
@@ -74,8 +75,7 @@ export function fitForeground(
     rows.forEach((row, token, offset, scale) => {
       const value = residual(row, token, offset, scale);
       total += value;
-      const scaled = value * scale;
-      for (let k = 0; k < dim; k++) result[k] += scaled * token[offset + k];
+      addScaled(result, token, offset, value * scale);
     });
     for (let k = 0; k < dim; k++) result[k] -= total * mean[k];
     return result;
@@ -163,7 +163,7 @@ function conjugateGradient(
 }
 
 /** Product of `v` with the token at `offset`. Four sums at a time: a single one would wait for itself. */
-function dotAt(token: Float32Array, offset: number, v: Float64Array | Float32Array): number {
+function dotAt(token: Float32Array, offset: number, v: Float64Array): number {
   const dim = v.length;
   const even = dim - (dim % 4);
   let a = 0;
@@ -180,6 +180,19 @@ function dotAt(token: Float32Array, offset: number, v: Float64Array | Float32Arr
   return a + b + c + d;
 }
 
+/** Adds `scale` times the token at `offset` to `sum`. */
+function addScaled(sum: Float64Array, token: Float32Array, offset: number, scale: number): void {
+  const dim = sum.length;
+  const even = dim - (dim % 4);
+  for (let k = 0, at = offset; k < even; k += 4, at += 4) {
+    sum[k] += scale * token[at];
+    sum[k + 1] += scale * token[at + 1];
+    sum[k + 2] += scale * token[at + 2];
+    sum[k + 3] += scale * token[at + 3];
+  }
+  for (let k = even; k < dim; k++) sum[k] += scale * token[offset + k];
+}
+
 function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
@@ -190,8 +203,10 @@ function dot(a: Float64Array, b: Float64Array): number {
 export function foregroundScores({ weights, bias }: ForegroundClassifier, tokens: PatchTokens): FloatMap {
   const { data, dim, grid } = tokens;
   const scores = new Float32Array(area(grid));
+  // Products run twice as fast where they meet one type of array only.
+  const precise = Float64Array.from(weights);
   for (let patch = 0; patch < scores.length; patch++) {
-    scores[patch] = dotAt(data, patch * dim, weights) * unitScale(tokens, patch) + bias;
+    scores[patch] = dotAt(data, patch * dim, precise) * unitScale(tokens, patch) + bias;
   }
   return { size: grid, data: scores };
 }

@@ -49,7 +49,7 @@ it('finds the object by what only this target shows of it', () => {
   const adapted = adaptedScores(classifier, scores, target.tokens, logitsOf(scorePrompt(scores), 2))!;
   expect(before).toBeLessThan(0.8);
   expect(adapted.size).toEqual(grid);
-  expect(scoreDice(adapted, coverage)).toBeGreaterThan(before + 0.1);
+  expect(scoreDice(adapted, coverage)).toBeGreaterThan(before + 0.05);
 });
 
 it('leaves the scores as they are in rank where the mask says the same', () => {

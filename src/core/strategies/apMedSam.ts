@@ -183,13 +183,10 @@ async function segmentClass(
   const adapted = prior && (await stage('adapt', () => prior.adapt(first.decoded.logits)));
   const second = adapted && (await ask(adapted));
   const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
-  const clean = (map: FloatMap) => (dropSpecks ? withoutSpecks(map) : map);
-  const logits = clean(decoded.logits);
+  const logits = dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits;
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
-  const judgement = await stage('trust', () =>
-    judge([logits], decoded === first.decoded ? undefined : [clean(first.decoded.logits)]),
-  );
+  const judgement = await stage('trust', () => judge([logits], second && [first.decoded.logits]));
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
   const { iouPrediction } = decoded;
   return {
