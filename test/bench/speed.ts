@@ -129,7 +129,21 @@ async function stages(work: string): Promise<void> {
   console.log(`\n${machine}`);
 }
 
-const STAGES = ['read', 'encode', 'match', 'prompts', 'prior', 'decode', 'score', 'cluster', 'join', 'mask', 'total'];
+const STAGES = [
+  'read',
+  'encode',
+  'match',
+  'prompts',
+  'prior',
+  'decode',
+  'adapt',
+  'trust',
+  'score',
+  'cluster',
+  'join',
+  'mask',
+  'total',
+];
 
 /** The command line on folders of 512 px images, each with content of its own. */
 async function endToEnd(work: string): Promise<void> {
