@@ -3,7 +3,7 @@
  * in self-training (Scudder 1965; pseudo-labels, Lee 2013). Patches whose logits are sure are its labels; the weights stay
  * near those that the reference gave.
  */
-import { type ForegroundClassifier, fitForeground, foregroundScores, scorePrompt } from './foregroundPrior';
+import { type ForegroundClassifier, fitForeground, foregroundScores, PENALTY, scorePrompt } from './foregroundPrior';
 import { samplePatches } from './matching';
 import type { PatchTokens } from './patchGrid';
 import { type FloatMap, resizeBilinear } from './raster';
@@ -13,9 +13,6 @@ const LEAST_LOGIT = 2;
 
 /** Of each kind: more teach the same and cost time. */
 const MOST_PATCHES = 512;
-
-/** Strength of the pull to the reference's weights where all patches of an image teach. */
-const PENALTY = 10;
 
 /** A handful of steps from the reference's weights keeps most of them, and costs little. */
 const ITERATIONS = 3;

@@ -23,6 +23,9 @@ export interface ForegroundClassifier {
   readonly bias: number;
 }
 
+/** Penalty per labelled image, for tokens of length 1, where all its patches teach. */
+export const PENALTY = 10;
+
 export interface ForegroundFit {
   /** Leaves patches out where false. */
   readonly use?: (sample: number, patch: number) => boolean;
@@ -40,7 +43,7 @@ export interface ForegroundFit {
  */
 export function fitForeground(
   samples: readonly LabelledTokens[],
-  { use = () => true, near, penalty = 10, iterations = 20 }: ForegroundFit = {},
+  { use = () => true, near, penalty = PENALTY, iterations = 20 }: ForegroundFit = {},
 ): ForegroundClassifier {
   const { dim } = samples[0].tokens;
   const rows = collectRows(samples, use);

@@ -31,6 +31,7 @@ import {
   projectOf,
   put,
   SIZE,
+  TRUST_PARTS,
 } from './fixtures';
 
 const maskPath = (job: BatchJob, name: string) => join(job.root, 'masks', name);
@@ -170,22 +171,10 @@ describe('a first run', () => {
   });
 
   test('journals trust and its parts', async () => {
-    const trustParts = {
-      stability: 0.8,
-      confidence: 0.9,
-      forwardSimilarity: 0.7,
-      backwardSimilarity: 0.6,
-      agreement: 1,
-      consistency: 0.5,
-      reverseMatch: 0.4,
-      reverseDice: 0.3,
-      priorAgreement: null,
-      areaRatio: 2,
-    };
-    const job = await jobWith(['a.png'], new FakeEngine(() => ({ trust: 0.25, trustParts })));
+    const job = await jobWith(['a.png'], new FakeEngine(() => ({ trust: 0.25, trustParts: TRUST_PARTS })));
     await runBatch(job);
     const entry = (await JournalView.read(job.root)).entry('a.png', 1);
-    expect(entry).toMatchObject({ trust: 0.25, trustParts: { ...trustParts, iouPrediction: 0.9 } });
+    expect(entry).toMatchObject({ trust: 0.25, trustParts: { ...TRUST_PARTS, iouPrediction: 0.9 } });
   });
 
   test('embeddings are worth keeping only for the least trusted images', async () => {

@@ -7,6 +7,7 @@ import { area, type Size } from '../../src/core/geometry';
 import type { LabelMap } from '../../src/core/labelMap';
 import { toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
+import type { TrustParts } from '../../src/core/trust';
 import type { BatchEngine, BatchJob } from '../../src/dataset/batch';
 import type { JournalLine } from '../../src/dataset/journal';
 import type { Project } from '../../src/dataset/project';
@@ -48,6 +49,20 @@ export const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** What an engine may say of a mask. */
+export const TRUST_PARTS: TrustParts = {
+  stability: 0.8,
+  confidence: 0.9,
+  forwardSimilarity: 0.7,
+  backwardSimilarity: 0.6,
+  agreement: 1,
+  consistency: 0.5,
+  reverseMatch: 0.4,
+  reverseDice: 0.3,
+  priorAgreement: null,
+  areaRatio: 2,
+};
 
 export const CLASSES = [
   { id: 1, name: 'glomerulus', colour: '#ff8800' },

@@ -27,6 +27,7 @@ import {
   put,
   putImages,
   SIZE,
+  TRUST_PARTS,
   temporaryFolder,
 } from './fixtures';
 
@@ -38,18 +39,6 @@ const ONE_PIXEL = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const BLANK = DRAWN.map(() => 0);
 const onePixelAt = (at: number) => BLANK.map((_, i) => (i === at ? 1 : 0));
 const FILE = { sha256: 'f', bytes: 3, mtimeMs: 4 };
-const PARTS = {
-  stability: 0.8,
-  confidence: 0.9,
-  forwardSimilarity: 0.7,
-  backwardSimilarity: 0.6,
-  agreement: 1,
-  consistency: 0.5,
-  reverseMatch: 0.4,
-  reverseDice: 0.3,
-  priorAgreement: null,
-  areaRatio: 2,
-};
 const BY_PERSON = { classId: 1, by: 'person' } as const;
 
 function committer(session = 's1', journals = new JournalViews()): PersonCommitter {
@@ -277,14 +266,14 @@ describe('a run’s result that the editor saves', () => {
     const root = await newRoot();
     await committer().save(
       root,
-      saveOf(DRAWN, { work: [byRun('key', resultOf(DRAWN, { trust: 0.6, trustParts: PARTS }))] }),
+      saveOf(DRAWN, { work: [byRun('key', resultOf(DRAWN, { trust: 0.6, trustParts: TRUST_PARTS }))] }),
     );
     const [intent, done] = await linesOf(root, 'person-s1');
     expect(done).toEqual({ ...intent, kind: 'done', time: done.time });
     expect(done).toMatchObject({ status: 'auto', run: 'key', mask: await hashOf(root), file: FILE, milliseconds: 12 });
     expect(done).toMatchObject({
       trust: 0.6,
-      trustParts: { ...PARTS, iouPrediction: 0.7 },
+      trustParts: { ...TRUST_PARTS, iouPrediction: 0.7 },
       prompts: [{ x: 1, y: 2, label: 1, instance: 0 }],
     });
   });
@@ -428,7 +417,7 @@ describe('windows and crashes', () => {
 
 describe('accepting', () => {
   test('an automatic mask keeps its trust and IoU prediction, and no run touches it', async () => {
-    const job = await jobWith(['a.png'], new FakeEngine(() => ({ trust: 0.6, trustParts: PARTS })));
+    const job = await jobWith(['a.png'], new FakeEngine(() => ({ trust: 0.6, trustParts: TRUST_PARTS })));
     await runBatch(job);
     const before = (await entryOf(job.root))!;
     const mask = await hashOf(job.root);
@@ -443,7 +432,7 @@ describe('accepting', () => {
       file: before.file,
       run: null,
       trust: 0.6,
-      trustParts: { ...PARTS, iouPrediction: 0.9 },
+      trustParts: { ...TRUST_PARTS, iouPrediction: 0.9 },
     });
     expect(await run({ ...job, segmenter: { id: 'x', sha256: 'x' } })).toEqual({ ...NONE, kept: 1, total: 1 });
   });

@@ -16,7 +16,7 @@ export const strategies: Readonly<Record<StrategyId, Strategy>> = {
 export const mostReferences = (strategy: string): number =>
   (Object.hasOwn(strategies, strategy) && strategies[strategy as StrategyId].mostReferences) || 1;
 
-/** The strategies whose masks carry a trust. */
-export const judging = (Object.keys(strategies) as StrategyId[]).filter((id) => strategies[id].judges);
-
 export const strategyIds = Object.keys(strategies) as StrategyId[];
+
+/** The strategies whose masks carry a trust. */
+export const judging = strategyIds.filter((id) => strategies[id].judges);
