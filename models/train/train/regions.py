@@ -22,8 +22,16 @@ AREA = (0.005, 0.5)
 ALIKE = 0.8
 #: Least gradient along a border, times the mean gradient of the image.
 EDGE = 1.25
+#: Least gradient along the weakest quarter of a border, times the mean gradient of the image.
+WEAKEST = 0.45
+#: Least ratio of the gradient along a border to that three pixels inside and outside of it.
+RIDGE = 1.12
+#: Mean width below which a ring is a halo, pixels of the working frame.
+THIN = 6.0
+#: Pixels around a mask that are looked at.
+MARGIN = 8
 #: Most perimeter^2 / (4 pi area) of one object; a circle has 1, a tube eight times as long as wide 3.
-RAGGED = 5.0
+RAGGED = 4.0
 
 
 @dataclass
@@ -61,7 +69,11 @@ def regions(image: np.ndarray, rng: np.random.Generator, count: int = 12) -> tup
 
 def _candidates(pixels: np.ndarray, rng: np.random.Generator) -> list[Candidate]:
     """All that is worth keeping; pixels: float32 [h, w, 3] in 0..1."""
-    calm = ndimage.gaussian_filter(pixels, (1.2, 1.2, 0))
+    # Dark images have their objects in the lowest values: stretch what is used of the range, and mostly lift the shadows.
+    low, high = np.quantile(pixels, (0.005, 0.995))
+    pixels = np.clip((pixels - low) / max(high - low, 0.05), 0, 1) ** rng.uniform(0.45, 1)
+    blur = rng.uniform(1, 2.5)
+    calm = ndimage.gaussian_filter(pixels, (blur, blur, 0))
     slope = np.hypot(ndimage.sobel(calm, 0), ndimage.sobel(calm, 1)).max(-1)
     if slope.mean() < 1e-4:
         return []
@@ -70,8 +82,8 @@ def _candidates(pixels: np.ndarray, rng: np.random.Generator) -> list[Candidate]
     spread = max(float(calm.std()), 0.02)
     scale = float(np.exp(rng.uniform(np.log(20), np.log(200)))) * spread / 0.2
     for segments, tries in (
-        (felzenszwalb(calm, scale=scale, sigma=0.5, min_size=30), 14),
-        (slic(calm, n_segments=int(rng.integers(60, 250)), compactness=rng.uniform(0.3, 1) * spread * 10, start_label=0, convert2lab=False, max_num_iter=5), 8),
+        (felzenszwalb(calm, scale=scale, sigma=0.5, min_size=30), 36),
+        (slic(calm, n_segments=int(rng.integers(60, 250)), compactness=rng.uniform(0.15, 0.8) * spread, start_label=0, convert2lab=False, max_num_iter=5), 16),
     ):
         for mask in _grown(segments, calm, rng, tries):
             _keep(made, mask, False, slope, rng)
@@ -99,23 +111,26 @@ def _grown(segments: np.ndarray, pixels: np.ndarray, rng: np.random.Generator, t
         start = int(rng.integers(number))
         inside = np.zeros(number, bool)
         inside[start] = True
+        beside = touching[start].copy()
         limit = typical * rng.uniform(0.3, 1.1)
-        while sizes[inside].sum() < goal:
-            mean = (means[inside] * sizes[inside, None]).sum(0) / sizes[inside].sum()
-            beside = touching[inside].any(0) & ~inside
-            if not beside.any():
-                break
-            far = np.where(beside, np.linalg.norm(means - mean, axis=1), np.inf)
-            best = int(far.argmin())
-            if far[best] > limit:
+        area, mean = sizes[start], means[start]
+        while area < goal and beside.any():
+            at = np.flatnonzero(beside)
+            far = np.square(means[at] - mean).sum(1)
+            best = at[far.argmin()]
+            if far.min() > limit**2:
                 break
             inside[best] = True
+            beside |= touching[best]
+            beside &= ~inside
+            mean = (mean * area + means[best] * sizes[best]) / (area + sizes[best])
+            area += sizes[best]
         yield inside[segments]
 
 
 def _brightness_classes(pixels: np.ndarray, rng: np.random.Generator):
-    """Yields int [h, w]: the pixels by k-means of colour after a blur, twice: with few classes, and with more."""
-    for k in (int(rng.integers(2, 4)), int(rng.integers(3, 6))):
+    """Yields int [h, w]: the pixels by k-means of colour after a blur, with few classes, and with more."""
+    for k in (2, int(rng.integers(2, 5)), int(rng.integers(3, 6))):
         blur = float(np.exp(rng.uniform(np.log(0.8), np.log(4))))
         values = ndimage.gaussian_filter(pixels, (blur, blur, 0)).reshape(-1, 3)
         centres = values[rng.choice(len(values), k, replace=False)]
@@ -166,31 +181,56 @@ def _tidied(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return smooth
 
 
-def _keep(made: list[Candidate], mask: np.ndarray, of_class: bool, slope: np.ndarray, rng: np.random.Generator) -> None:
+def _keep(made: list[Candidate], whole: np.ndarray, of_class: bool, slope: np.ndarray, rng: np.random.Generator) -> None:
     """Adds a mask to `made` if its size, border and shape are those of something one could mean."""
-    mask = mask if of_class else _tidied(mask, rng)
+    if not AREA[0] / 2 <= whole.mean() <= AREA[1] * 1.2:
+        return
+    # Only where it is: most are small. The margin is wider than what anything below looks beyond a border.
+    rows, columns = (np.flatnonzero(whole.any(axis)) for axis in (1, 0))
+    window = tuple(slice(max(0, at[0] - MARGIN), at[-1] + 1 + MARGIN) for at in (rows, columns))
+    mask, slope = whole[window], slope[window]
     if not of_class:
-        labels, number = ndimage.label(mask)
+        labels, number = ndimage.label(_tidied(mask, rng))
         if number == 0:
             return
-        if number > 1:
-            mask = labels == np.bincount(labels.ravel())[1:].argmax() + 1
-    area = int(mask.sum())
-    if not AREA[0] * 1.05 <= area / mask.size <= AREA[1] * 0.98:
-        return
-    core = ndimage.binary_erosion(mask, border_value=1)
-    border = mask & ~core
-    length = int(border.sum())
-    if length == 0 or slope[border].mean() < EDGE:
+        mask = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    mask, border = _without_halo(mask)
+    area, length = int(mask.sum()), int(border.sum())
+    if not AREA[0] * 1.05 <= area / whole.size <= AREA[1] * 0.98:
         return
     number = ndimage.label(mask)[1] if of_class else 1
     # Of the border on the image's own edge nothing is known: it counts neither for nor against.
     ragged = (1.1 * length) ** 2 / (4 * np.pi * area) / number
-    if ragged > RAGGED * (2 if of_class else 1):
+    if ragged > RAGGED * (2 if of_class else 1) or length == 0 or not _has_edge(mask, border, slope):
         return
+    full = np.zeros_like(whole)
+    full[window] = mask
     # The weakest third counts: a region with a true edge all round is better than one half of it.
     weakest = float(np.quantile(slope[border], 0.3))
-    made.append(Candidate(mask, of_class, weakest / (1 + 0.3 * ragged)))
+    made.append(Candidate(full, of_class, weakest / (1 + 0.3 * ragged)))
+
+
+def _without_halo(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mask and its border, bool [h, w]: filled where it was a thin ring, which is the blur of an edge, no structure."""
+    border = mask & ~ndimage.binary_erosion(mask, border_value=1)
+    if 2 * mask.sum() < THIN * border.sum():
+        filled = ndimage.binary_fill_holes(mask)
+        if filled.sum() > 1.25 * mask.sum():
+            return filled, filled & ~ndimage.binary_erosion(filled, border_value=1)
+    return mask, border
+
+
+def _has_edge(mask: np.ndarray, border: np.ndarray, slope: np.ndarray) -> bool:
+    """Whether the border of a mask lies on an edge, mostly: steep, and steeper than beside it.
+
+    Without the second a halo around an object passes; without the quantile a square cut out of a plain ground does.
+    """
+    if slope[border].mean() < EDGE or np.quantile(slope[border], 0.25) < WEAKEST:
+        return False
+    outer = ndimage.binary_dilation(mask, iterations=4) & ~ndimage.binary_dilation(mask, iterations=2)
+    inner = ndimage.binary_erosion(mask, iterations=3, border_value=1)
+    inner &= ~ndimage.binary_erosion(inner, iterations=2, border_value=1)
+    return all(slope[border].mean() > RIDGE * slope[shell].mean() for shell in (outer, inner) if shell.any())
 
 
 def _chosen(candidates: list[Candidate], count: int, rng: np.random.Generator) -> list[Candidate]:

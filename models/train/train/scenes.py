@@ -135,10 +135,11 @@ TEXTURES = ("cloud", "pink", "fine", "blotch", "spots", "ridge", "fibre", "mesh"
 ORGANIC = ("cloud", "pink", "fine", "blotch", "speckle", "cloud", "pink")
 
 
-def texture(rng: np.random.Generator, name: str, height: int, width: int, zoom: float = 1.0) -> np.ndarray:
-    """A random window of a random tile, float32 [height, width], about mean 0 and deviation 1; zoom > 1 is coarser."""
-    variants = tiles()[name]
-    tile = variants[rng.integers(len(variants))]
+def texture(
+    rng: np.random.Generator, name: str, height: int, width: int, zoom: float = 1.0, variant: int = 0
+) -> np.ndarray:
+    """A random window of a tile, float32 [height, width], about mean 0 and deviation 1; zoom > 1 is coarser."""
+    tile = tiles()[name][variant]
     zoom = max(zoom, max(height, width) / TILE)
     rows, columns = max(1, round(height / zoom)), max(1, round(width / zoom))
     top, left = rng.integers(TILE - rows + 1), rng.integers(TILE - columns + 1)
@@ -166,6 +167,7 @@ class Look:
     texture: str = "cloud"
     zoom: float = 1.0
     contrast: float = 0.04
+    variant: int = 0
 
     def varied(self, rng: np.random.Generator, by: float = 0.03) -> Look:
         """The same look in another image: brightness moves for all channels alike, hue little."""
@@ -199,7 +201,7 @@ def colours(rng: np.random.Generator, count: int, channels: int, apart: float = 
 def looks(rng: np.random.Generator, count: int, channels: int, kinds=ORGANIC, contrast=(0.01, 0.08), **ranges) -> list:
     """`count` looks told apart by colour, most by texture as well."""
     return [
-        Look(colour, str(rng.choice(kinds)), float(np.exp(rng.uniform(-0.7, 0.9))), rng.uniform(*contrast))
+        Look(colour, str(rng.choice(kinds)), float(np.exp(rng.uniform(-0.7, 0.9))), rng.uniform(*contrast), int(rng.integers(2)))
         for colour in colours(rng, count, channels, **ranges)
     ]
 
@@ -230,19 +232,36 @@ class Shape:
         )
 
     def outline(self, rng: np.random.Generator, centre, radius: float, angle: float = 0.0) -> np.ndarray:
-        """One member, float [POINTS, 2]; radius: that of the circle of about the same area."""
+        """One member, float [POINTS, 2]; radius: that of the circle of about the same area; angle in radians."""
+        return self.outlines(rng, np.asarray(centre, float)[None], radius, angle)[0]
+
+    def outlines(self, rng: np.random.Generator, centres, radii, angles=None) -> list[np.ndarray]:
+        """A member at each of the centres [n, 2]; radii, angles: one for all or [n]; angles None: any. As `outline`."""
+        n, harmonics = len(centres), len(self.waves)
+        if n == 0:
+            return []
+        own = self.spread / np.arange(1, harmonics + 1)
+        noise = rng.standard_normal((2, n, harmonics))
+        waves = self.waves + own * (noise[0] + 1j * noise[1])
+        r = np.clip(1 + (waves @ _harmonics(harmonics)).real, 0.35, 1.9)
         t = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
-        own = self.spread / np.arange(1, len(self.waves) + 1)
-        waves = self.waves + own * (rng.standard_normal(len(own)) + 1j * rng.standard_normal(len(own)))
-        harmonics = np.exp(1j * np.outer(t, np.arange(2, len(waves) + 2)))
-        r = np.clip(1 + (harmonics @ waves).real, 0.35, 1.9)
         c, s = np.cos(t), np.sin(t)
         r = r / (np.abs(c) ** self.square + np.abs(s) ** self.square) ** (1 / self.square)
-        stretch = np.sqrt(self.aspect * rng.uniform(0.9, 1.1))
+        stretch = np.sqrt(self.aspect * rng.uniform(0.9, 1.1, (n, 1)))
         x, y = r * c * stretch, r * s / stretch
-        y = y + self.bend * (x * x / stretch**2 - 0.4) / stretch * 1.2
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        return np.asarray(centre) + radius * (np.stack([x, y], 1) @ turn)
+        if self.bend:
+            y = y + self.bend * (x * x / stretch**2 - 0.4) / stretch * 1.2
+        angles = rng.uniform(0, 2 * np.pi, n) if angles is None else np.broadcast_to(angles, n)
+        c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+        radii = np.broadcast_to(radii, n)[:, None, None]
+        return list(np.asarray(centres)[:, None] + radii * np.stack([x * c - y * s, x * s + y * c], -1))
+
+
+@lru_cache(maxsize=4)
+def _harmonics(count: int) -> np.ndarray:
+    """Harmonics 2..count+1 around an outline, complex [count, POINTS]."""
+    t = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
+    return np.exp(1j * np.outer(np.arange(2, count + 2), t))
 
 
 def path(rng: np.random.Generator, start, heading: float, length: float, wiggle: float, steps: int = 24) -> np.ndarray:
@@ -261,7 +280,7 @@ def tube(line: np.ndarray, width) -> np.ndarray:
     return np.concatenate([line + normal * half, (line - normal * half)[::-1]])
 
 
-def tree(rng: np.random.Generator, start, heading, length, width, depth: int, wiggle: float = 2.0) -> list[np.ndarray]:
+def tree(rng: np.random.Generator, start, heading, length, width, depth: int, wiggle: float) -> list[np.ndarray]:
     """Outlines of a tube that branches `depth` times, thinner each time."""
     line = path(rng, start, heading, length, wiggle)
     made = [tube(line, np.linspace(width, width * 0.7, len(line)))]
@@ -274,21 +293,30 @@ def tree(rng: np.random.Generator, start, heading, length, width, depth: int, wi
     return made
 
 
-def scattered(rng: np.random.Generator, count: int, apart: float, low=0.02, high=0.98, clear=()) -> list[np.ndarray]:
-    """Up to `count` points [2] in low..high, at least `apart` from each other; clear: (point, distance) to keep off."""
-    made = np.empty((0, 2))
-    for point in rng.uniform(low, high, (count * 3, 2)):
-        if len(made) and ((made - point) ** 2).sum(1).min() < apart**2:
-            continue
-        if any(np.hypot(*(point - other)) < distance for other, distance in clear):
-            continue
-        made = np.vstack([made, point])
-        if len(made) == count:
-            break
-    return list(made)
+def scattered(rng: np.random.Generator, count: int, apart: float, low=0.02, high=0.98) -> np.ndarray:
+    """Up to `count` points, float [n, 2], in low..high and at least `apart` from each other."""
+    points = rng.uniform(low, high, (min(count * 3, 400), 2))
+    far = np.square(points[:, None] - points[None]).sum(-1) >= apart**2
+    free = np.ones(len(points), bool)
+    made = []
+    while len(made) < count and free.any():
+        made.append(int(free.argmax()))
+        free &= far[made[-1]]
+        free[made[-1]] = False
+    return points[made]
 
 
 # Drawing
+
+
+def _blurred(image: Image.Image, sigma: float) -> Image.Image:
+    """An image "L" blurred. Blurs are most of the time a scene takes: a small one is one box, a large one done small."""
+    if sigma < 1.3:
+        return image.filter(ImageFilter.BoxBlur(((12 * sigma**2 + 1) ** 0.5 - 1) / 2))
+    if sigma < 5 or min(image.size) < 16:
+        return image.filter(ImageFilter.GaussianBlur(sigma))
+    small = image.reduce(4).filter(ImageFilter.GaussianBlur(sigma / 4))
+    return small.resize(image.size, Image.Resampling.BILINEAR)
 
 
 class Canvas:
@@ -301,7 +329,7 @@ class Canvas:
         self.label = np.zeros((size, size), bool)
 
     def fill(self, look: Look) -> None:
-        grain = texture(self.rng, look.texture, self.size, self.size, look.zoom * self.scale)
+        grain = texture(self.rng, look.texture, self.size, self.size, look.zoom * self.scale, look.variant)
         self.light[:] = look.colour[:, None, None] + look.contrast * grain
 
     def paint(
@@ -346,7 +374,7 @@ class Canvas:
                 shader.polygon(points, fill=int(np.clip(128 + 42 * rng.standard_normal(), 0, 255)))
         inside = np.asarray(flat) > 0
         window = (slice(top, bottom), slice(left, right))
-        alpha = np.asarray(flat.filter(ImageFilter.GaussianBlur(soft)), np.float32) * np.float32(opacity / 255)
+        alpha = np.asarray(_blurred(flat, soft), np.float32) * np.float32(opacity / 255)
         if fade:
             for at in rng.choice(len(every), 2):
                 x, y = every[at] - (left, top)
@@ -359,14 +387,14 @@ class Canvas:
         if adds:
             here += np.float32(adds) * alpha
         else:
-            value = texture(rng, look.texture, height, width, look.zoom * self.scale) * np.float32(look.contrast)
+            value = texture(rng, look.texture, height, width, look.zoom * self.scale, look.variant) * np.float32(look.contrast)
             if shades:
-                level = np.asarray(shades.filter(ImageFilter.GaussianBlur(soft)), np.float32)
+                level = np.asarray(_blurred(shades, soft), np.float32)
                 value = value + (level - 128) * np.float32(uneven / 42)
             if dome:
                 reach = 0.09 * np.sqrt(inside.mean() * width * height / len(outlines)) + 1
                 value = value + np.float32(dome) * (
-                    np.asarray(flat.filter(ImageFilter.GaussianBlur(float(3 * reach))), np.float32) / 255 - np.float32(0.6)
+                    np.asarray(_blurred(flat, float(3 * reach)), np.float32) / 255 - np.float32(0.6)
                 )
             for channel, colour in zip(here, np.broadcast_to(look.colour, len(here)), strict=True):
                 channel += alpha * (value + colour - channel)
@@ -423,7 +451,7 @@ class Film:
         for channel in light:
             if self.blur_px:
                 image = Image.fromarray(np.clip(channel * 255, 0, 255).astype(np.uint8))
-                image = image.filter(ImageFilter.GaussianBlur(float(self.blur_px) * width / REFERENCE_SIZE))
+                image = _blurred(image, float(self.blur_px) * width / REFERENCE_SIZE)
                 channel = np.asarray(image, np.float32) * np.float32(1 / 255)
             planes.append(table[np.clip((channel + noise) * 255, 0, 255).astype(np.uint8)])
         return np.stack(planes * (3 // channels), -1)
@@ -451,8 +479,8 @@ def body(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     which = int(rng.integers(count))
     if rng.random() < 0.5:
         # Large and paired, tall, of the body's darkest or lightest look: what fills a chest.
-        pairs[which], radii[which] = True, rng.uniform(0.26, 0.4)
-        places[which] = rng.uniform(0.4, 0.5), rng.uniform(-0.15, 0.15)
+        pairs[which], radii[which] = True, rng.uniform(0.26, 0.42)
+        places[which] = rng.uniform(0.42, 0.54), rng.uniform(-0.15, 0.15)
         shapes[which] = replace(shapes[which], aspect=rng.uniform(1.3, 2), bend=rng.uniform(0, 0.5))
         angles[which] = np.pi / 2 + rng.normal(0, 0.2)
         if rng.random() < 0.7:
@@ -479,9 +507,9 @@ def body(rng: np.random.Generator, channels: int, film: Film) -> Draw:
             made = []
             for side in sides:
                 place = (places[k] + rng.normal(0, 0.04, 2)) * (side, 1)
-                angle = (angles[k] if side > 0 else np.pi - angles[k]) + rng.normal(0, 0.12)
                 size = r * radii[k] * rng.uniform(0.8, 1.2)
-                made.append(shapes[k].outline(rng, middle + place * stretch, size, angle))
+                part = shapes[k].outline(rng, (0, 0), size, angles[k] + rng.normal(0, 0.12))
+                made.append(middle + place * stretch + part * (side, 1))
             if walls:
                 shell = [m.mean(0) + (m - m.mean(0)) * 1.1 for m in made]
                 canvas.paint(shell, bone, soft_px=soft, opacity=0.8)
@@ -506,7 +534,8 @@ def projection(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     blob = Shape.random(rng, 0.1, 1.6)
     dark = -rng.uniform(0.14, 0.42)
     bright = rng.uniform(0.1, 0.25)
-    gap, high, r = rng.uniform(0.17, 0.23), rng.uniform(0.4, 0.55), rng.uniform(0.13, 0.19)
+    high, r = rng.uniform(0.4, 0.55), rng.uniform(0.13, 0.22)
+    gap = r * rng.uniform(0.95, 1.2)
     ribs = int(rng.integers(0, 10))
     rib = rng.uniform(0.02, 0.09)
     soft = rng.uniform(2, 7)
@@ -561,7 +590,7 @@ def cells(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         ground = replace(ground, colour=1 - ground.colour)
     small = rng.uniform(0.03, 0.065)
     big = small * rng.uniform(1.3, 2.6)
-    shape_small, shape_big = Shape.random(rng, 0.05, 1.25), Shape.random(rng, 0.12, 1.3)
+    shape_small, shape_big = (replace(Shape.random(rng, w, 1.3), square=2.0, bend=0.0) for w in (0.04, 0.1))
     lobes = int(rng.integers(1, 5))
     share = rng.uniform(0.45, 0.75)
     hollow = _sometimes(rng, 0.6, 0.1, 0.3)
@@ -576,7 +605,7 @@ def cells(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         s, b = small * zoom, big * zoom
         count = int(dense * min(90, 0.28 / s**2)) + 1
         where = scattered(rng, count, s * 1.75, -0.03, 1.03)
-        crowd = [shape_small.outline(rng, at, s * rng.uniform(0.85, 1.15), rng.uniform(0, 7)) for at in where]
+        crowd = shape_small.outlines(rng, where, s * rng.uniform(0.85, 1.15, len(where)))
         canvas.paint(crowd, plain.varied(rng), soft_px=soft, uneven=0.03, dome=-hollow if plain.colour.mean() > ground.colour.mean() else hollow, of_class=wanted == "plain")
         margin = 0.12
         for at in scattered(rng, int(rng.integers(1, 3 if close else 5)), b * 2.1, margin, 1 - margin):
@@ -616,7 +645,7 @@ def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     fade = _sometimes(rng, 0.5, 0.3, 0.9)
     fan = rng.random() < 0.3
     speckle = rng.uniform(0.2, 0.42)
-    coarse = rng.uniform(0.7, 1.8)
+    coarse, variant = rng.uniform(0.7, 1.8), int(rng.integers(2))
     rim = rng.random() < 0.35
 
     def draw(canvas, rng):
@@ -662,12 +691,12 @@ def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
             inset = 0.15 * (right - left)
             below = np.array([[left + inset, high], [right - inset, high], [right, 1.1], [left, 1.1]])
             canvas.paint([below], inside, adds=shade, soft_px=6)
-        canvas.light *= 1 + np.float32(speckle) * texture(rng, "speckle", canvas.size, canvas.size, coarse * canvas.scale)
+        canvas.light *= 1 + np.float32(speckle) * texture(rng, "speckle", canvas.size, canvas.size, coarse * canvas.scale, variant)
         canvas.light *= np.linspace(1.15, rng.uniform(0.45, 1.0), canvas.size, dtype=np.float32)[:, None]
         if fan:
             t = np.linspace(-0.6, 0.6, 24)
             arc = np.stack([0.5 + 1.15 * np.sin(t), -0.18 + 1.15 * np.cos(t)], 1)
-            sector = np.concatenate([arc, [[0.4, 0.0], [0.6, 0.0]][:: 1]])
+            sector = np.concatenate([arc, [[0.6, 0.0], [0.4, 0.0]]])
             keep = Image.new("L", (canvas.size, canvas.size))
             ImageDraw.Draw(keep).polygon((sector * canvas.size).ravel().tolist(), fill=1)
             seen = np.asarray(keep) > 0
@@ -683,7 +712,7 @@ def vessels(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     thick = np.exp(rng.uniform(np.log(0.008), np.log(0.06)))
     depth = int(rng.integers(0, 4))
     count = int(rng.integers(1, 5)) if thick < 0.03 else 1
-    wiggle = rng.uniform(0.8, 5)
+    wiggle = rng.uniform(0.2, 1.8)
     wanted = rng.choice(["tubes", "tubes", "disc"])
     radial = rng.random() < 0.4
     round_view = rng.random() < 0.3
@@ -747,9 +776,9 @@ def nuclei(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         points = scattered(rng, n + rivals, r * close, 0, 1)
         rng.shuffle(points)
         theirs, ours = points[: min(rivals, len(points) // 2)], points[min(rivals, len(points) // 2) :]
-        canvas.paint([odd.outline(rng, p, r * ratio, rng.uniform(0, 7)) for p in theirs], other.varied(rng), uneven=uneven / 2, soft_px=soft)
+        canvas.paint(odd.outlines(rng, theirs, r * ratio), other.varied(rng), uneven=uneven / 2, soft_px=soft)
         canvas.paint(
-            [shape.outline(rng, p, r * np.exp(rng.normal(0, 0.15)), rng.uniform(0, 7)) for p in ours],
+            shape.outlines(rng, ours, r * np.exp(rng.normal(0, 0.15, len(ours)))),
             mine.varied(rng),
             uneven=uneven,
             soft_px=soft,
@@ -785,7 +814,7 @@ def defects(rng: np.random.Generator, channels: int, film: Film) -> Draw:
             if kind != wanted and rng.random() < 0.3:
                 continue
             if kind == "crack":
-                made = tree(rng, rng.uniform(0.05, 0.5, 2), rng.uniform(-0.5, 1.8), rng.uniform(0.3, 0.6), width, int(rng.integers(0, 3)), 5)
+                made = tree(rng, rng.uniform(0.05, 0.5, 2), rng.uniform(-0.5, 1.8), rng.uniform(0.3, 0.6), width, int(rng.integers(0, 3)), rng.uniform(0.8, 2.2))
             elif kind == "stain":
                 made = [shape.outline(rng, p, size * rng.uniform(0.7, 1.3), rng.uniform(0, 7)) for p in scattered(rng, int(rng.integers(1, 4)), size * 2, 0.1, 0.9)]
             elif kind == "pits":
@@ -843,7 +872,7 @@ def blobs(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     colour = colours(rng, 1, channels, low=0.35, high=0.65)[0]
     near = rng.uniform(0, 0.07)
     ground, mine, other = (
-        Look(np.clip(colour + rng.normal(0, 1) * near, 0, 1).astype(np.float32), str(name), float(np.exp(rng.uniform(-0.6, 0.6))), rng.uniform(0.09, 0.2))
+        Look(np.clip(colour + rng.normal(0, 1) * near, 0, 1).astype(np.float32), str(name), float(np.exp(rng.uniform(-0.6, 0.6))), rng.uniform(0.09, 0.2), int(rng.integers(2)))
         for name in names
     )
     shapes = [Shape.random(rng, 0.2), Shape.random(rng, 0.2)]
@@ -871,7 +900,7 @@ def column(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     wanted = rng.choice(["block", "block", "cushion", "cord"])
     soft = rng.uniform(0.8, 2.5)
     upright = rng.random() < 0.8
-    wiggle = rng.uniform(0.2, 1.4)
+    wiggle = rng.uniform(0.05, 0.5)
 
     def draw(canvas, rng):
         canvas.fill(ground.varied(rng))
