@@ -36,7 +36,7 @@ RAGGED = 4.0
 
 @dataclass
 class Candidate:
-    """mask: bool [h, w], working frame; of_class: several components of like appearance; worth: higher is kept first."""
+    """mask: bool [h, w], working frame; of_class: several components alike; worth: higher is kept first."""
 
     mask: np.ndarray
     of_class: bool
@@ -69,7 +69,7 @@ def regions(image: np.ndarray, rng: np.random.Generator, count: int = 12) -> tup
 
 def _candidates(pixels: np.ndarray, rng: np.random.Generator) -> list[Candidate]:
     """All that is worth keeping; pixels: float32 [h, w, 3] in 0..1."""
-    # Dark images have their objects in the lowest values: stretch what is used of the range, and mostly lift the shadows.
+    # Dark images have their objects in the lowest values: stretch what is used of the range, lift the shadows.
     low, high = np.quantile(pixels, (0.005, 0.995))
     pixels = np.clip((pixels - low) / max(high - low, 0.05), 0, 1) ** rng.uniform(0.45, 1)
     blur = rng.uniform(1, 2.5)
@@ -83,7 +83,17 @@ def _candidates(pixels: np.ndarray, rng: np.random.Generator) -> list[Candidate]
     scale = float(np.exp(rng.uniform(np.log(20), np.log(200)))) * spread / 0.2
     for segments, tries in (
         (felzenszwalb(calm, scale=scale, sigma=0.5, min_size=30), 36),
-        (slic(calm, n_segments=int(rng.integers(60, 250)), compactness=rng.uniform(0.15, 0.8) * spread, start_label=0, convert2lab=False, max_num_iter=5), 16),
+        (
+            slic(
+                calm,
+                n_segments=int(rng.integers(60, 250)),
+                compactness=rng.uniform(0.15, 0.8) * spread,
+                start_label=0,
+                convert2lab=False,
+                max_num_iter=5,
+            ),
+            16,
+        ),
     ):
         for mask in _grown(segments, calm, rng, tries):
             _keep(made, mask, False, slope, rng)
@@ -94,7 +104,7 @@ def _candidates(pixels: np.ndarray, rng: np.random.Generator) -> list[Candidate]
 
 
 def _grown(segments: np.ndarray, pixels: np.ndarray, rng: np.random.Generator, tries: int):
-    """Merges of neighbouring segments [h, w] of like colour, from a random one up to a random size; yields bool [h, w]."""
+    """Merges of neighbouring segments [h, w] of like colour, up to random sizes; yields bool [h, w]."""
     number = int(segments.max()) + 1
     sizes = np.bincount(segments.ravel(), minlength=number).astype(float)
     means = np.stack([np.bincount(segments.ravel(), plane.ravel(), number) for plane in np.moveaxis(pixels, -1, 0)], 1)
@@ -149,7 +159,7 @@ def _nearest(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _parts(classes: np.ndarray, rng: np.random.Generator):
-    """Of each class: its large components one by one, and together where several are alike; yields (bool [h, w], bool)."""
+    """Of each class its large components, and several together; yields (mask bool [h, w], whether several)."""
     for k in range(int(classes.max()) + 1):
         mask = _tidied(classes == k, rng)
         labels, number = ndimage.label(mask)
@@ -181,7 +191,9 @@ def _tidied(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return smooth
 
 
-def _keep(made: list[Candidate], whole: np.ndarray, of_class: bool, slope: np.ndarray, rng: np.random.Generator) -> None:
+def _keep(
+    made: list[Candidate], whole: np.ndarray, of_class: bool, slope: np.ndarray, rng: np.random.Generator
+) -> None:
     """Adds a mask to `made` if its size, border and shape are those of something one could mean."""
     if not AREA[0] / 2 <= whole.mean() <= AREA[1] * 1.2:
         return
@@ -207,11 +219,13 @@ def _keep(made: list[Candidate], whole: np.ndarray, of_class: bool, slope: np.nd
     full[window] = mask
     # The weakest third counts: a region with a true edge all round is better than one half of it.
     weakest = float(np.quantile(slope[border], 0.3))
-    made.append(Candidate(full, of_class, weakest / (1 + 0.3 * ragged)))
+    # What lies along the frame for long is mostly the ground around the subject.
+    framed = sum(int(side.sum()) for side in (full[0], full[-1], full[:, 0], full[:, -1]))
+    made.append(Candidate(full, of_class, weakest / (1 + 0.3 * ragged) * (1 - 0.8 * framed / (framed + length))))
 
 
 def _without_halo(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mask and its border, bool [h, w]: filled where it was a thin ring, which is the blur of an edge, no structure."""
+    """The mask and its border, bool [h, w]: filled where it was a thin ring: the blur of an edge."""
     border = mask & ~ndimage.binary_erosion(mask, border_value=1)
     if 2 * mask.sum() < THIN * border.sum():
         filled = ndimage.binary_fill_holes(mask)

@@ -46,7 +46,10 @@ class Scene:
 
 
 def scene(rng: np.random.Generator, size: int = REFERENCE_SIZE) -> Scene:
-    """A random scene of square images, `size` pixels a side (at most TILE). The same generator state gives the same scene."""
+    """A random scene of square images, `size` pixels a side (32..TILE; else ValueError).
+
+    The same generator state gives the same scene.
+    """
     if not 32 <= size <= TILE:
         raise ValueError(f"size: expected 32 to {TILE} pixels, found {size}")
     names = list(FAMILIES)
@@ -180,8 +183,11 @@ class Look:
         )
 
 
-def colours(rng: np.random.Generator, count: int, channels: int, apart: float = 0.13, low=0.05, high=0.95) -> list:
-    """`count` colours, float32 [channels], in low..high and `apart` from each other as far as that can be had."""
+def colours(
+    rng: np.random.Generator, count: int, channels: int, apart: float = 0.13, low=0.05, high=0.95, off=()
+) -> list[np.ndarray]:
+    """`count` colours, float32 [channels], in low..high and `apart` from each other and from those in `off`,
+    as far as that can be had."""
     made: list[np.ndarray] = []
     tint = rng.uniform(-1, 1, 3)
     while len(made) < count:
@@ -191,7 +197,7 @@ def colours(rng: np.random.Generator, count: int, channels: int, apart: float = 
             if channels == 3:
                 own = rng.uniform(-1, 1, 3)
                 colour = np.clip(colour + 0.13 * tint + 0.16 * own, 0, 1)
-            if all(np.abs(colour - other).mean() >= gap for other in made):
+            if all(np.abs(colour - other).mean() >= gap for other in (*made, *off)):
                 break
             gap *= 0.95
         made.append(colour.astype(np.float32))
@@ -201,7 +207,13 @@ def colours(rng: np.random.Generator, count: int, channels: int, apart: float = 
 def looks(rng: np.random.Generator, count: int, channels: int, kinds=ORGANIC, contrast=(0.01, 0.08), **ranges) -> list:
     """`count` looks told apart by colour, most by texture as well."""
     return [
-        Look(colour, str(rng.choice(kinds)), float(np.exp(rng.uniform(-0.7, 0.9))), rng.uniform(*contrast), int(rng.integers(2)))
+        Look(
+            colour,
+            str(rng.choice(kinds)),
+            float(np.exp(rng.uniform(-0.7, 0.9))),
+            rng.uniform(*contrast),
+            int(rng.integers(2)),
+        )
         for colour in colours(rng, count, channels, **ranges)
     ]
 
@@ -211,11 +223,16 @@ def looks(rng: np.random.Generator, count: int, channels: int, kinds=ORGANIC, co
 
 @dataclass(frozen=True)
 class Shape:
-    """A family of closed outlines: an ellipse made square, bent and wavy. waves: complex [K], harmonics 2..K+1."""
+    """A family of closed outlines: an ellipse made square, tapered, bent and wavy.
+
+    aspect: length by width; square: exponent of the superellipse, 2 for none; waves: complex [K], harmonics 2..K+1 of
+    the radius; spread: how much each member's own waves differ.
+    """
 
     aspect: float = 1.0
     square: float = 2.0
     bend: float = 0.0
+    taper: float = 0.0
     waves: np.ndarray = field(default_factory=lambda: np.zeros(5, complex))
     spread: float = 0.04
 
@@ -227,6 +244,7 @@ class Shape:
             aspect=float(np.exp(rng.uniform(0, np.log(long)))),
             square=rng.choice([2.0, 2.0, 2.0, 2.6, 3.5]),
             bend=rng.choice([0, 0, rng.uniform(0, 0.6)]),
+            taper=rng.choice([0, 0, rng.uniform(-0.4, 0.4)]),
             waves=waves,
             spread=rng.uniform(0.1, 0.6) * wavy,
         )
@@ -249,6 +267,8 @@ class Shape:
         r = r / (np.abs(c) ** self.square + np.abs(s) ** self.square) ** (1 / self.square)
         stretch = np.sqrt(self.aspect * rng.uniform(0.9, 1.1, (n, 1)))
         x, y = r * c * stretch, r * s / stretch
+        if self.taper:
+            y = y * (1 + self.taper * x / stretch)
         if self.bend:
             y = y + self.bend * (x * x / stretch**2 - 0.4) / stretch * 1.2
         angles = rng.uniform(0, 2 * np.pi, n) if angles is None else np.broadcast_to(angles, n)
@@ -310,12 +330,13 @@ def scattered(rng: np.random.Generator, count: int, apart: float, low=0.02, high
 
 
 def _blurred(image: Image.Image, sigma: float) -> Image.Image:
-    """An image "L" blurred. Blurs are most of the time a scene takes: a small one is one box, a large one done small."""
+    """An image "L" blurred; what takes most of a scene's time: a small blur is one box, a large one is done small."""
     if sigma < 1.3:
         return image.filter(ImageFilter.BoxBlur(((12 * sigma**2 + 1) ** 0.5 - 1) / 2))
-    if sigma < 5 or min(image.size) < 16:
+    if sigma < 2.5 or min(image.size) < 16:
         return image.filter(ImageFilter.GaussianBlur(sigma))
-    small = image.reduce(4).filter(ImageFilter.GaussianBlur(sigma / 4))
+    by = 2 if sigma < 5 else 4
+    small = image.reduce(by).filter(ImageFilter.GaussianBlur(sigma / by))
     return small.resize(image.size, Image.Resampling.BILINEAR)
 
 
@@ -387,7 +408,9 @@ class Canvas:
         if adds:
             here += np.float32(adds) * alpha
         else:
-            value = texture(rng, look.texture, height, width, look.zoom * self.scale, look.variant) * np.float32(look.contrast)
+            value = texture(rng, look.texture, height, width, look.zoom * self.scale, look.variant) * np.float32(
+                look.contrast
+            )
             if shades:
                 level = np.asarray(_blurred(shades, soft), np.float32)
                 value = value + (level - 128) * np.float32(uneven / 42)
@@ -530,7 +553,7 @@ def projection(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     """A radiograph: organs add up instead of hiding each other; ribs and a spine cross them; borders are soft."""
     base = looks(rng, 1, channels, low=0.45, high=0.75)[0]
     shape = Shape.random(rng, 0.08, 1.5)
-    chamber = replace(shape, aspect=rng.uniform(1.4, 2.1), bend=rng.uniform(-0.1, 0.5), square=rng.choice([2, 2.6]))
+    chamber = replace(shape, aspect=rng.uniform(1.4, 2.1), bend=rng.uniform(-0.1, 0.5), taper=rng.uniform(0, 0.45))
     blob = Shape.random(rng, 0.1, 1.6)
     dark = -rng.uniform(0.14, 0.42)
     bright = rng.uniform(0.1, 0.25)
@@ -551,17 +574,25 @@ def projection(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         canvas.paint([trunk], look, adds=rng.uniform(0, 0.2), soft_px=8)
         k = rng.uniform(0.85, 1.15)
         two = [
-            chamber.outline(rng, centre + (side * gap * k, rng.normal(0, 0.015)), r * k, np.pi / 2 * side + rng.normal(0, 0.1))
-            for side in (-1, 1)
+            centre + (side * gap * k, rng.normal(0, 0.015)) + chamber.outline(rng, (0, 0), r * k, upright) * (side, 1)
+            for side, upright in ((-1, np.pi / 2 + rng.normal(0, 0.1)), (1, np.pi / 2 + rng.normal(0, 0.1)))
         ]
-        heart = [blob.outline(rng, centre + (rng.uniform(-0.02, 0.08), r * k * 0.7), 0.1 * rng.uniform(0.8, 1.4), rng.normal(0, 0.4))]
+        heart = [
+            blob.outline(
+                rng, centre + (rng.uniform(-0.02, 0.08), r * k * 0.7), 0.1 * rng.uniform(0.8, 1.4), rng.normal(0, 0.4)
+            )
+        ]
         bubbles = [
             Shape(1.3).outline(rng, at, rng.uniform(0.02, 0.05), rng.uniform(0, 3))
             for at in rng.uniform((0.25, 0.72), (0.75, 0.95), (3, 2))
         ]
         for m in two:
-            canvas.paint([m], look, adds=dark * rng.uniform(0.85, 1.15), soft_px=soft, fade=fade, of_class=wanted == "chambers")
-        canvas.paint([tube(path(rng, centre - (0, 0.7), np.pi / 2, 1.5, 0.3), 0.07 * k)], look, adds=bright * 0.8, soft_px=2.5)
+            canvas.paint(
+                [m], look, adds=dark * rng.uniform(0.85, 1.15), soft_px=soft, fade=fade, of_class=wanted == "chambers"
+            )
+        canvas.paint(
+            [tube(path(rng, centre - (0, 0.7), np.pi / 2, 1.5, 0.3), 0.07 * k)], look, adds=bright * 0.8, soft_px=2.5
+        )
         canvas.paint(heart, look, adds=bright, soft_px=soft, fade=fade, of_class=wanted == "blob")
         if wanted == "chambers" and above:
             x, y = (heart[0] * canvas.size).T
@@ -585,9 +616,11 @@ def projection(rng: np.random.Generator, channels: int, film: Film) -> Draw:
 def cells(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     """A smear: many plain cells, few large ones with a nucleus, specks; the class is one of those, or the nucleus."""
     ground = looks(rng, 1, channels, contrast=(0, 0.02), low=0.75, high=0.95)[0]
-    plain, plasm, core, third = looks(rng, 4, channels, apart=0.12, low=0.15, high=0.8, kinds=("cloud", "fine", "spots", "blotch", "pink"))
     if rng.random() < 0.25:
         ground = replace(ground, colour=1 - ground.colour)
+    kinds = ("cloud", "fine", "spots", "blotch", "pink")
+    off = [ground.colour]
+    plain, plasm, core, third = looks(rng, 4, channels, apart=0.12, low=0.1, high=0.85, kinds=kinds, off=off)
     small = rng.uniform(0.03, 0.065)
     big = small * rng.uniform(1.3, 2.6)
     shape_small, shape_big = (replace(Shape.random(rng, w, 1.3), square=2.0, bend=0.0) for w in (0.04, 0.1))
@@ -606,11 +639,23 @@ def cells(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         count = int(dense * min(90, 0.28 / s**2)) + 1
         where = scattered(rng, count, s * 1.75, -0.03, 1.03)
         crowd = shape_small.outlines(rng, where, s * rng.uniform(0.85, 1.15, len(where)))
-        canvas.paint(crowd, plain.varied(rng), soft_px=soft, uneven=0.03, dome=-hollow if plain.colour.mean() > ground.colour.mean() else hollow, of_class=wanted == "plain")
+        canvas.paint(
+            crowd,
+            plain.varied(rng),
+            soft_px=soft,
+            uneven=0.03,
+            dome=-hollow if plain.colour.mean() > ground.colour.mean() else hollow,
+            of_class=wanted == "plain",
+        )
         margin = 0.12
         for at in scattered(rng, int(rng.integers(1, 3 if close else 5)), b * 2.1, margin, 1 - margin):
             r = b * rng.uniform(0.85, 1.2)
-            canvas.paint([shape_big.outline(rng, at, r, rng.uniform(0, 7))], plasm.varied(rng, 0.02), soft_px=soft, of_class=wanted == "big")
+            canvas.paint(
+                [shape_big.outline(rng, at, r, rng.uniform(0, 7))],
+                plasm.varied(rng, 0.02),
+                soft_px=soft,
+                of_class=wanted == "big",
+            )
             turn = rng.uniform(0, 7)
             nucleus = [
                 Shape(1.2, spread=0.05).outline(
@@ -623,7 +668,8 @@ def cells(rng: np.random.Generator, channels: int, film: Film) -> Draw:
             ]
             canvas.paint(nucleus, core.varied(rng, 0.02), soft_px=soft, of_class=wanted == "core", over=wanted != "big")
         specks = [
-            Shape(1.1).outline(rng, at, s * rng.uniform(0.25, 0.45)) for at in scattered(rng, int(rng.integers(3, 14)), s)
+            Shape(1.1).outline(rng, at, s * rng.uniform(0.25, 0.45))
+            for at in scattered(rng, int(rng.integers(3, 14)), s)
         ]
         canvas.paint(specks, third.varied(rng), soft_px=soft, of_class=wanted == "third", over=False)
 
@@ -633,7 +679,16 @@ def cells(rng: np.random.Generator, channels: int, film: Film) -> Draw:
 def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     """Speckled layers with dark or bright blobs, a round skull-like ring or a lying vessel, and shadows below them."""
     kind = rng.choice(["blob", "blob", "blob", "ring", "vessel"])
-    bands = looks(rng, int(rng.integers(3, 7)), 1, kinds=("fibre", "cloud", "fibre", "pink"), contrast=(0.03, 0.12), low=0.2, high=0.7, apart=0.07)
+    bands = looks(
+        rng,
+        int(rng.integers(3, 7)),
+        1,
+        kinds=("fibre", "cloud", "fibre", "pink"),
+        contrast=(0.03, 0.12),
+        low=0.2,
+        high=0.7,
+        apart=0.07,
+    )
     dark = bool(rng.random() < 0.8)
     level = rng.uniform(0.02, 0.16) if dark else rng.uniform(0.75, 0.95)
     inside = Look(np.full(1, level, np.float32), "cloud", 1.0, rng.uniform(0.01, 0.05))
@@ -647,22 +702,38 @@ def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     speckle = rng.uniform(0.2, 0.42)
     coarse, variant = rng.uniform(0.7, 1.8), int(rng.integers(2))
     rim = rng.random() < 0.35
+    lobule = Shape.random(rng, 0.1, 3.0)
+    lobules = int(rng.choice([0, rng.integers(3, 12)]))
 
     def draw(canvas, rng):
         canvas.fill(bands[0].varied(rng))
         y = rng.uniform(0.05, 0.2)
         for band in bands[1:]:
             x = np.linspace(-0.05, 1.05, 24)
-            top = y + rng.normal(0, 0.06) * (x - 0.5) + rng.uniform(0, 0.03) * np.sin(x * rng.uniform(3, 9) + rng.uniform(0, 7))
-            canvas.paint([np.concatenate([np.stack([x, top], 1), [[1.05, 1.1], [-0.05, 1.1]]])], band.varied(rng), soft_px=rng.uniform(1, 5))
+            top = (
+                y
+                + rng.normal(0, 0.06) * (x - 0.5)
+                + rng.uniform(0, 0.03) * np.sin(x * rng.uniform(3, 9) + rng.uniform(0, 7))
+            )
+            canvas.paint(
+                [np.concatenate([np.stack([x, top], 1), [[1.05, 1.1], [-0.05, 1.1]]])],
+                band.varied(rng),
+                soft_px=rng.uniform(1, 5),
+            )
             y += rng.uniform(0.06, 0.3)
+        if lobules:
+            where = rng.uniform(0, 1, (lobules, 2))
+            made = lobule.outlines(rng, where, rng.uniform(0.04, 0.13, lobules), rng.normal(0, 0.3, lobules))
+            canvas.paint(made, bands[1], opacity=0.6, uneven=0.1, soft_px=2)
         streaks = [
             tube(path(rng, at, rng.normal(0, 0.25), rng.uniform(0.05, 0.3), 0.6, 10), rng.uniform(0.004, 0.012))
             for at in rng.uniform(0, 1, (int(rng.integers(2, 9)), 2))
         ]
         canvas.paint(streaks, wall, opacity=0.6, soft_px=1.5)
         # Darker patches of no clear border are not the class.
-        vague = [Shape(1.8, spread=0.15).outline(rng, at, rng.uniform(0.04, 0.1)) for at in rng.uniform(0.05, 0.95, (2, 2))]
+        vague = [
+            Shape(1.8, spread=0.15).outline(rng, at, rng.uniform(0.04, 0.1)) for at in rng.uniform(0.05, 0.95, (2, 2))
+        ]
         canvas.paint(vague, Look(np.full(1, 0.25, np.float32)), opacity=0.45, soft_px=9)
         at = rng.uniform(0.28, 0.72, 2)
         r = radius * rng.uniform(0.75, 1.3)
@@ -673,7 +744,13 @@ def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
             core = at + (skull - at) * (1 - 0.012 / r)
             canvas.paint([core], replace(inside, colour=bands[-1].colour * 0.6), soft_px=2, of_class=True)
             within = [at + (rng.uniform(-0.45, 0.45, 2)) * r for _ in range(3)]
-            canvas.paint([Shape(2.5).outline(rng, p, r * 0.15, rng.uniform(0, 3)) for p in within], wall, opacity=0.5, soft_px=3, over=False)
+            canvas.paint(
+                [Shape(2.5).outline(rng, p, r * 0.15, rng.uniform(0, 3)) for p in within],
+                wall,
+                opacity=0.5,
+                soft_px=3,
+                over=False,
+            )
             body_outline = skull
         else:
             if kind == "vessel":
@@ -691,7 +768,9 @@ def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
             inset = 0.15 * (right - left)
             below = np.array([[left + inset, high], [right - inset, high], [right, 1.1], [left, 1.1]])
             canvas.paint([below], inside, adds=shade, soft_px=6)
-        canvas.light *= 1 + np.float32(speckle) * texture(rng, "speckle", canvas.size, canvas.size, coarse * canvas.scale, variant)
+        canvas.light *= 1 + np.float32(speckle) * texture(
+            rng, "speckle", canvas.size, canvas.size, coarse * canvas.scale, variant
+        )
         canvas.light *= np.linspace(1.15, rng.uniform(0.45, 1.0), canvas.size, dtype=np.float32)[:, None]
         if fan:
             t = np.linspace(-0.6, 0.6, 24)
@@ -726,16 +805,28 @@ def vessels(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         r = rng.uniform(0.06, 0.12)
         blobs = [Shape(1.3, spread=0.1).outline(rng, p, rng.uniform(0.02, 0.07)) for p in scattered(rng, 4, 0.2)]
         canvas.paint(blobs, other.varied(rng), soft_px=2)
-        canvas.paint([Shape(1.1, spread=0.02).outline(rng, centre, r)], disc.varied(rng), soft_px=2.5, of_class=wanted == "disc")
+        canvas.paint(
+            [Shape(1.1, spread=0.02).outline(rng, centre, r)], disc.varied(rng), soft_px=2.5, of_class=wanted == "disc"
+        )
         made = []
-        for i in range(count):
+        for _ in range(count):
             heading = rng.uniform(0, 7) if radial else rng.normal(0, 0.3)
             start = centre if radial else (-0.02, rng.uniform(0.15, 0.85))
-            made += tree(rng, start, heading, rng.uniform(0.35, 0.6) if depth else 1.2, thick * rng.uniform(0.8, 1.2), depth, wiggle)
+            made += tree(
+                rng,
+                start,
+                heading,
+                rng.uniform(0.35, 0.6) if depth else 1.2,
+                thick * rng.uniform(0.8, 1.2),
+                depth,
+                wiggle,
+            )
         if cross:
             line = path(rng, (rng.uniform(0.2, 0.8), -0.05), np.pi / 2, 1.2, 1.5)
             canvas.paint([tube(line, thick * 1.8)], other.varied(rng), soft_px=soft)
-        canvas.paint(made, blood.varied(rng), soft_px=soft, fade=fade, of_class=wanted == "tubes", over=False, dome=0.05)
+        canvas.paint(
+            made, blood.varied(rng), soft_px=soft, fade=fade, of_class=wanted == "tubes", over=False, dome=0.05
+        )
         if round_view:
             y, x = np.ogrid[: canvas.size, : canvas.size]
             seen = (x / canvas.size - 0.5) ** 2 + (y / canvas.size - 0.5) ** 2 < 0.48**2
@@ -752,8 +843,18 @@ def nuclei(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         ground = looks(rng, 1, channels, low=0.02, high=0.15, contrast=(0, 0.03))[0]
         mine, other = looks(rng, 2, channels, low=0.3, high=0.95, apart=0.2, contrast=(0.02, 0.08))
     else:
-        ground = looks(rng, 1, channels, low=0.55, high=0.9, contrast=(0.03, 0.12), kinds=("ridge", "mesh", "fibre", "cloud", "blotch"))[0]
-        mine, other = looks(rng, 2, channels, low=0.1, high=0.5, apart=0.15, contrast=(0.03, 0.1), kinds=("spots", "blotch", "pink"))
+        ground = looks(
+            rng,
+            1,
+            channels,
+            low=0.55,
+            high=0.9,
+            contrast=(0.03, 0.12),
+            kinds=("ridge", "mesh", "fibre", "cloud", "blotch"),
+        )[0]
+        mine, other = looks(
+            rng, 2, channels, low=0.1, high=0.5, apart=0.15, contrast=(0.03, 0.1), kinds=("spots", "blotch", "pink")
+        )
     radius = np.exp(rng.uniform(np.log(0.012), np.log(0.06)))
     number = int(min(100, rng.uniform(0.04, 0.35) / (3.2 * radius**2))) + 1
     shape, odd = Shape.random(rng, 0.08, 1.8), Shape.random(rng, 0.15, 3.0)
@@ -764,13 +865,18 @@ def nuclei(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     soft = rng.uniform(0.7, 2)
     dome = _sometimes(rng, 0.5, -0.15, 0.2)
     layers = rng.random() < 0.4
-    stripe = looks(rng, 1, channels, contrast=(0.03, 0.1), low=0.2 if not glow else 0.05, high=0.8 if not glow else 0.25)[0]
+    stripe = looks(
+        rng, 1, channels, contrast=(0.03, 0.1), low=0.2 if not glow else 0.05, high=0.8 if not glow else 0.25
+    )[0]
 
     def draw(canvas, rng):
         canvas.fill(ground.varied(rng, 0.02))
         r = radius * rng.uniform(0.8, 1.25)
         if layers:
-            patches = [Shape(2, spread=0.15).outline(rng, p, rng.uniform(0.08, 0.25), rng.uniform(0, 3)) for p in rng.uniform(0, 1, (3, 2))]
+            patches = [
+                Shape(2, spread=0.15).outline(rng, p, rng.uniform(0.08, 0.25), rng.uniform(0, 3))
+                for p in rng.uniform(0, 1, (3, 2))
+            ]
             canvas.paint(patches, stripe.varied(rng, 0.02), opacity=0.7, soft_px=3)
         n = max(1, int(number * rng.uniform(0.6, 1.3)))
         points = scattered(rng, n + rivals, r * close, 0, 1)
@@ -791,10 +897,21 @@ def nuclei(rng: np.random.Generator, channels: int, film: Film) -> Draw:
 
 def defects(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     """A surface of regular texture with flaws of several kinds; the class is one kind."""
-    ground = looks(rng, 1, channels, kinds=("fibre", "grating", "mesh", "fine", "pink", "cloud"), low=0.3, high=0.8, contrast=(0.03, 0.12))[0]
+    ground = looks(
+        rng,
+        1,
+        channels,
+        kinds=("fibre", "grating", "mesh", "fine", "pink", "cloud"),
+        low=0.3,
+        high=0.8,
+        contrast=(0.03, 0.12),
+    )[0]
     shades = looks(rng, 3, channels, kinds=TEXTURES, contrast=(0.02, 0.15), apart=0.15)
     # One of them is the ground's colour nearly: it shows by its texture.
-    shades[0] = replace(shades[0], colour=np.clip(ground.colour + rng.uniform(0.08, 0.18) * rng.choice([-1, 1]), 0, 1).astype(np.float32))
+    shades[0] = replace(
+        shades[0],
+        colour=np.clip(ground.colour + rng.uniform(0.08, 0.18) * rng.choice([-1, 1]), 0, 1).astype(np.float32),
+    )
     kinds = rng.permutation(["crack", "stain", "pits", "scratch", "edge"])[:3]
     wanted = kinds[0]
     shape = Shape.random(rng, 0.25, 2.5)
@@ -808,19 +925,39 @@ def defects(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         canvas.fill(ground.varied(rng))
         if tile:
             step = rng.uniform(0.2, 0.5)
-            lines = [np.array([[v, -0.1], [v + 0.012, -0.1], [v + 0.012, 1.1], [v, 1.1]]) for v in np.arange(rng.uniform(0, step), 1, step)]
+            lines = [
+                np.array([[v, -0.1], [v + 0.012, -0.1], [v + 0.012, 1.1], [v, 1.1]])
+                for v in np.arange(rng.uniform(0, step), 1, step)
+            ]
             canvas.paint(lines + [m[:, ::-1] for m in lines], joint)
         for kind, look in reversed(list(zip(kinds, shades, strict=True))):
             if kind != wanted and rng.random() < 0.3:
                 continue
             if kind == "crack":
-                made = tree(rng, rng.uniform(0.05, 0.5, 2), rng.uniform(-0.5, 1.8), rng.uniform(0.3, 0.6), width, int(rng.integers(0, 3)), rng.uniform(0.8, 2.2))
+                made = tree(
+                    rng,
+                    rng.uniform(0.05, 0.5, 2),
+                    rng.uniform(-0.5, 1.8),
+                    rng.uniform(0.3, 0.6),
+                    width,
+                    int(rng.integers(0, 3)),
+                    rng.uniform(0.8, 2.2),
+                )
             elif kind == "stain":
-                made = [shape.outline(rng, p, size * rng.uniform(0.7, 1.3), rng.uniform(0, 7)) for p in scattered(rng, int(rng.integers(1, 4)), size * 2, 0.1, 0.9)]
+                made = [
+                    shape.outline(rng, p, size * rng.uniform(0.7, 1.3), rng.uniform(0, 7))
+                    for p in scattered(rng, int(rng.integers(1, 4)), size * 2, 0.1, 0.9)
+                ]
             elif kind == "pits":
-                made = [Shape(1.2, spread=0.1).outline(rng, p, size * 0.2 * rng.uniform(0.7, 1.4)) for p in scattered(rng, int(rng.integers(4, 20)), size * 0.6)]
+                made = [
+                    Shape(1.2, spread=0.1).outline(rng, p, size * 0.2 * rng.uniform(0.7, 1.4))
+                    for p in scattered(rng, int(rng.integers(4, 20)), size * 0.6)
+                ]
             elif kind == "scratch":
-                made = [tube(path(rng, p, rng.uniform(0, 7), rng.uniform(0.2, 0.7), 0.4), width * 0.7) for p in rng.uniform(0.2, 0.8, (int(rng.integers(1, 5)), 2))]
+                made = [
+                    tube(path(rng, p, rng.uniform(0, 7), rng.uniform(0.2, 0.7), 0.4), width * 0.7)
+                    for p in rng.uniform(0.2, 0.8, (int(rng.integers(1, 5)), 2))
+                ]
             else:
                 x = np.linspace(-0.05, 1.05, 40)
                 y = rng.uniform(0.08, 0.3) + 0.03 * np.convolve(rng.standard_normal(48), np.ones(9) / 3, "valid")
@@ -851,12 +988,19 @@ def rings(rng: np.random.Generator, channels: int, film: Film) -> Draw:
 
     def draw(canvas, rng):
         canvas.fill(ground.varied(rng))
-        blobs = [Shape(1.5, spread=0.12).outline(rng, p, rng.uniform(0.04, 0.14), rng.uniform(0, 3)) for p in scattered(rng, int(rng.integers(1, 6)), 0.25)]
+        blobs = [
+            Shape(1.5, spread=0.12).outline(rng, p, rng.uniform(0.04, 0.14), rng.uniform(0, 3))
+            for p in scattered(rng, int(rng.integers(1, 6)), 0.25)
+        ]
         canvas.paint(blobs, clutter.varied(rng), soft_px=soft)
-        decoy = [Shape(1.2, spread=0.05).outline(rng, p, rng.uniform(0.03, 0.08)) for p in rng.uniform(0.05, 0.95, (2, 2))]
+        decoy = [
+            Shape(1.2, spread=0.05).outline(rng, p, rng.uniform(0.03, 0.08)) for p in rng.uniform(0.05, 0.95, (2, 2))
+        ]
         canvas.paint(decoy, shells[which - 1].varied(rng), soft_px=soft)
         own = [look.varied(rng) for look in shells]
-        for at in scattered(rng, 3 if several else 1, large * 2.1, 0.25, 0.75) if several else [rng.uniform(0.38, 0.62, 2)]:
+        for at in (
+            scattered(rng, 3 if several else 1, large * 2.1, 0.25, 0.75) if several else [rng.uniform(0.38, 0.62, 2)]
+        ):
             r = large * rng.uniform(0.8, 1.2)
             first = shape.outline(rng, at, r, rng.uniform(0, 7) if several else rng.normal(0, 0.3))
             for k, ratio in enumerate(ratios):
@@ -872,7 +1016,13 @@ def blobs(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     colour = colours(rng, 1, channels, low=0.35, high=0.65)[0]
     near = rng.uniform(0, 0.07)
     ground, mine, other = (
-        Look(np.clip(colour + rng.normal(0, 1) * near, 0, 1).astype(np.float32), str(name), float(np.exp(rng.uniform(-0.6, 0.6))), rng.uniform(0.09, 0.2), int(rng.integers(2)))
+        Look(
+            np.clip(colour + rng.normal(0, 1) * near, 0, 1).astype(np.float32),
+            str(name),
+            float(np.exp(rng.uniform(-0.6, 0.6))),
+            rng.uniform(0.09, 0.2),
+            int(rng.integers(2)),
+        )
         for name in names
     )
     shapes = [Shape.random(rng, 0.2), Shape.random(rng, 0.2)]
@@ -884,8 +1034,17 @@ def blobs(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         canvas.fill(ground.varied(rng, 0.01))
         r = radius * rng.uniform(0.8, 1.2)
         points = scattered(rng, number + int(rng.integers(1, 4)), r * 1.8, 0.12, 0.88)
-        canvas.paint([shapes[1].outline(rng, p, r * rng.uniform(0.5, 1), rng.uniform(0, 7)) for p in points[number:]], other.varied(rng, 0.01), soft_px=soft)
-        canvas.paint([shapes[0].outline(rng, p, r, rng.uniform(0, 7)) for p in points[:number]], mine.varied(rng, 0.01), soft_px=soft, of_class=True)
+        canvas.paint(
+            [shapes[1].outline(rng, p, r * rng.uniform(0.5, 1), rng.uniform(0, 7)) for p in points[number:]],
+            other.varied(rng, 0.01),
+            soft_px=soft,
+        )
+        canvas.paint(
+            [shapes[0].outline(rng, p, r, rng.uniform(0, 7)) for p in points[:number]],
+            mine.varied(rng, 0.01),
+            soft_px=soft,
+            of_class=True,
+        )
 
     return draw
 
@@ -895,7 +1054,7 @@ def column(rng: np.random.Generator, channels: int, film: Film) -> Draw:
     ground, block, cushion, cord, other = looks(rng, 5, channels, apart=0.12)
     number = int(rng.integers(4, 9))
     thick = rng.uniform(0.08, 0.17)
-    shape = Shape(rng.uniform(1.0, 1.5), rng.choice([2.6, 4.0, 5.0]), 0, Shape.random(rng, 0.05).waves, 0.03)
+    shape = Shape(rng.uniform(1.0, 1.5), rng.choice([2.6, 4.0, 5.0]), waves=Shape.random(rng, 0.05).waves, spread=0.03)
     tight = rng.uniform(0.7, 0.95)
     wanted = rng.choice(["block", "block", "cushion", "cord"])
     soft = rng.uniform(0.8, 2.5)
@@ -907,12 +1066,22 @@ def column(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         line = path(rng, (rng.uniform(0.35, 0.6), -0.02), np.pi / 2 + rng.normal(0, 0.1), 1.1, wiggle, 60)
         if not upright:
             line = line[:, ::-1]
-        clutter = [Shape(2, spread=0.12).outline(rng, p, rng.uniform(0.05, 0.15), rng.uniform(0, 3)) for p in rng.uniform(0, 1, (4, 2))]
+        clutter = [
+            Shape(2, spread=0.12).outline(rng, p, rng.uniform(0.05, 0.15), rng.uniform(0, 3))
+            for p in rng.uniform(0, 1, (4, 2))
+        ]
         canvas.paint(clutter, other.varied(rng), soft_px=3)
         ahead = np.gradient(line, axis=0)
         normal = np.stack([-ahead[:, 1], ahead[:, 0]], 1) / np.linalg.norm(ahead, axis=1, keepdims=True)
-        canvas.paint([tube(line - normal * thick * 0.95, thick * 0.45)], cord.varied(rng), soft_px=soft, of_class=wanted == "cord")
-        canvas.paint([tube(line, thick * 0.8)], cushion.varied(rng), soft_px=soft, of_class=wanted == "cushion", opacity=0.9)
+        canvas.paint(
+            [tube(line - normal * thick * 0.95, thick * 0.45)],
+            cord.varied(rng),
+            soft_px=soft,
+            of_class=wanted == "cord",
+        )
+        canvas.paint(
+            [tube(line, thick * 0.8)], cushion.varied(rng), soft_px=soft, of_class=wanted == "cushion", opacity=0.9
+        )
         blocks = []
         for at in np.linspace(2, len(line) - 3, number).astype(int):
             angle = np.arctan2(ahead[at, 1], ahead[at, 0]) + np.pi / 2 + rng.normal(0, 0.06)
