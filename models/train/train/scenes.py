@@ -143,7 +143,8 @@ def texture(
 ) -> np.ndarray:
     """A random window of a tile, float32 [height, width], about mean 0 and deviation 1; zoom > 1 is coarser."""
     tile = tiles()[name][variant]
-    zoom = max(zoom, max(height, width) / TILE)
+    # Resizing costs: what is near enough is left as it is.
+    zoom = 1.0 if 0.85 < zoom < 1.18 else max(zoom, max(height, width) / TILE)
     rows, columns = max(1, round(height / zoom)), max(1, round(width / zoom))
     top, left = rng.integers(TILE - rows + 1), rng.integers(TILE - columns + 1)
     window = tile[top : top + rows, left : left + columns]
@@ -333,7 +334,7 @@ def _blurred(image: Image.Image, sigma: float) -> Image.Image:
     """An image "L" blurred; what takes most of a scene's time: a small blur is one box, a large one is done small."""
     if sigma < 1.3:
         return image.filter(ImageFilter.BoxBlur(((12 * sigma**2 + 1) ** 0.5 - 1) / 2))
-    if sigma < 2.5 or min(image.size) < 16:
+    if sigma < 1.8 or min(image.size) < 16:
         return image.filter(ImageFilter.GaussianBlur(sigma))
     by = 2 if sigma < 5 else 4
     small = image.reduce(by).filter(ImageFilter.GaussianBlur(sigma / by))
@@ -388,11 +389,12 @@ class Canvas:
         pen = ImageDraw.Draw(flat)
         shades = Image.new("L", (width, height), 128) if uneven else None
         shader = ImageDraw.Draw(shades) if shades else None
-        for outline in outlines:
+        levels = np.clip(128 + 42 * rng.standard_normal(len(outlines)), 0, 255).astype(int).tolist()
+        for outline, level in zip(outlines, levels, strict=True):
             points = (outline * size - (left, top)).ravel().tolist()
             pen.polygon(points, fill=255)
             if shader:
-                shader.polygon(points, fill=int(np.clip(128 + 42 * rng.standard_normal(), 0, 255)))
+                shader.polygon(points, fill=level)
         inside = np.asarray(flat) > 0
         window = (slice(top, bottom), slice(left, right))
         alpha = np.asarray(_blurred(flat, soft), np.float32) * np.float32(opacity / 255)
