@@ -16,11 +16,14 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 REFERENCE_SIZE = 320
 #: Least and most share of the image that the class may cover.
 AREA = (0.003, 0.60)
+#: Least `contrast` of a class to its surroundings, grey levels.
+VISIBLE = 7.0
 #: Share of scenes in colour.
 COLOURED = 0.3
 #: Side of the periodic texture tiles, pixels.
@@ -62,7 +65,7 @@ def scene(rng: np.random.Generator, size: int = REFERENCE_SIZE) -> Scene:
 
 
 def pair(rng: np.random.Generator, name: str, size: int) -> Scene | None:
-    """Both drawings of one recipe, or None where its class turned out too small or too large."""
+    """Both drawings of one recipe, or None where its class came out too small, too large or unseen."""
     channels = 3 if rng.random() < COLOURED else 1
     film = Film.random(rng)
     draw = FAMILIES[name][0](rng, channels, film)
@@ -72,11 +75,28 @@ def pair(rng: np.random.Generator, name: str, size: int) -> Scene | None:
         draw(canvas, rng)
         if not AREA[0] <= canvas.label.mean() <= AREA[1]:
             continue
-        made.images.append(film.develop(canvas.light, rng))
+        image = film.develop(canvas.light, rng)
+        if contrast(image, canvas.label) < VISIBLE:
+            continue
+        made.images.append(image)
         made.masks.append(canvas.label.astype(np.uint8))
         if len(made.images) == 2:
             return made
     return None
+
+
+def contrast(image: np.ndarray, label: np.ndarray) -> float:
+    """How a class bool [H, W] differs from what is around it in an image uint8 [H, W, 3], in grey levels.
+
+    The larger of the differences of means and of deviations, over channels; infinite where there is nothing around it.
+    """
+    image, label = image[::3, ::3], label[::3, ::3]
+    around = ndimage.binary_dilation(label, iterations=4) & ~label
+    if not label.any() or not around.any():
+        return np.inf
+    inside, outside = image[label].astype(np.float32), image[around].astype(np.float32)
+    gaps = np.abs(inside.mean(0) - outside.mean(0)), np.abs(inside.std(0) - outside.std(0))
+    return float(np.max(gaps))
 
 
 # Textures
@@ -508,7 +528,7 @@ def body(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         places[which] = rng.uniform(0.42, 0.54), rng.uniform(-0.15, 0.15)
         shapes[which] = replace(shapes[which], aspect=rng.uniform(1.3, 2), bend=rng.uniform(0, 0.5))
         angles[which] = np.pi / 2 + rng.normal(0, 0.2)
-        if rng.random() < 0.7:
+        if rng.random() < 0.7 and flesh.colour.mean() > 0.3:
             kinds[which] = replace(kinds[which], colour=np.full(channels, rng.uniform(0, 0.15), np.float32))
     soft = rng.uniform(0.7, 3.5)
     fade = _sometimes(rng, 0.35, 0.4, 1.0)
@@ -687,14 +707,14 @@ def ultrasound(rng: np.random.Generator, channels: int, film: Film) -> Draw:
         1,
         kinds=("fibre", "cloud", "fibre", "pink"),
         contrast=(0.03, 0.12),
-        low=0.2,
-        high=0.7,
+        low=0.28,
+        high=0.75,
         apart=0.07,
     )
     dark = bool(rng.random() < 0.8)
     level = rng.uniform(0.02, 0.16) if dark else rng.uniform(0.75, 0.95)
     inside = Look(np.full(1, level, np.float32), "cloud", 1.0, rng.uniform(0.01, 0.05))
-    wall = Look(np.full(1, rng.uniform(0.7, 1), np.float32), "pink", 1.0, 0.1)
+    wall = Look(np.full(1, rng.uniform(0.7, 1) if dark else 0.12, np.float32), "pink", 1.0, 0.1 if dark else 0.03)
     shape = Shape.random(rng, rng.choice([0.06, 0.2]), 2.0)
     radius = np.exp(rng.uniform(np.log(0.06), np.log(0.22)))
     shade = rng.uniform(-0.2, 0.2)
