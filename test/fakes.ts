@@ -15,6 +15,7 @@ export const everyCapability: SegmenterCapabilities = {
   negatives: true,
   box: true,
   maskPrompt: true,
+  iterative: true,
   promptBatch: true,
   multimask: false,
   wholeClass: true,

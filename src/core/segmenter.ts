@@ -11,6 +11,8 @@ export interface SegmenterCapabilities {
   readonly negatives: boolean;
   readonly box: boolean;
   readonly maskPrompt: boolean;
+  /** Goes on from its own last answer as mask prompt, as SAM was trained to; others then heed new points less. */
+  readonly iterative: boolean;
   /** Several prompt sets in one run. */
   readonly promptBatch: boolean;
   /** Several candidate masks per prompt set. */

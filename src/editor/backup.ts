@@ -10,7 +10,7 @@ import { writeAtomic } from '../disk/atomicFile';
 import type { DocumentState } from './labelDocument';
 import type { Restored } from './openImage';
 
-/** Raised with any change of what is kept. */
+/** Raised with any change of what is kept that this version could not read from an older one. */
 const FORMAT = 'ap-medsam backup 1';
 
 interface Content {

@@ -7,10 +7,14 @@ import { IGNORE, type LabelMap } from '../core/labelMap';
 import type { FloatMap } from '../core/raster';
 import type { AutomaticResult, PromptSession } from '../protocol/editorApi';
 import type { SegmentResult } from '../protocol/engineApi';
+import type { PromptRound } from './promptRounds';
 
-/** A prompt session with what only the host needs: the mask prompt that goes with its points. */
+/** A prompt session with what only the host needs. */
 export interface HostSession extends PromptSession {
+  /** That of Segment Image, which goes with the first question; answers take its place. */
   readonly maskPrompt?: FloatMap;
+  /** The questions that led to this one, oldest first: each has all prompts of those before it. */
+  readonly rounds?: readonly PromptRound[];
 }
 
 /** Who made the pixels of a class as they are now. */

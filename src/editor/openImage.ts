@@ -28,6 +28,7 @@ import { firstClass, foreignAsClass, type ImagePlace, type Opened, readLabelled 
 import { type ClassOrigin, classesIn, type DocumentState, type Edit, LabelDocument } from './labelDocument';
 import { NewestWins } from './newest';
 import { Picture } from './picture';
+import { standingRounds } from './promptRounds';
 import { segmentImage } from './segmentation';
 
 /** A page that shows the image, as the document sees it. */
@@ -403,12 +404,14 @@ export class OpenImage {
       origin: 'person' as const,
       base: classRuns(document.labels, classId),
     };
-    const maskPrompt = before?.maskPrompt;
+    const standing = standingRounds(before?.rounds ?? [], { points, box });
+    const maskPrompt = standing.at(-1)?.logits ?? before?.maskPrompt;
     const answer = await this.host.engine.decode(
       {
         image: place.path,
         prompts: { points, ...(box && { box }), ...(maskPrompt && { maskPrompt }) },
-        ...(maskPrompt && { dropSpecks: true }),
+        ...(before?.maskPrompt && { dropSpecks: true }),
+        withMaskPrompt: this.capabilities?.iterative ?? false,
         ...this.encoderWindow(),
       },
       { signal: this.ended.signal },
@@ -418,8 +421,10 @@ export class OpenImage {
     this.checkSize(answer.mask.size);
     const mask = unionRuns(session.base, answer.mask);
     const iouPrediction = Number.isFinite(answer.iouPrediction) ? answer.iouPrediction : null;
+    const { maskPrompt: logits } = answer;
+    const rounds = logits ? [...standing, { points, box, logits }] : standing;
     this.makeEdit(label, changeOfClass(document.labels, session.classId, mask), {
-      session: { ...session, points, box, iouPrediction },
+      session: { ...session, points, box, iouPrediction, rounds },
     });
     return { iouPrediction };
   }
@@ -498,7 +503,7 @@ export class OpenImage {
 /** What is shown of a class; project.json may say more. */
 const plainClass = ({ id, name, colour }: ClassInfo): ClassInfo => ({ id, name, colour });
 
-/** Without the mask prompt, which no page has a use for. */
+/** Without mask prompts, which no page has a use for. */
 function plainSession({ classId, points, box, origin, base, iouPrediction }: PromptSession): PromptSession {
   return { classId, points, box, origin, base, iouPrediction };
 }

@@ -321,10 +321,18 @@ export class Engine implements Handlers<EngineApi> {
       return decoded!;
     });
     await target.keep('embedding');
-    const mask = await stage('mask', () =>
-      thresholdToRuns(request.dropSpecks ? withoutSpecks(logits) : logits, size, 0),
-    );
-    return { mask, iouPrediction, file, notes, times: { ...times, total: performance.now() - started } };
+    const { mask, drawn } = await stage('mask', () => {
+      const drawn = request.dropSpecks ? withoutSpecks(logits) : logits;
+      return { mask: thresholdToRuns(drawn, size, 0), drawn };
+    });
+    return {
+      mask,
+      iouPrediction,
+      ...(request.withMaskPrompt && segmenter.capabilities.maskPrompt && { maskPrompt: drawn }),
+      file,
+      notes,
+      times: { ...times, total: performance.now() - started },
+    };
   }
 
   async prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {

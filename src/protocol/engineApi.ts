@@ -206,12 +206,16 @@ export interface DecodeRequest {
   readonly prompts: PromptSet;
   /** Drop components that weigh next to nothing beside the heaviest one, as `ap-medsam` does. */
   readonly dropSpecks?: boolean;
+  /** Also return what the next question about the same object can be given as mask prompt. */
+  readonly withMaskPrompt?: boolean;
 }
 
 export interface DecodeResult {
   /** In targetPx. */
   readonly mask: RunMask;
   readonly iouPrediction: number;
+  /** On request, where the segmenter takes mask prompts: the logits that `mask` was made from, at the decoder's resolution. */
+  readonly maskPrompt?: FloatMap;
   readonly file: FileStamp;
   /** What the segmenter could not be asked, and was asked instead. */
   readonly notes: readonly string[];

@@ -4,7 +4,7 @@
  * <data dir> holds one folder per set, each with images/ and masks/. Per set, some references (seeded) label up to so
  * many of the other images; Dice per target, mean per set, mean over sets.
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,27 +17,18 @@ import {
   type StrategyId,
   type StrategyParameters,
 } from '../../src/core/strategies/strategy';
-import {
-  evaluateReference,
-  type ImageScore,
-  type LabelledImage,
-  labelledImages,
-  summarise,
-} from '../../src/dataset/evaluate';
+import { evaluateReference, type ImageScore, labelledImages, summarise } from '../../src/dataset/evaluate';
 import { seededRandom } from '../seeded';
-import { environment, startEngines } from './bench';
-
-/** Sets that the embedded decoder was trained on (models/README.md): numbers there compare methods, nothing else. */
-const SEEN_IN_TRAINING = [
-  'dsb_fluo',
-  'dsb_histo',
-  'spider_vertebra',
-  'carotid_lumen',
-  'brisc_tumor',
-  'fetal_head',
-  'drishti_disc',
-  'mt_fray',
-];
+import {
+  chosenModels,
+  environment,
+  isSeen,
+  MODEL_OPTIONS,
+  SET_GROUPS,
+  seededPick,
+  setsIn,
+  startEngines,
+} from './bench';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -55,6 +46,7 @@ const { values, positionals } = parseArgs({
     /** Such as off,auto,2 to compare. */
     tiles: { type: 'string', default: 'off' },
     json: { type: 'boolean', default: false },
+    ...MODEL_OPTIONS,
   },
 });
 
@@ -73,14 +65,20 @@ async function main(): Promise<void> {
     );
     console.error('       [--strategies ap-medsam,gbmseg] [--preset all|semantic,object,part,regions,prompt]');
     console.error('       [--ablation all|refine,prior] [--votes 1,2,3] [--tiles off,auto,2] [--engines 2] [--json]');
+    console.error('       [--models <models dir>] [--decoder <file.onnx>]');
     process.exit(2);
   }
-  const wanted = values.sets?.split(',');
-  const sets = readdirSync(dataDir)
-    .filter((name) => statSync(path.join(dataDir, name)).isDirectory() && (wanted?.includes(name) ?? true))
-    .sort((a, b) => Number(isSeen(a)) - Number(isSeen(b)) || a.localeCompare(b));
   const home = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-bench-'));
-  const engines = startEngines(Number(values.engines), 1, home);
+  try {
+    await measure(dataDir, home);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function measure(dataDir: string, home: string): Promise<void> {
+  const sets = setsIn(dataDir, values.sets);
+  const engines = startEngines(Number(values.engines), 1, home, 2 ** 31, await chosenModels(values, home));
   try {
     const variants = chosenVariants();
     const mostVotes = Math.max(...variants.map(({ votes }) => votes));
@@ -90,7 +88,7 @@ async function main(): Promise<void> {
       for (const variant of variants) {
         const scores: ImageScore[] = [];
         // Each reference votes with those that come next in the seeded order; what may vote is no target of any variant.
-        const pool = pick(images, Number(values.references) + mostVotes - 1, Number(values.seed));
+        const pool = seededPick(images, Number(values.references) + mostVotes - 1, seededRandom(Number(values.seed)));
         for (const [k, reference] of pool.slice(0, Number(values.references)).entries()) {
           const voters = pool.slice(k, k + mostVotes);
           const targets = images.filter((image) => image === reference || !voters.includes(image));
@@ -116,11 +114,8 @@ async function main(): Promise<void> {
     );
   } finally {
     await engines.dispose();
-    rmSync(home, { recursive: true, force: true });
   }
 }
-
-const isSeen = (set: string): boolean => SEEN_IN_TRAINING.includes(set);
 
 function chosenVariants(): Variant[] {
   const chosen = (values.strategies ?? '').split(',').flatMap((name): Variant[] => {
@@ -176,16 +171,6 @@ function presetVariants(strategy: string): Variant[] {
     }));
 }
 
-/** `count` references in seeded order. */
-function pick(images: readonly LabelledImage[], count: number, seed: number): LabelledImage[] {
-  const random = seededRandom(seed);
-  return images
-    .map((image) => ({ image, key: random() }))
-    .sort((a, b) => a.key - b.key)
-    .slice(0, count)
-    .map(({ image }) => image);
-}
-
 function printTables(sets: readonly string[], results: Map<string, Map<string, ImageScore[]>>): void {
   const three = (value: number) => (Number.isNaN(value) ? '-' : value.toFixed(3));
   for (const [name, bySet] of results) {
@@ -210,20 +195,15 @@ function printTables(sets: readonly string[], results: Map<string, Map<string, I
     );
   }
   console.log('\n### Mean Dice over sets\n');
-  const groups: [string, (set: string) => boolean][] = [
-    ['unseen in training', (set) => !isSeen(set)],
-    ['seen in training', isSeen],
-    ['all', () => true],
-  ];
   const rows = [...results].map(([name, bySet]) => [
     name,
-    ...groups.map(([, belongs]) => {
+    ...SET_GROUPS.map(([, belongs]) => {
       const means = sets.filter(belongs).map((set) => summarise((bySet.get(set) ?? []).map(({ dice }) => dice)).mean);
       return three(summarise(means).mean);
     }),
     summarise([...bySet.values()].flat().map(({ result }) => result.times.total)).median.toFixed(0),
   ]);
-  console.log(textTable(['strategy', ...groups.map(([title]) => title), 'ms per image'], rows));
+  console.log(textTable(['strategy', ...SET_GROUPS.map(([title]) => title), 'ms per image'], rows));
 }
 
 function printJson(results: Map<string, Map<string, ImageScore[]>>): void {

@@ -1,6 +1,10 @@
-/** What the benches share: the engines under test, the machine they ran on, tables. */
+/** What the benches share: the sets and engines under test, the machine they ran on. */
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { sha256File } from '../../src/disk/hashing';
+import { EngineClient, type EngineClientOptions } from '../../src/engine/client';
+import { readManifest, writeManifest } from '../../src/engine/manifest';
 import { createPool, type EnginePool } from '../../src/engine/pool';
 import type { EngineInfo } from '../../src/protocol/engineApi';
 
@@ -19,15 +23,47 @@ const EMBEDDED: BenchModels = {
   segmenter: 'embedded',
 };
 
-/** Engines built from this checkout. */
-export function startEngines(
-  count: number,
-  threads: number,
-  homeDir: string,
-  cacheBytes = 2 ** 31,
-  models = EMBEDDED,
-): EnginePool {
-  return createPool(count, {
+/** Options of the benches that compare models, for `parseArgs`. */
+export const MODEL_OPTIONS = {
+  /** Folder of another manifest, with embedded models of its own. */
+  models: { type: 'string' },
+  /** An ONNX file in place of the embedded decoder. */
+  decoder: { type: 'string' },
+} as const;
+
+/**
+ * The embedded models that the options mean. For a decoder of its own a manifest is written, in a folder of `work`.
+ * Throws UserError where the folder's manifest is broken.
+ */
+export async function chosenModels(
+  { models = EMBEDDED.modelsDir, decoder }: { readonly models?: string; readonly decoder?: string },
+  work: string,
+): Promise<BenchModels> {
+  if (decoder === undefined) return { ...EMBEDDED, modelsDir: path.resolve(models) };
+  const modelsDir = mkdtempSync(path.join(work, 'models-'));
+  const entries = (await readManifest(models)).filter(({ id }) => id === 'embedded');
+  for (const entry of entries) {
+    for (const file of entry.files) {
+      const copy = path.join(modelsDir, file.file);
+      mkdirSync(path.dirname(copy), { recursive: true });
+      copyFileSync(entry.kind === 'segmenter' ? decoder : path.join(models, file.file), copy);
+    }
+  }
+  const written = entries.map(async (entry) => ({
+    ...entry,
+    files: await Promise.all(
+      entry.files.map(async (file) => {
+        const copy = path.join(modelsDir, file.file);
+        return { ...file, sha256: await sha256File(copy), bytes: statSync(copy).size };
+      }),
+    ),
+  }));
+  await writeManifest(modelsDir, await Promise.all(written));
+  return { ...EMBEDDED, modelsDir };
+}
+
+function engineOptions(threads: number, homeDir: string, cacheBytes: number, models: BenchModels): EngineClientOptions {
+  return {
     entry: path.join(repository, 'dist', 'engine.js'),
     config: {
       ...models,
@@ -37,7 +73,61 @@ export function startEngines(
       pixelLimit: 2 ** 28,
     },
     log: (line) => console.error(line),
-  });
+  };
+}
+
+/** Engines built from this checkout. */
+export function startEngines(
+  count: number,
+  threads: number,
+  homeDir: string,
+  cacheBytes = 2 ** 31,
+  models = EMBEDDED,
+): EnginePool {
+  return createPool(count, engineOptions(threads, homeDir, cacheBytes, models));
+}
+
+/** One engine built from this checkout, which answers clicks too. */
+export function startEngine(threads: number, homeDir: string, models = EMBEDDED): EngineClient {
+  return new EngineClient(engineOptions(threads, homeDir, 2 ** 31, models));
+}
+
+/** Sets that the embedded decoder was trained on (models/README.md): numbers there compare methods, nothing else. */
+const SEEN_IN_TRAINING = [
+  'dsb_fluo',
+  'dsb_histo',
+  'spider_vertebra',
+  'carotid_lumen',
+  'brisc_tumor',
+  'fetal_head',
+  'drishti_disc',
+  'mt_fray',
+];
+
+export const isSeen = (set: string): boolean => SEEN_IN_TRAINING.includes(set);
+
+/** Groups of sets over which tables give means, each with a title. */
+export const SET_GROUPS: readonly (readonly [title: string, belongs: (set: string) => boolean])[] = [
+  ['unseen in training', (set) => !isSeen(set)],
+  ['seen in training', isSeen],
+  ['all', () => true],
+];
+
+/** Names of the sets in a data folder, or of those wanted (`a,b`), unseen ones first. */
+export function setsIn(dataDir: string, wanted?: string): string[] {
+  const names = wanted?.split(',');
+  return readdirSync(dataDir)
+    .filter((name) => statSync(path.join(dataDir, name)).isDirectory() && (names?.includes(name) ?? true))
+    .sort((a, b) => Number(isSeen(a)) - Number(isSeen(b)) || a.localeCompare(b));
+}
+
+/** `count` items in an order that a stream of random numbers gives. */
+export function seededPick<T>(items: readonly T[], count: number, random: () => number): T[] {
+  return items
+    .map((item) => ({ item, key: random() }))
+    .sort((a, b) => a.key - b.key)
+    .slice(0, count)
+    .map(({ item }) => item);
 }
 
 /** Machine and versions, the line under every table. */

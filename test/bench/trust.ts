@@ -22,7 +22,7 @@ import { type LabelledImage, labelledImages, readMask, summarise } from '../../s
 import { spread } from '../../src/dataset/spread';
 import type { EnginePool } from '../../src/engine/pool';
 import { seededRandom } from '../seeded';
-import { environment, startEngines } from './bench';
+import { environment, seededPick, startEngines } from './bench';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -115,14 +115,6 @@ async function measure(): Promise<Row[]> {
     await engines.dispose();
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-function seededPick<T>(items: readonly T[], count: number, random: () => number): T[] {
-  return items
-    .map((item) => ({ item, key: random() }))
-    .sort((a, b) => a.key - b.key)
-    .slice(0, count)
-    .map(({ item }) => item);
 }
 
 async function targetsOf(

@@ -8,6 +8,7 @@ const everything: SegmenterCapabilities = {
   negatives: true,
   box: true,
   maskPrompt: true,
+  iterative: true,
   promptBatch: false,
   multimask: false,
   wholeClass: false,

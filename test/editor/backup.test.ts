@@ -18,6 +18,7 @@ const STATE: DocumentState = {
     base: { size: SIZE, runs: Uint32Array.of(12) },
     iouPrediction: 0.5,
     maskPrompt: { size: { width: 1, height: 2 }, data: Float32Array.of(-1, 2) },
+    rounds: [{ points: [], box: null, logits: { size: { width: 1, height: 1 }, data: Float32Array.of(3) } }],
   },
   automatic: null,
   origins: new Map([[1, { by: 'person' }]]),

@@ -16,6 +16,7 @@ import type { ViewApi } from '../../src/protocol/editorApi';
 import type { DecodeRequest, EngineApi, ImageInfo, SegmentRequest } from '../../src/protocol/engineApi';
 import type { Remote } from '../../src/rpc';
 import { SIZE } from '../dataset/fixtures';
+import { everyCapability } from '../fakes';
 
 const pixels = (values: readonly number[]): Mask => ({ size: SIZE, data: Uint8Array.from(values) });
 
@@ -39,6 +40,8 @@ export class FakeEditorEngine {
   automatic: readonly number[] = [1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0];
   /** How far to believe it, where the strategy judges. */
   trust: number | undefined;
+  /** Whether the segmenter goes on from its answers. Its logits are the number of the question. */
+  iterative = true;
   /** Awaited before each decoding. */
   gate: Promise<unknown> = Promise.resolve();
 
@@ -53,7 +56,13 @@ export class FakeEditorEngine {
     decode: async (request: DecodeRequest) => {
       this.decoded.push(request);
       await this.gate;
-      return { mask: toRuns(drawn(request)), iouPrediction: 0.8, times: { total: 1 } };
+      const maskPrompt = { size: { width: 1, height: 1 }, data: Float32Array.of(this.decoded.indexOf(request) + 1) };
+      return {
+        mask: toRuns(drawn(request)),
+        iouPrediction: 0.8,
+        ...(request.withMaskPrompt && { maskPrompt }),
+        times: { total: 1 },
+      };
     },
     segment: async (request: SegmentRequest) => {
       this.segmented.push(request);
@@ -77,7 +86,7 @@ export class FakeEditorEngine {
       device: 'cpu',
       encoder: { id: 'e', sha256: 'e' },
       segmenter: { id: 's', sha256: 's' },
-      capabilities: null,
+      capabilities: { ...everyCapability, iterative: this.iterative },
     }),
   } as unknown as Remote<EngineApi>;
 

@@ -1,11 +1,13 @@
 /** An open image: what it shows of its files, what a person's acts do to it, and what happens when the disk changes. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/labelChange';
+import type { PointPrompt } from '../../src/core/segmenter';
 import { loadProject, saveProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
+import type { PromptsEdit } from '../../src/protocol/editorApi';
 import { CLASSES, imageBytes, labels, projectOf, put, putImages, SIZE, temporaryFolder } from '../dataset/fixtures';
 import { refusal } from '../refusal';
 import { FakeEditorEngine, listeningPage, openImage } from './fakeEditor';
@@ -191,6 +193,84 @@ describe('prompts', () => {
     open.document.undo(edits.at(-1)!.edit);
     expect(values().slice(0, 2)).toEqual([1, 1]);
     expect(open.document.state.session?.points).toHaveLength(1);
+  });
+});
+
+describe('the answer to the prompts before', () => {
+  const [a, b, c, d] = [point(0.5, 0.5), point(1.5, 0.5), point(2.5, 0.5, 0), point(3.5, 0.5)];
+  const box = { left: 0, top: 0, right: 3, bottom: 3 };
+
+  /** Asks in turn; gives the number of the question whose answer each one was given as mask prompt, 0 for none. */
+  async function fedBack(
+    { open, engine }: Awaited<ReturnType<typeof openImage>>,
+    ...asked: PromptsEdit[]
+  ): Promise<number[]> {
+    await vi.waitFor(() => expect(open.facts.capabilities).not.toBeNull());
+    const before = engine.decoded.length;
+    for (const prompts of asked) await open.prompt({ label: 'Prompt', prompts });
+    return engine.decoded.slice(before).map(({ prompts: { maskPrompt } }) => maskPrompt?.data[0] ?? 0);
+  }
+  const points = (...prompts: PointPrompt[]): PromptsEdit => ({ points: prompts, box: null });
+
+  it('goes with the next ones, but not where a point was moved, turned or removed', async () => {
+    const image = await openImage(await folderWith('a.png'), 'a.png');
+    expect(await fedBack(image, points(a), points(a, b), points(a, b, c))).toEqual([0, 1, 2]);
+    // The last point moved, twice: each time on from what was answered without it.
+    expect(await fedBack(image, points(a, b, point(2.5, 1.5, 0)), points(a, b, d))).toEqual([2, 2]);
+    expect(await fedBack(image, points(a, b, { ...d, label: 0 }), points(a, d), points(b, d))).toEqual([2, 1, 0]);
+    expect(await fedBack(image, points(b, d, a))).toEqual([8]);
+  });
+
+  it('goes with the next ones while the box is the same', async () => {
+    const image = await openImage(await folderWith('a.png'), 'a.png');
+    const other = { ...box, right: 4 };
+    const asked = [points(a), { points: [a], box }, { points: [a, b], box: { ...box } }];
+    expect(await fedBack(image, ...asked)).toEqual([0, 1, 2]);
+    expect(await fedBack(image, { points: [a, b, c], box: other }, points(a, b))).toEqual([1, 1]);
+  });
+
+  it('is that of then after an undo, and is not of another session', async () => {
+    const image = await openImage(await folderWith('a.png'), 'a.png');
+    const { open, edits } = image;
+    expect(await fedBack(image, points(a), points(a, b))).toEqual([0, 1]);
+    open.document.undo(edits[1].edit);
+    expect(await fedBack(image, points(a, c))).toEqual([1]);
+    open.document.undo(edits[2].edit);
+    open.document.redo(edits[2].edit);
+    expect(await fedBack(image, points(a, c, d))).toEqual([3]);
+    open.finishPrompts();
+    expect(await fedBack(image, points(a, c, d, b))).toEqual([0]);
+  });
+
+  it('takes the place of what Segment Image gave, which is asked with again where nothing else stands', async () => {
+    const image = await openImage(await folderWith('a.png'), 'a.png');
+    const { document } = image.open;
+    const prior = { size: { width: 1, height: 1 }, data: Float32Array.of(-1) };
+    const base = { size: SIZE, runs: Uint32Array.of(12) };
+    const about = { classId: 1, box: null, origin: 'automatic' as const, base, iouPrediction: 0.7 };
+    document.setState({ session: { ...about, points: [a], maskPrompt: prior } });
+    expect(await fedBack(image, points(a, b), points(a, b, c), points(b, c))).toEqual([-1, 1, -1]);
+    expect(image.engine.decoded.map(({ dropSpecks }) => dropSpecks)).toEqual([true, true, true]);
+  });
+
+  it('is not asked with where the segmenter was not made for it, and no page is sent it', async () => {
+    const engine = new FakeEditorEngine();
+    engine.iterative = false;
+    const image = await openImage(await folderWith('a.png'), 'a.png', engine);
+    expect(await fedBack(image, points(a), points(a, b))).toEqual([0, 0]);
+    const other = await openImage(await folderWith('a.png'), 'a.png');
+    const page = listeningPage();
+    other.open.connect(page);
+    await fedBack(other, points(a));
+    expect(page.heard.update[0].session).not.toHaveProperty('rounds');
+    expect(other.open.stateFor(page).session).not.toHaveProperty('rounds');
+  });
+
+  it('is not of pixels that were painted over', async () => {
+    const image = await openImage(await folderWith('a.png'), 'a.png');
+    expect(await fedBack(image, points(a))).toEqual([0]);
+    image.open.paint(listeningPage(), { label: 'Eraser', change: change([1, ...BLANK.slice(1)], BLANK) });
+    expect(await fedBack(image, points(a, b))).toEqual([0]);
   });
 });
 

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromLabelRuns } from '../../src/core/labelMap';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
+import { thresholdToRuns } from '../../src/core/raster';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
@@ -310,6 +311,23 @@ describe('decoding what a person asks', () => {
     expect(boxed).not.toEqual(plain);
     expect(clean.every((value, i) => value <= plain[i])).toBe(true);
   });
+
+  it.each([false, true])(
+    'gives the logits of its mask to be asked with again, specks dropped: %s',
+    async (dropSpecks) => {
+      const points = [point(100, 100), point(250, 250)];
+      const asked = { image: sampleImage(2), prompts: { points }, dropSpecks };
+      const { mask, maskPrompt } = await engine.decode({ ...asked, withMaskPrompt: true });
+      expect(thresholdToRuns(maskPrompt!, mask.size, 0)).toEqual(mask);
+      const plain = await engine.decode(asked);
+      expect(plain).not.toHaveProperty('maskPrompt');
+      expect(plain.mask).toEqual(mask);
+      const again = await engine.decode({ ...asked, prompts: { points, maskPrompt: maskPrompt! } });
+      expect(again.notes).toEqual([]);
+      expect(again.mask).not.toEqual(mask);
+      expect(dice(fromRuns(again.mask), fromRuns(mask))).toBeGreaterThan(0.5);
+    },
+  );
 
   it('encodes an image once, for several first questions at a time too', async () => {
     const client = start();

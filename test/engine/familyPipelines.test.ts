@@ -166,9 +166,10 @@ describe.each(Object.keys(CONTRACT_SEGMENTERS))('DINOv2 with %s', (segmenter) =>
     expect(boxed.notes).toEqual(
       capabilities.box ? [] : ['the segmenter takes no box: its centre was given as a point instead'],
     );
-    const clicked = await engine.decode({ image: wide.file, prompts: click }, never);
+    const clicked = await engine.decode({ image: wide.file, prompts: click, withMaskPrompt: true }, never);
     expect(clicked.notes).toEqual(capabilities.points ? [] : [NOTES.asBox]);
     expect(fromRuns(clicked.mask).data[110 * 320 + 230]).toBe(1);
+    expect(clicked.maskPrompt !== undefined).toBe(capabilities.maskPrompt);
     const denial = { points: [{ point: { x: 1, y: 1 }, label: 0 as const }] };
     if (!capabilities.negatives) {
       expect(await refusal(engine.decode({ image: wide.file, prompts: denial }, never))).toMatch(

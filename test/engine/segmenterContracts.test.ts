@@ -105,7 +105,7 @@ const sam: Expected = {
   embeddings: ['image_embeddings'],
   click: 2,
   clicks: 0,
-  can: { points: true, negatives: true, box: true, maskPrompt: true, promptBatch: false },
+  can: { points: true, negatives: true, box: true, maskPrompt: true, iterative: true, promptBatch: false },
   feeds: samFeeds(4),
 };
 const single = { click: 1, clicks: 1 };
@@ -157,7 +157,7 @@ const EXPECTED: Readonly<Record<keyof typeof CONTRACT_SEGMENTERS, Expected>> = {
     ...single,
     placement: 'stretched',
     value: spread,
-    can: { points: false, negatives: false, box: true, maskPrompt: true, promptBatch: false },
+    can: { points: false, negatives: false, box: true, maskPrompt: true, iterative: false, promptBatch: false },
     feeds: (size) => samFeeds(undefined)(size).slice(2),
   },
   'medsam-points': { ...slimSam, placement: 'stretched', value: spread },

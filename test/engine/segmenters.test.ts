@@ -268,6 +268,7 @@ describe('the embedded segmenter', () => {
       negatives: true,
       box: true,
       maskPrompt: true,
+      iterative: false,
       promptBatch: false,
       multimask: false,
       wholeClass: true,

@@ -36,6 +36,7 @@ export class EfficientSamSegmenter implements PixelSegmenter {
     negatives: false,
     box: true,
     maskPrompt: false,
+    iterative: false,
     promptBatch: false,
     multimask: true,
     mostPoints: 6,

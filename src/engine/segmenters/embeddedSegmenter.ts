@@ -40,6 +40,7 @@ export class EmbeddedSegmenter implements FeatureSegmenter {
     negatives: true,
     box: true,
     maskPrompt: true,
+    iterative: false,
     promptBatch: false,
     multimask: false,
     wholeClass: true,

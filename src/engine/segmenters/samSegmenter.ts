@@ -82,6 +82,7 @@ export class SamSegmenter implements PixelSegmenter {
       negatives: points,
       box: true,
       maskPrompt: true,
+      iterative: points,
       promptBatch: false,
       multimask: true,
       wholeClass: false,

@@ -84,6 +84,7 @@ export class TransformersSegmenter implements PixelSegmenter {
       negatives: points,
       box,
       maskPrompt: false,
+      iterative: false,
       promptBatch: typeof decoder.inputDims('input_points')![1] === 'string',
       multimask: true,
       wholeClass: false,

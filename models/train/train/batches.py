@@ -1,0 +1,108 @@
+"""Training batches: each follows from the seed and its number alone, so that a run can go on where it stopped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import DataLoader, IterableDataset
+
+from .clicks import one_component
+from .scenes import scene
+from .sets import Labelled
+from .views import random_look, view
+
+SIDES = (192, 224, 256, 288, 320, 384)
+SIDE_SHARES = (0.15, 0.2, 0.25, 0.2, 0.12, 0.08)
+
+ONE_SHOT_SOURCES = {"sets": 0.6, "scenes": 0.3, "regions": 0.1}
+CLICK_SOURCES = {"sets": 0.45, "scenes": 0.25, "regions": 0.3}
+
+
+@dataclass
+class Batch:
+    """The first targets are asked with a reference each, the others with clicks alone."""
+
+    number: int
+    references: np.ndarray
+    """uint8 [pairs, height, width, 3]."""
+    reference_masks: np.ndarray
+    """uint8 [pairs, height, width] of 0 and 1, as all masks."""
+    targets: np.ndarray
+    """uint8 [batch, height, width, 3]."""
+    masks: np.ndarray
+    """uint8 [batch, height, width]."""
+
+
+class Batches(IterableDataset):
+    def __init__(self, sets: dict[str, list[Labelled]], *, size: int, pairs: int, seed: int, start: int, end: int):
+        self.sets = list(sets.values())
+        self.size = size
+        self.pairs = pairs
+        self.seed = seed
+        self.numbers = range(start, end)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self.batch, self.numbers)
+
+    def batch(self, number: int) -> Batch:
+        rng = np.random.default_rng((self.seed, number))
+        size = tuple(int(rng.choice(SIDES, p=SIDE_SHARES)) for _ in range(2))
+        references, targets = [], []
+        for _ in range(self.pairs):
+            look = random_look(rng)
+            pair = self.pair(rng)
+            reference, target = (view(image, mask, size, look, rng) for image, mask in pair)
+            references.append(reference)
+            targets.append(target)
+        for _ in range(self.size - self.pairs):
+            image, mask = self.single(rng)
+            targets.append(view(image, mask, size, random_look(rng), rng))
+        return Batch(
+            number,
+            np.stack([image for image, _ in references]),
+            np.stack([mask for _, mask in references]),
+            np.stack([image for image, _ in targets]),
+            np.stack([mask for _, mask in targets]),
+        )
+
+    def pair(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+        source = drawn_from(ONE_SHOT_SOURCES, rng)
+        if source == "scenes":
+            made = scene(rng)
+            return list(zip(made.images, made.masks, strict=True))
+        images = self.sets[rng.integers(len(self.sets))]
+        if source == "regions":
+            one = images[rng.integers(len(images))]
+            mask = random_region(one, rng)
+            return [(one.image, mask)] * 2
+        chosen = rng.choice(len(images), 2, replace=False)
+        return [(images[at].image, images[at].mask) for at in chosen]
+
+    def single(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        source = drawn_from(CLICK_SOURCES, rng)
+        if source == "scenes":
+            made = scene(rng)
+            image, mask = made.images[0], made.masks[0]
+        else:
+            images = self.sets[rng.integers(len(self.sets))]
+            one = images[rng.integers(len(images))]
+            image, mask = one.image, one.mask if source == "sets" else random_region(one, rng)
+        # A click may mean the object under it as well as everything like it.
+        if rng.random() < 0.6:
+            mask = one_component(mask > 0, rng).astype(np.uint8)
+        return image, mask
+
+
+def drawn_from(shares: dict[str, float], rng: np.random.Generator) -> str:
+    return str(rng.choice(list(shares), p=list(shares.values())))
+
+
+def random_region(one: Labelled, rng: np.random.Generator) -> np.ndarray:
+    return one.regions[rng.integers(len(one.regions))] if len(one.regions) else one.mask
+
+
+def load_batches(batches: Batches, workers: int) -> DataLoader:
+    """Batches in order, made beside the training."""
+    return DataLoader(batches, batch_size=None, num_workers=min(1, workers), prefetch_factor=4 if workers else None)
+
+

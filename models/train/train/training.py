@@ -1,0 +1,192 @@
+"""The training run: rounds of questions, one step of the optimiser after each."""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .batches import Batch, Batches, load_batches
+from .decoder import MASK_STRIDE, Decoder, Points
+from .encoder import Encoded, Encoder
+from .questions import Dialogue, Question
+from .sets import Labelled
+
+
+@dataclass(frozen=True)
+class Settings:
+    batches: int = 2400
+    size: int = 16
+    pairs: int = 8
+    rate: float = 1.5e-3
+    decay: float = 1e-2
+    warmup: int = 100
+    average: float = 0.998
+    """Of the weights, per step."""
+    long_share: float = 0.25
+    """Of the batches with eight rounds, of which half are learnt from; the others have four."""
+    seed: int = 0
+
+
+class Training:
+    """State of a run; `step` goes through one batch."""
+
+    def __init__(self, settings: Settings, encoder: Encoder, device: torch.device):
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.encoder = encoder
+        self.device = device
+        self.decoder = Decoder().to(device, memory_format=torch.channels_last)
+        self.averaged = Decoder().to(device, memory_format=torch.channels_last).eval()
+        self.averaged.load_state_dict(self.decoder.state_dict())
+        self.optimiser = torch.optim.AdamW(self.decoder.parameters(), settings.rate, weight_decay=settings.decay)
+        self.batch = 0
+        self.steps = 0
+        self.curve: list[dict[str, float]] = []
+
+    def save(self, path: Path) -> None:
+        state = {
+            "settings": asdict(self.settings),
+            "decoder": self.decoder.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "batch": self.batch,
+            "steps": self.steps,
+            "curve": self.curve,
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Raises ValueError where the file is of a run with other settings."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["settings"] != asdict(self.settings):
+            raise ValueError(f"{path}: expected a run with {asdict(self.settings)}, found {state['settings']}")
+        self.decoder.load_state_dict(state["decoder"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.batch, self.steps, self.curve = state["batch"], state["steps"], state["curve"]
+
+    def batches(self, sets: dict[str, list[Labelled]]) -> Batches:
+        of = self.settings
+        return Batches(sets, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.batches)
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Returns losses and IoU, the means over the batch's rounds."""
+        rng = np.random.default_rng((self.settings.seed, 1, batch.number))
+        pairs = len(batch.references)
+        encoded = self.encoder.encode(np.concatenate([batch.references, batch.targets]))
+        truth = torch.from_numpy(batch.masks).to(self.device).float().unsqueeze(1)
+        reference_masks = torch.from_numpy(batch.reference_masks).to(self.device).float().unsqueeze(1)
+        target = encoded.part(slice(pairs, None))
+        dialogue = Dialogue(target, truth, encoded.part(slice(pairs)), reference_masks, rng)
+        long = rng.random() < self.settings.long_share
+        question = dialogue.first()
+        measured: list[dict[str, float]] = []
+        rounds = 8 if long else 4
+        for turn in range(rounds):
+            learns = not long or turn % 2 == 1
+            with torch.set_grad_enabled(learns):
+                logits, iou = self.ask(target, question)
+            if learns:
+                measured.append(self.learn(logits, iou, truth, question))
+            if turn < rounds - 1:
+                question = dialogue.following(logits.detach())
+        self.batch = batch.number + 1
+        return {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
+
+    def ask(self, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
+        features = {name: value.contiguous(memory_format=torch.channels_last) for name, value in target.features.items()}
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            logits, iou = self.decoder(
+                target.pixel_values,
+                features,
+                question.point_coords,
+                question.point_labels,
+                question.mask_input,
+                question.has_mask_input,
+            )
+        return logits.float(), iou.float()
+
+    def learn(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question) -> dict[str, float]:
+        small = F.avg_pool2d(truth, MASK_STRIDE)
+        mask_loss = mask_losses(logits, small, question, truth)
+        hard = true_iou(logits, small)
+        iou_loss = (iou.squeeze(1) - hard).square().mean()
+        loss = mask_loss + iou_loss
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps += 1
+        self.update_average()
+        return {"mask loss": mask_loss.item(), "IoU loss": iou_loss.item(), "IoU": hard.mean().item()}
+
+    def rate(self) -> float:
+        """Up for the warm-up, then down along half a cosine."""
+        done = self.batch / self.settings.batches
+        up = min(1.0, (self.batch + 1) / self.settings.warmup)
+        return self.settings.rate * up * (0.005 + 0.995 * 0.5 * (1 + float(np.cos(np.pi * done))))
+
+    def update_average(self) -> None:
+        share = min(self.settings.average, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            for average, own in zip(self.averaged.parameters(), self.decoder.parameters(), strict=True):
+                average.lerp_(own, 1 - share)
+
+
+def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor) -> Tensor:
+    """Cross entropy, heavier where a person has clicked, and soft Dice (Milletari et al. 2016, arXiv 1606.04797).
+
+    Args:
+        logits, small: [batch, 1, height/2, width/2]; `small` is the truth's share per cell.
+    """
+    points = Points(truth, question.point_coords, torch.where(question.trusted > 0, question.point_labels, -1.0))
+    clicked = points.discs(logits.shape[-2], logits.shape[-1], MASK_STRIDE, 6.0).amax(1, keepdim=True)
+    entropy = F.binary_cross_entropy_with_logits(logits, small, reduction="none") * (1 + 3 * clicked)
+    drawn = torch.sigmoid(logits)
+    common = (drawn * small).sum((1, 2, 3))
+    total = (drawn.square() + small.square()).sum((1, 2, 3))
+    dice = 1 - (2 * common + 1) / (total + 1)
+    return 2 * entropy.mean() + dice.mean()
+
+
+def true_iou(logits: Tensor, small: Tensor) -> Tensor:
+    """float32 [batch]."""
+    drawn, object_ = logits > 0, small > 0.5
+    common = (drawn & object_).sum((1, 2, 3)).float()
+    either = (drawn | object_).sum((1, 2, 3)).float()
+    return torch.where(either > 0, common / either.clamp(min=1), torch.ones_like(common))
+
+
+def run(training: Training, sets: dict[str, list[Labelled]], out: Path, *, validate, report=print, workers: int = 1) -> None:
+    """Goes through what is left of the run; saves every 100 batches, validates every 200."""
+    settings = training.settings
+    seen: list[dict[str, float]] = []
+    started, first = time.monotonic(), training.batch
+    for batch in load_batches(training.batches(sets), workers):
+        seen.append(training.step(batch))
+        done = training.batch
+        if done % 20 == 0 or done == settings.batches:
+            means = {name: float(np.mean([one[name] for one in seen])) for name in seen[0]}
+            seen.clear()
+            spent = time.monotonic() - started
+            left = spent / (done - first) * (settings.batches - done)
+            report(
+                f"batch {done}/{settings.batches}  "
+                + "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+                + f"  {spent / (done - first):.2f} s/batch, {left / 60:.0f} min left"
+            )
+            training.curve.append({"batch": done, **means})
+        if done % 200 == 0 or done == settings.batches:
+            scores = validate(training.averaged)
+            training.curve[-1] |= scores
+            report("validation  " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+        if done % 100 == 0 or done == settings.batches:
+            training.save(out)
