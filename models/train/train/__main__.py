@@ -34,8 +34,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     device = torch.device(options.device)
-    encoder = Encoder(MODELS / "embedded-encoder.onnx", device, options.threads)
-    training = Training(Settings(batches=options.batches, seed=options.seed), encoder, device)
+    encoder = Encoder(MODELS / "embedded-encoder.onnx", options.threads)
+    training = Training(Settings(batches=options.batches, seed=options.seed), device)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         training.load(checkpoint)
@@ -46,7 +46,7 @@ def main() -> None:
         validation = validation_images(encoder)
         run(
             training,
-            sets,
+            training.batches(sets, MODELS / "embedded-encoder.onnx"),
             checkpoint,
             validate=lambda decoder: validate(decoder, validation),
             report=lambda line: print(line, flush=True),
@@ -55,7 +55,6 @@ def main() -> None:
         (options.out / "curve.json").write_text(json.dumps(training.curve, indent=1))
         worst = export(training.averaged.cpu(), options.out / "embedded-decoder.onnx")
         print(f"embedded-decoder.onnx: largest difference from PyTorch {worst:.2g}")
-        training.averaged.to(device)
     for name, images in load_sets(options.data, UNSEEN_SETS).items():
         asked = [prepare(one, encoder) for one in images[:20]]
         print(name, "  ".join(f"{key} {value:.3f}" for key, value in evaluate(training.averaged, asked).items()), flush=True)

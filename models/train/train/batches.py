@@ -2,49 +2,65 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from . import prior
 from .clicks import one_component
+from .encoder import Encoded, Encoder
 from .scenes import scene
 from .sets import Labelled
 from .views import random_look, view
 
 SIDES = (192, 224, 256, 288, 320, 384)
-SIDE_SHARES = (0.15, 0.2, 0.25, 0.2, 0.12, 0.08)
+SIDE_SHARES = (0.2, 0.25, 0.25, 0.15, 0.1, 0.05)
 
 ONE_SHOT_SOURCES = {"sets": 0.6, "scenes": 0.3, "regions": 0.1}
 CLICK_SOURCES = {"sets": 0.45, "scenes": 0.25, "regions": 0.3}
 
+MOST_POINTS = 8
+"""Of each kind, from matches."""
+
 
 @dataclass
 class Batch:
-    """The first targets are asked with a reference each, the others with clicks alone."""
+    """Encoded targets. The first of them, as many as there are classifiers, are asked with a reference each, the others with
+    clicks alone."""
 
     number: int
-    references: np.ndarray
-    """uint8 [pairs, height, width, 3]."""
-    reference_masks: np.ndarray
-    """uint8 [pairs, height, width] of 0 and 1, as all masks."""
-    targets: np.ndarray
-    """uint8 [batch, height, width, 3]."""
-    masks: np.ndarray
-    """uint8 [batch, height, width]."""
+    targets: Encoded
+    """Tokens are those of the first targets only."""
+    masks: torch.Tensor
+    """uint8 [batch, 1, height, width] of 0 and 1."""
+    classifier: prior.Classifier
+    """What the references teach."""
+    matched: list[list[prior.MatchedPoint]]
+    """Points that the references' matches lead to."""
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(self.number, self.targets.to(device), self.masks.to(device), self.classifier.to(device), self.matched)
 
 
 class Batches(IterableDataset):
-    def __init__(self, sets: dict[str, list[Labelled]], *, size: int, pairs: int, seed: int, start: int, end: int):
+    def __init__(
+        self, sets: dict[str, list[Labelled]], encoder: Path, *, size: int, pairs: int, seed: int, start: int, end: int
+    ):
         self.sets = list(sets.values())
+        self.encoder = encoder
         self.size = size
         self.pairs = pairs
         self.seed = seed
         self.numbers = range(start, end)
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self.batch, self.numbers)
+        # Opened where it is used: sessions do not survive a fork.
+        encoder = Encoder(self.encoder, threads=1)
+        return (self.batch(number, encoder) for number in self.numbers)
 
-    def batch(self, number: int) -> Batch:
+    def batch(self, number: int, encoder: Encoder) -> Batch:
         rng = np.random.default_rng((self.seed, number))
         size = tuple(int(rng.choice(SIDES, p=SIDE_SHARES)) for _ in range(2))
         references, targets = [], []
@@ -57,13 +73,18 @@ class Batches(IterableDataset):
         for _ in range(self.size - self.pairs):
             image, mask = self.single(rng)
             targets.append(view(image, mask, size, random_look(rng), rng))
-        return Batch(
-            number,
-            np.stack([image for image, _ in references]),
-            np.stack([mask for _, mask in references]),
-            np.stack([image for image, _ in targets]),
-            np.stack([mask for _, mask in targets]),
-        )
+
+        reference = encoder.encode(np.stack([image for image, _ in references])).tokens
+        shares = prior.coverage(torch.from_numpy(np.stack([mask for _, mask in references])).float().unsqueeze(1))
+        target = encoder.encode(np.stack([image for image, _ in targets]))
+        target.tokens = target.tokens[: self.pairs].clone()
+        random = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        matched = [
+            prior.matched_points(reference[k], shares[k], target.tokens[k], size[1] // 8, MOST_POINTS, random)
+            for k in range(self.pairs)
+        ]
+        masks = torch.from_numpy(np.stack([mask for _, mask in targets])).unsqueeze(1)
+        return Batch(number, target, masks, prior.fit(reference, shares), matched)
 
     def pair(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         source = drawn_from(ONE_SHOT_SOURCES, rng)
@@ -101,8 +122,6 @@ def random_region(one: Labelled, rng: np.random.Generator) -> np.ndarray:
     return one.regions[rng.integers(len(one.regions))] if len(one.regions) else one.mask
 
 
-def load_batches(batches: Batches, workers: int) -> DataLoader:
-    """Batches in order, made beside the training."""
-    return DataLoader(batches, batch_size=None, num_workers=min(1, workers), prefetch_factor=4 if workers else None)
-
-
+def load_batches(batches: Batches) -> DataLoader:
+    """Batches in order, made by a process beside the training."""
+    return DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=3)

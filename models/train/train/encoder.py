@@ -22,25 +22,24 @@ class Encoded:
     tokens: Tensor
     """[batch, height/8 * width/8, dim], of unit length, row-major."""
 
-    def part(self, which: slice) -> "Encoded":
-        features = {name: value[which] for name, value in self.features.items()}
-        return Encoded(self.pixel_values[which], features, self.tokens[which])
+    def to(self, device: torch.device) -> "Encoded":
+        features = {name: value.to(device) for name, value in self.features.items()}
+        return Encoded(self.pixel_values.to(device), features, self.tokens.to(device))
 
 
 class Encoder:
-    def __init__(self, path: Path, device: torch.device, threads: int):
+    def __init__(self, path: Path, threads: int):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Its int8 weights are only storage: with quantised arithmetic it would be slower and less exact.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.device = device
 
     def encode(self, images: np.ndarray) -> Encoded:
         """Images uint8 [batch, height, width, 3]; height and width are multiples of 32."""
         pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
         names = ["patch_tokens", *FEATURES]
         tokens, *features = (
-            torch.from_numpy(value).to(self.device) for value in self.session.run(names, {"pixel_values": pixels})
+            torch.from_numpy(value) for value in self.session.run(names, {"pixel_values": pixels})
         )
-        return Encoded(torch.from_numpy(pixels).to(self.device), dict(zip(FEATURES, features, strict=True)), tokens)
+        return Encoded(torch.from_numpy(pixels), dict(zip(FEATURES, features, strict=True)), tokens)

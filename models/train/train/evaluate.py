@@ -41,20 +41,21 @@ def prepare(one: Labelled, encoder: Encoder) -> Asked:
     pixels = np.asarray(Image.fromarray(one.image).resize(size, Image.Resampling.BILINEAR))
     mask = torch.from_numpy(np.asarray(Image.fromarray(one.mask * 255).resize(size, Image.Resampling.BILINEAR)).copy()).float()[None, None] / 255
     small = F.avg_pool2d(mask, MASK_STRIDE)[0, 0].numpy() > 0.5
-    return Asked(encoder.encode(pixels[None]), small, prior.coverage(mask).to(encoder.device))
+    return Asked(encoder.encode(pixels[None]), small, prior.coverage(mask))
 
 
 @torch.inference_mode()
 def ask(decoder: Decoder, image: Encoded, points: Sequence[tuple[float, float, float]], mask: Tensor | None) -> tuple[Tensor, float]:
     """Logits [1, 1, height/2, width/2] and the IoU prediction, of points (x, y, label) in pixels of the input."""
     height, width = image.pixel_values.shape[-2:]
-    table = torch.tensor([list(points) or [(0.0, 0.0, PADDING)]], device=image.pixel_values.device, dtype=torch.float32)
-    shape = (1, 1, height // PROMPT_STRIDE, width // PROMPT_STRIDE)
-    given = torch.zeros(shape) if mask is None else mask
+    table = torch.tensor([list(points) or [(0.0, 0.0, PADDING)]], dtype=torch.float32)
+    given = torch.zeros(1, 1, height // PROMPT_STRIDE, width // PROMPT_STRIDE) if mask is None else mask
     has = torch.full((1,), 0.0 if mask is None else 1.0)
-    device = image.pixel_values.device
-    logits, iou = decoder(image.pixel_values, image.features, table[:, :, :2], table[:, :, 2], given.to(device), has.to(device))
-    return logits, float(iou)
+    device = next(decoder.parameters()).device
+    image = image.to(device)
+    prompts = (value.to(device) for value in (table[:, :, :2], table[:, :, 2], given, has))
+    logits, iou = decoder(image.pixel_values, image.features, *prompts)
+    return logits.cpu(), float(iou)
 
 
 def overlap(drawn: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -74,7 +75,7 @@ def one_shot(decoder: Decoder, reference: Asked, target: Asked, *, adapt: bool =
     if adapt:
         learnt = prior.adapted(classifier, scores, tokens, logits)
         logits, iou = ask(decoder, target.image, [], prior.as_prompt(learnt, grid))
-    return *overlap((logits[0, 0] > 0).cpu().numpy(), target.truth), iou
+    return *overlap((logits[0, 0] > 0).numpy(), target.truth), iou
 
 
 def clicked(decoder: Decoder, target: Asked, rounds: int) -> tuple[list[float], list[float]]:
@@ -90,7 +91,7 @@ def clicked(decoder: Decoder, target: Asked, rounds: int) -> tuple[list[float], 
             x, y, label = click
             points.append((x * MASK_STRIDE, y * MASK_STRIDE, label))
         logits, iou = ask(decoder, target.image, points, mask)
-        drawn = (logits[0, 0] > 0).cpu().numpy()
+        drawn = (logits[0, 0] > 0).numpy()
         mask = F.avg_pool2d(logits, PROMPT_STRIDE // MASK_STRIDE)
         found.append(overlap(drawn, target.truth)[1])
         predicted.append(iou)

@@ -16,12 +16,19 @@ SURE = 2.0
 ADAPTED_SHARE = 2 / 3
 
 
+MatchedPoint = tuple[float, float, float]
+"""x and y in pixels of the input, label."""
+
+
 @dataclass
 class Classifier:
     """weights float32 [batch, dim], bias float32 [batch]."""
 
     weights: Tensor
     bias: Tensor
+
+    def to(self, device: torch.device) -> "Classifier":
+        return Classifier(self.weights.to(device), self.bias.to(device))
 
     def scores(self, tokens: Tensor) -> Tensor:
         """float32 [batch, patches] of tokens [batch, patches, dim]."""
@@ -108,16 +115,16 @@ def adapted(classifier: Classifier, scores: Tensor, tokens: Tensor, logits: Tens
 
 
 def matched_points(
-    reference: Tensor, shares: Tensor, target: Tensor, columns: int, most: tuple[int, int], random: torch.Generator
-) -> list[tuple[float, float, float]]:
+    reference: Tensor, shares: Tensor, target: Tensor, columns: int, most: int, random: torch.Generator
+) -> list[MatchedPoint]:
     """Points of one pair from matches that come back, as (x, y, label) in pixels; none where under half of the positives do.
 
     Args:
         reference, target: tokens [patches, dim] of unit length.
         shares: [patches] of the reference in the object.
-        most: positives, negatives.
+        most: of each label.
     """
-    points: list[tuple[float, float, float]] = []
+    points: list[MatchedPoint] = []
     for label, inside in ((1.0, shares >= min(0.999, float(shares.max()))), (0.0, shares <= 0)):
         own = torch.nonzero(inside).squeeze(1)
         if len(own) == 0:
@@ -128,7 +135,6 @@ def matched_points(
         kept = torch.unique(hits[inside[back]])
         if label == 1.0 and float(inside[back].float().mean()) < 0.5:
             return []
-        count = most[0] if label == 1.0 else most[1]
-        for patch in kept[torch.randperm(len(kept), generator=random)[:count]].tolist():
+        for patch in kept[torch.randperm(len(kept), generator=random)[:most]].tolist():
             points.append((8 * (patch % columns) + 4.0, 8 * (patch // columns) + 4.0, label))
     return points if any(label == 1.0 for *_, label in points) else []

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import prior
 from .clicks import Click, loose_box, middle, next_click, one_component
-from .decoder import FOREGROUND, MASK_STRIDE, PADDING, PROMPT_STRIDE
+from .decoder import BACKGROUND, FOREGROUND, MASK_STRIDE, PADDING, PROMPT_STRIDE
 from .encoder import Encoded
 
 STRONG_SHARE = 0.12
@@ -39,16 +39,15 @@ class Dialogue:
     target: Encoded
     truth: Tensor
     """float32 [batch, 1, height, width] of 0 and 1."""
-    reference: Encoded
-    reference_masks: Tensor
-    """float32 [pairs, 1, height, width] of 0 and 1."""
+    classifier: prior.Classifier
+    matched: list[list[prior.MatchedPoint]]
     rng: np.random.Generator
     round: int = 0
     points: list[list[tuple[float, float, float, bool]]] = field(init=False)
     """x, y in pixels, label, whether trusted."""
 
     def __post_init__(self) -> None:
-        self.pairs = len(self.reference_masks)
+        self.pairs = len(self.matched)
         batch = len(self.truth)
         self.points = [[] for _ in range(batch)]
         height, width = self.truth.shape[-2:]
@@ -77,20 +76,17 @@ class Dialogue:
         return self.question()
 
     def ask_reference(self) -> None:
-        tokens = self.target.tokens[: self.pairs]
-        shares = prior.coverage(self.reference_masks)
-        self.classifier = prior.fit(self.reference.tokens, shares)
-        self.scores = self.classifier.scores(tokens)
-        self.strong = torch.from_numpy(self.rng.random(self.pairs) < STRONG_SHARE).to(tokens.device)
+        self.scores = self.classifier.scores(self.target.tokens)
+        self.strong = torch.from_numpy(self.rng.random(self.pairs) < STRONG_SHARE).to(self.has.device)
         self.give_prior(prior.spread(self.scores))
-        random = torch.Generator().manual_seed(int(self.rng.integers(2**31)))
-        for k in range(self.pairs):
+        for k, found in enumerate(self.matched):
             if self.rng.random() < POINTLESS_SHARE:
                 continue
-            most = (int(self.rng.integers(1, 9)), int(self.rng.integers(0, 9)))
-            found = prior.matched_points(self.reference.tokens[k], shares[k], tokens[k], self.grid[1], most, random)
-            self.points[k] = [(*point, False) for point in found]
-            if found and self.rng.random() < PRIORLESS_SHARE:
+            for label, least in ((FOREGROUND, 1), (BACKGROUND, 0)):
+                some = [point for point in found if point[2] == label]
+                count = int(self.rng.integers(least, max(least, len(some)) + 1))
+                self.points[k] += [(*point, False) for point in some[:count]]
+            if self.points[k] and self.rng.random() < PRIORLESS_SHARE:
                 self.has[k] = 0
 
     def give_prior(self, scores: Tensor) -> None:
@@ -116,8 +112,7 @@ class Dialogue:
         self.mask[start:] = previous[start:]
         self.has[start:] = 1 - forgets[start:].float()
         if adapting:
-            target = self.target.tokens[: self.pairs]
-            self.give_prior(prior.adapted(self.classifier, self.scores, target, logits[: self.pairs]))
+            self.give_prior(prior.adapted(self.classifier, self.scores, self.target.tokens, logits[: self.pairs]))
         return self.question()
 
     def add(self, k: int, *clicks: Click) -> None:

@@ -1,6 +1,7 @@
 """The training run: rounds of questions, one step of the optimiser after each."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,14 +12,14 @@ from torch import Tensor, nn
 
 from .batches import Batch, Batches, load_batches
 from .decoder import MASK_STRIDE, Decoder, Points
-from .encoder import Encoded, Encoder
+from .encoder import Encoded
 from .questions import Dialogue, Question
 from .sets import Labelled
 
 
 @dataclass(frozen=True)
 class Settings:
-    batches: int = 2400
+    batches: int = 1900
     size: int = 16
     pairs: int = 8
     rate: float = 1.5e-3
@@ -34,10 +35,9 @@ class Settings:
 class Training:
     """State of a run; `step` goes through one batch."""
 
-    def __init__(self, settings: Settings, encoder: Encoder, device: torch.device):
+    def __init__(self, settings: Settings, device: torch.device):
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self.encoder = encoder
         self.device = device
         self.decoder = Decoder().to(device, memory_format=torch.channels_last)
         self.averaged = Decoder().to(device, memory_format=torch.channels_last).eval()
@@ -71,19 +71,16 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.batch, self.steps, self.curve = state["batch"], state["steps"], state["curve"]
 
-    def batches(self, sets: dict[str, list[Labelled]]) -> Batches:
+    def batches(self, sets: dict[str, list[Labelled]], encoder: Path) -> Batches:
         of = self.settings
-        return Batches(sets, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.batches)
+        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.batches)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Returns losses and IoU, the means over the batch's rounds."""
         rng = np.random.default_rng((self.settings.seed, 1, batch.number))
-        pairs = len(batch.references)
-        encoded = self.encoder.encode(np.concatenate([batch.references, batch.targets]))
-        truth = torch.from_numpy(batch.masks).to(self.device).float().unsqueeze(1)
-        reference_masks = torch.from_numpy(batch.reference_masks).to(self.device).float().unsqueeze(1)
-        target = encoded.part(slice(pairs, None))
-        dialogue = Dialogue(target, truth, encoded.part(slice(pairs)), reference_masks, rng)
+        batch = batch.to(self.device)
+        target, truth = batch.targets, batch.masks.float()
+        dialogue = Dialogue(target, truth, batch.classifier, batch.matched, rng)
         long = rng.random() < self.settings.long_share
         question = dialogue.first()
         measured: list[dict[str, float]] = []
@@ -165,12 +162,19 @@ def true_iou(logits: Tensor, small: Tensor) -> Tensor:
     return torch.where(either > 0, common / either.clamp(min=1), torch.ones_like(common))
 
 
-def run(training: Training, sets: dict[str, list[Labelled]], out: Path, *, validate, report=print, workers: int = 1) -> None:
+def run(
+    training: Training,
+    batches: Batches,
+    checkpoint: Path,
+    *,
+    validate: Callable[[Decoder], dict[str, float]],
+    report: Callable[[str], None],
+) -> None:
     """Goes through what is left of the run; saves every 100 batches, validates every 200."""
     settings = training.settings
     seen: list[dict[str, float]] = []
     started, first = time.monotonic(), training.batch
-    for batch in load_batches(training.batches(sets), workers):
+    for batch in load_batches(batches):
         seen.append(training.step(batch))
         done = training.batch
         if done % 20 == 0 or done == settings.batches:
@@ -189,4 +193,4 @@ def run(training: Training, sets: dict[str, list[Labelled]], out: Path, *, valid
             training.curve[-1] |= scores
             report("validation  " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
         if done % 100 == 0 or done == settings.batches:
-            training.save(out)
+            training.save(checkpoint)
