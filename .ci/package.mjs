@@ -125,8 +125,9 @@ async function main() {
 /** Everything but native files. */
 async function stageCommon(stage) {
   mkdirSync(stage);
-  // The export scripts stay behind: a person may have put gigabytes of PyTorch beside them.
-  const filter = (source) => source !== path.join(root, 'models', 'export');
+  // The Python scripts stay behind: a person may have put gigabytes of PyTorch beside them.
+  const scripts = ['export', 'train'].map((name) => path.join(root, 'models', name));
+  const filter = (source) => !scripts.includes(source);
   for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md', '.vscodeignore', 'models', 'webview/media']) {
     const source = path.join(root, name);
     if (existsSync(source)) cpSync(source, path.join(stage, name), { recursive: true, filter });
