@@ -17,9 +17,11 @@ STD = (58.395, 57.12, 57.375)
 def preprocess(image):
     """image float [H, W, 3], RGB in 0..255, no side longer than 1024 -> [1, 3, 1024, 1024], normalised, padded with zeros at
     the right and bottom."""
-    x = (image - torch.tensor(MEAN)) / torch.tensor(STD)
+    # Planes first: channels last, runtimes take the three values of a pixel one by one.
+    mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (MEAN, STD))
+    x = (image.permute(2, 0, 1) - mean) / std
     height, width = image.shape[0], image.shape[1]
-    padded = F.pad(x.permute(2, 0, 1)[None], (0, SIDE - width, 0, SIDE - height))
+    padded = F.pad(x[None], (0, SIDE - width, 0, SIDE - height))
     return padded.reshape(1, 3, SIDE, SIDE)  # Says to the graph what it could not know.
 
 
