@@ -6,9 +6,14 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from train.decoder import Decoder
+from train.encoder import Encoder
 from train.exporting import example
 
 ENCODER = Path(__file__).parents[2] / "embedded-encoder.onnx"
+
+
+def encoder() -> Encoder:
+    return Encoder(ENCODER, threads=1)
 
 
 def decoder(seed: int = 0) -> Decoder:
