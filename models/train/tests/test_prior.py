@@ -213,20 +213,21 @@ class MatchedPoints(unittest.TestCase):
 
     def test_none_where_too_few_come_back(self):
         least = constant("strategies/apMedSam.ts", "LEAST_CONSISTENCY")
-        count = 8
-        axes = torch.eye(2 * count)
-        background = axes[count:]
-        foreground = 0.75**0.5 * axes[:count] + 0.5 * background
-        reference = torch.cat([foreground, background])
-        shares = torch.cat([torch.ones(count), torch.zeros(count)])
-        for returning in range(count + 1):
-            # The others' nearest is what the background is nearer to.
-            target = torch.cat([foreground[:returning], background[returning:]])
-            found = self.points(reference, shares, target)
-            positive = {point for point in found if point[2] == 1}
-            cells = range(returning) if returning / count >= least else ()
-            self.assertEqual(positive, {(8.0 * (k % 8) + 4, 4.0, 1.0) for k in cells})
-            self.assertEqual(bool(found), bool(cells))
+        # Exactly half is enough, the most that is under half is not.
+        for count in (7, 8):
+            axes = torch.eye(2 * count)
+            background = axes[count:]
+            foreground = 0.75**0.5 * axes[:count] + 0.5 * background
+            reference = torch.cat([foreground, background])
+            shares = torch.cat([torch.ones(count), torch.zeros(count)])
+            for returning in range(count + 1):
+                # The others' nearest is what the background is nearer to.
+                target = torch.cat([foreground[:returning], background[returning:]])
+                found = self.points(reference, shares, target)
+                positive = {point for point in found if point[2] == 1}
+                cells = range(returning) if returning / count >= least else ()
+                self.assertEqual(positive, {(8.0 * k + 4, 4.0, 1.0) for k in cells})
+                self.assertEqual(bool(found), bool(cells))
 
     def test_without_a_whole_patch_the_best_covered_one_proposes(self):
         reference = torch.eye(12)
