@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,18 @@ MODELS = Path(__file__).parents[2]
 VALIDATION_SCENES = 8
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        work(options)
+    except (OSError, ValueError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     parser.add_argument("data", type=Path, help="folder of labelled sets, each with images/ and masks/")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, curve and embedded-decoder.onnx")
@@ -29,35 +42,44 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--evaluate", action="store_true", help="only measure the run's decoder on the unseen sets")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
 
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
-    device = torch.device(options.device)
-    encoder = Encoder(MODELS / "embedded-encoder.onnx", options.threads)
-    training = Training(Settings(batches=options.batches, seed=options.seed), device)
+
+def work(options: argparse.Namespace) -> None:
+    """Raises OSError or ValueError, with one sentence to show, where a file is missing or not as expected."""
     checkpoint = options.out / "checkpoint.pt"
+    if options.evaluate and not checkpoint.exists():
+        raise FileNotFoundError(f"{checkpoint}: expected the checkpoint of a run to evaluate, found none")
+    options.out.mkdir(parents=True, exist_ok=True)
+    encoder = Encoder(MODELS / "embedded-encoder.onnx", options.threads)
+    training = Training(Settings(batches=options.batches, seed=options.seed), torch.device(options.device))
     if checkpoint.exists():
         training.load(checkpoint)
         print(f"goes on after batch {training.batch}", flush=True)
     if not options.evaluate:
-        sets = prepare_sets(options.data, TRAINING_SETS, MODELS / "samples", options.out / "regions", options.seed)
-        print(", ".join(f"{name}: {len(images)} images" for name, images in sets.items()), flush=True)
-        validation = validation_images(encoder)
-        run(
-            training,
-            training.batches(sets, MODELS / "embedded-encoder.onnx"),
-            checkpoint,
-            validate=lambda decoder: validate(decoder, validation),
-            report=lambda line: print(line, flush=True),
-        )
-        draw_curve(training.curve, options.out / "curve.png")
-        (options.out / "curve.json").write_text(json.dumps(training.curve, indent=1))
-        worst = export(training.averaged.cpu(), options.out / "embedded-decoder.onnx")
-        print(f"embedded-decoder.onnx: largest difference from PyTorch {worst:.2g}")
-    for name, images in load_sets(options.data, UNSEEN_SETS).items():
+        train(training, options, encoder, checkpoint)
+    there = [name for name in UNSEEN_SETS if (options.data / name).exists()]
+    for name, images in load_sets(options.data, there).items():
         asked = [prepare(one, encoder) for one in images[:20]]
         print(name, "  ".join(f"{key} {value:.3f}" for key, value in evaluate(training.averaged, asked).items()), flush=True)
+
+
+def train(training: Training, options: argparse.Namespace, encoder: Encoder, checkpoint: Path) -> None:
+    """What is left of the run, its curve and its graph."""
+    sets = prepare_sets(options.data, TRAINING_SETS, MODELS / "samples", options.out / "regions", options.seed)
+    print(", ".join(f"{name}: {len(images)} images" for name, images in sets.items()), flush=True)
+    validation = validation_images(encoder)
+    run(
+        training,
+        training.batches(sets, MODELS / "embedded-encoder.onnx"),
+        checkpoint,
+        validate=lambda decoder: validate(decoder, validation),
+        report=lambda line: print(line, flush=True),
+    )
+    draw_curve(training.curve, options.out / "curve.png")
+    (options.out / "curve.json").write_text(json.dumps(training.curve, indent=1))
+    worst = export(training.averaged.cpu(), options.out / "embedded-decoder.onnx")
+    print(f"embedded-decoder.onnx: largest difference from PyTorch {worst:.2g}")
 
 
 def validation_images(encoder: Encoder) -> dict[str, list]:
@@ -80,4 +102,6 @@ def validate(decoder: torch.nn.Module, shown: dict[str, list]) -> dict[str, floa
     return {f"{group} {key}": float(np.mean([one[key] for one in of])) for group, of in groups.items() for key in keys}
 
 
-main()
+# Where worker processes are spawned, they import this file again.
+if __name__ == "__main__":
+    sys.exit(main())

@@ -119,7 +119,7 @@ class Decoder(nn.Module):
 
         # At stride 4
         colours = torch.cat([pixels4, F.avg_pool2d(pixels4, 3, 1, 1)], 1)
-        alike4 = points.likeness(torch.cat([centred(features["features_s4"]), 0.5 * unit_colours(colours)], 1), 4)
+        alike4 = points.likeness(torch.cat([centred(features["features_s4"]), 0.5 * unit_colours(colours)], 1))
         near_colour = points.colour_likeness(pixels4)
         maps = points.maps(prior.shape[-2], prior.shape[-1])
         proto4 = prototypes(centred(features["features_s4"]), foreground, has)
@@ -134,8 +134,8 @@ class Decoder(nn.Module):
         foreground16 = F.avg_pool2d(foreground8, 2)
         proto8 = prototypes(match8, foreground8, has)
         proto16 = prototypes(match16, foreground16, has)
-        alike8 = points.likeness(match8, 8)
-        alike16 = points.likeness(match16, 16)
+        alike8 = points.likeness(match8)
+        alike16 = points.likeness(match16)
 
         x16 = self.from16(torch.cat([even["features_s16"], alike16, proto16], 1)) + p16
         x32 = self.from32(even["features_s32"]) + self.down32(F.avg_pool2d(x16, 2))
@@ -246,7 +246,7 @@ class Points:
         of = self.of(label)[:, :, None, None]
         return (scores * of + least * (1 - of)).amax(1, keepdim=True)
 
-    def likeness(self, x: Tensor, stride: int) -> Tensor:
+    def likeness(self, x: Tensor) -> Tensor:
         """Cosine to the most alike positive and to the most alike negative point, [batch, 2, h, w]; -1 without one."""
         at = self.at(x)
         at = at * torch.rsqrt((at * at).sum(2, keepdim=True) + 1e-6)

@@ -115,5 +115,3 @@ def evaluate(
 
 def rank(truth: Sequence[float], predicted: Sequence[float]) -> float:
     return float(spearmanr(truth, predicted).statistic) if len(set(truth)) > 1 and len(set(predicted)) > 1 else float("nan")
-
-

@@ -128,5 +128,3 @@ class Dialogue:
         table = torch.from_numpy(rows).to(self.has.device)
         mask = self.mask.clone()
         return Question(table[:, :, :2], table[:, :, 2], mask, self.has.clone(), table[:, :, 3])
-
-

@@ -64,8 +64,11 @@ class Training:
     def load(self, path: Path) -> None:
         """Raises ValueError where the file is of a run with other settings."""
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
-            raise ValueError(f"{path}: expected a run with {asdict(self.settings)}, found {state['settings']}")
+        own, other = asdict(self.settings), state["settings"]
+        if other != own:
+            differing = [name for name in own | other if own.get(name) != other.get(name)]
+            expected, found = (", ".join(f"{name} {of.get(name)}" for name in differing) for of in (own, other))
+            raise ValueError(f"{path}: expected the checkpoint of a run with {expected}, found one with {found}")
         self.decoder.load_state_dict(state["decoder"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
