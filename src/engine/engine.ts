@@ -24,7 +24,9 @@ import {
 } from '../core/strategies/strategy';
 import { chooseTiles } from '../core/tiles';
 import { UserError } from '../core/userError';
+import type { EntryKey } from '../disk/boundedFolder';
 import { sha256 } from '../disk/hashing';
+import { homeCacheDir } from '../disk/home';
 import { explainReadError } from '../disk/storageError';
 import { decodeMaskPng } from '../formats/maskPng';
 import type {
@@ -46,13 +48,11 @@ import type {
   TileFiles,
 } from '../protocol/engineApi';
 import type { Handlers } from '../rpc';
-import type { EntryKey } from './boundedFolder';
 import { TensorCache } from './cache';
 import { CosineGraph } from './cosineGraph';
 import { Display } from './display';
 import type { Encoding } from './encoders';
 import { openPlaced, type Placed } from './enginePlacement';
-import { homeCacheDir } from './home';
 import { type EmbeddingSource, ImageEmbeddings, imageKey } from './imageEmbeddings';
 import {
   type ImageFile,

@@ -6,11 +6,11 @@ import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { copyAtomic, writeAtomic } from '../disk/atomicFile';
 import { sha256File } from '../disk/hashing';
+import { homeModelsDir } from '../disk/home';
 import { describeHolder, LockFile, readLiveHolder } from '../disk/lockFile';
 import { isAbsence } from '../disk/storageError';
 import type { ModelName, UnknownFile } from '../protocol/modelApi';
 import { familyTraits } from './families';
-import { homeModelsDir } from './home';
 import {
   entrySchema,
   explain,
