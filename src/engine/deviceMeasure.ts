@@ -3,8 +3,8 @@ import type { Size } from '../core/geometry';
 import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
 import type { DeviceMeasurement, DeviceName, ProbeApi, ProbeConfig } from '../protocol/deviceApi';
 import type { Handlers } from '../rpc';
+import { type LoadedModels, loadModels } from './loadedModels';
 import { ModelStore } from './modelStore';
-import { type LoadedModels, loadModels } from './models';
 import type { ImageEmbedding, PixelSegmenter } from './segmenters';
 import { Placement } from './sessions';
 

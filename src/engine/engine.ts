@@ -63,9 +63,9 @@ import {
   sampleWindow,
   stampOf,
 } from './imageIo';
+import { type LoadedModels, loadModels } from './loadedModels';
 import { Matcher } from './matcher';
 import { ModelStore } from './modelStore';
-import { type LoadedModels, loadModels } from './models';
 import { saveOverlay } from './overlay';
 import type { ImageEmbedding, Segmenter } from './segmenters';
 import { type NamedTensors, runtimeVersion } from './sessions';

@@ -7,7 +7,7 @@ import { area, type Size } from '../../src/core/geometry';
 import type { FloatMap } from '../../src/core/raster';
 import type { DecodedMask, PointPrompt, PromptSet, SegmenterCapabilities } from '../../src/core/segmenter';
 import type { SegmenterFamily } from '../../src/engine/families';
-import { segmenterFamilies } from '../../src/engine/models';
+import { segmenterFamilies } from '../../src/engine/loadedModels';
 import type { ImageEmbedding, PixelSegmenter } from '../../src/engine/segmenters';
 import { Session, type Tensor } from '../../src/engine/sessions';
 import { temporaryFolder } from '../dataset/fixtures';
