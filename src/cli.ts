@@ -25,8 +25,8 @@ import { homeDir } from './disk/home';
 import { PIXEL_LIMIT } from './engine/defaults';
 import { type ProbeTarget, settleDevice } from './engine/deviceProber';
 import { deviceTitles } from './engine/devices';
-import { ModelStore } from './engine/modelStore';
 import { createPool, type EnginePool, parallelismOn } from './engine/pool';
+import { ModelStore } from './models/modelStore';
 import type { DeviceName } from './protocol/deviceApi';
 
 const commands: readonly Command[] = [

@@ -18,7 +18,7 @@ import { Prefetcher } from './editor/prefetcher';
 import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
 import { PersonMasks } from './editor/saving';
 import { PIXEL_LIMIT } from './engine/defaults';
-import { ModelStore } from './engine/modelStore';
+import { ModelStore } from './models/modelStore';
 import { Projects } from './projects';
 import { RunnerClient } from './runner/runnerClient';
 import { DownloadJobs } from './views/downloadJobs';

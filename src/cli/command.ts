@@ -2,8 +2,8 @@
 import { parseArgs } from 'node:util';
 import { UserError } from '../core/userError';
 import type { ProbeOptions } from '../engine/deviceProber';
-import type { ModelStore } from '../engine/modelStore';
 import type { EnginePool } from '../engine/pool';
+import type { ModelStore } from '../models/modelStore';
 import type { DeviceChoice } from '../protocol/deviceApi';
 
 export interface Option {

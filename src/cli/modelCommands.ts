@@ -1,9 +1,9 @@
 /** `ap-medsam models list | download | remove | verify | import`. */
 import path from 'node:path';
 import { UserError } from '../core/userError';
-import { encoderFamilyNames, familyTraits, segmenterFamilyNames } from '../engine/families';
-import { downloadModel } from '../engine/modelDownload';
-import { type Confirm, type ListedModel, label, modelBytes, sizeText } from '../engine/modelStore';
+import { encoderFamilyNames, familyTraits, segmenterFamilyNames } from '../models/families';
+import { downloadModel } from '../models/modelDownload';
+import { type Confirm, type ListedModel, label, modelBytes, sizeText } from '../models/modelStore';
 import type { DownloadProgress, ModelName, UnknownFile } from '../protocol/modelApi';
 import { type Arguments, type Command, type CommandContext, EXIT, type Option, UsageError } from './command';
 import { jsonOption } from './options';

@@ -1,8 +1,8 @@
 /** Import Model: a local ONNX file becomes a model of ours; asks for what the manifest needs to know. */
 import { basename, extname } from 'node:path';
 import * as vscode from 'vscode';
-import { encoderFamilyNames, segmenterFamilyNames } from '../engine/families';
-import type { ModelStore } from '../engine/modelStore';
+import { encoderFamilyNames, segmenterFamilyNames } from '../models/families';
+import type { ModelStore } from '../models/modelStore';
 import type { ModelsView } from '../views/modelTree';
 
 const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames } as const;

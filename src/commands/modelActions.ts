@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
 import type { ModelClient } from '../downloads/modelClient';
-import { type ListedModel, ModelMissingError, type ModelStore, modelBytes, sizeText } from '../engine/modelStore';
+import { type ListedModel, ModelMissingError, type ModelStore, modelBytes, sizeText } from '../models/modelStore';
 import type { ModelName, UnknownFile } from '../protocol/modelApi';
 import type { DownloadJobs } from '../views/downloadJobs';
 import { isOfficial, isReady, type ModelNode, type ModelsView } from '../views/modelTree';

@@ -1,8 +1,8 @@
 /** What the model process does when it is called: the command line's downloads and checks. */
 import { fetchThrough } from '../engine/cudaDownload';
 import { installCuda } from '../engine/cudaSupport';
-import { downloadModel } from '../engine/modelDownload';
-import { ModelStore } from '../engine/modelStore';
+import { downloadModel } from '../models/modelDownload';
+import { ModelStore } from '../models/modelStore';
 import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';
 import type { Handlers, Remote } from '../rpc';
 

@@ -29,6 +29,7 @@ import { sha256 } from '../disk/hashing';
 import { homeCacheDir } from '../disk/home';
 import { explainReadError } from '../disk/storageError';
 import { decodeMaskPng } from '../formats/maskPng';
+import { ModelStore } from '../models/modelStore';
 import type {
   ClassesRequest,
   DecodeRequest,
@@ -65,7 +66,6 @@ import {
 } from './imageIo';
 import { type LoadedModels, loadModels } from './loadedModels';
 import { Matcher } from './matcher';
-import { ModelStore } from './modelStore';
 import { saveOverlay } from './overlay';
 import type { ImageEmbedding, Segmenter } from './segmenters';
 import { type NamedTensors, runtimeVersion } from './sessions';

@@ -1,7 +1,7 @@
 /** Opens the graphs that a model's files are. */
 
-import { familyTraits } from './families';
-import type { ResolvedModel } from './modelStore';
+import { familyTraits } from '../models/families';
+import type { ResolvedModel } from '../models/modelStore';
 import { type Contract, Session, type SessionOptions } from './sessions';
 
 /**

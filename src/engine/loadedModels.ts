@@ -1,8 +1,8 @@
 /** From a manifest entry's family name to the adapter that knows its graph. */
 import { UserError } from '../core/userError';
+import type { EncoderFamily, SegmenterFamily } from '../models/families';
+import type { ModelStore, ResolvedModel } from '../models/modelStore';
 import { DinoEncoder, EmbeddedEncoder, type ImageEncoder } from './encoders';
-import type { EncoderFamily, SegmenterFamily } from './families';
-import type { ModelStore, ResolvedModel } from './modelStore';
 import {
   EfficientSamSegmenter,
   EmbeddedSegmenter,

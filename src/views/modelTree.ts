@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { Owner } from '../dispose';
 import type { ModelClient } from '../downloads/modelClient';
-import { type ListedModel, type ModelStore, modelBytes, sizeText } from '../engine/modelStore';
+import { type ListedModel, type ModelStore, modelBytes, sizeText } from '../models/modelStore';
 import type { ModelName } from '../protocol/modelApi';
 import type { DownloadJobs } from './downloadJobs';
 

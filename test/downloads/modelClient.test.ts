@@ -6,7 +6,7 @@ import path, { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { ModelClient, type ModelClientOptions } from '../../src/downloads/modelClient';
-import { ModelStore } from '../../src/engine/modelStore';
+import { ModelStore } from '../../src/models/modelStore';
 import type { DownloadProgress } from '../../src/protocol/modelApi';
 import { isRunning, repository } from '../cli/runCli';
 import { refusal } from '../refusal';

@@ -14,8 +14,8 @@ import { thresholdToRuns } from '../../src/core/raster';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
-import { ModelStore } from '../../src/engine/modelStore';
 import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
+import { ModelStore } from '../../src/models/modelStore';
 import type { ClassQuestion, EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { makeBmp } from '../formats/makeBmp';
 

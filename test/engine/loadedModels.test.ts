@@ -4,11 +4,11 @@ import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { EmbeddedEncoder } from '../../src/engine/encoders';
-import { encoderFamilyNames, segmenterFamilyNames } from '../../src/engine/families';
 import { loadModels } from '../../src/engine/loadedModels';
-import { ModelStore } from '../../src/engine/modelStore';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
 import { Session } from '../../src/engine/sessions';
+import { encoderFamilyNames, segmenterFamilyNames } from '../../src/models/families';
+import { ModelStore } from '../../src/models/modelStore';
 import { put, temporaryFolder } from '../dataset/fixtures';
 import { refusal } from '../refusal';
 

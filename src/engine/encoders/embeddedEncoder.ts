@@ -1,8 +1,8 @@
 /** The embedded family's encoder. */
 import { area, type Size } from '../../core/geometry';
 import type { PatchTokens } from '../../core/patchGrid';
+import type { ResolvedModel } from '../../models/modelStore';
 import { openGraph } from '../graphs';
-import type { ResolvedModel } from '../modelStore';
 import { planarFloats } from '../pixelTensors';
 import { type Contract, type FloatTensor, type Session, toFloats, toTensor } from '../sessions';
 import { type Encoding, type ImageEncoder, inputSideOf } from './imageEncoder';

@@ -2,9 +2,9 @@
 import { moveToFrame, type Size } from '../../core/geometry';
 import { resizeBilinear } from '../../core/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { ResolvedModel } from '../../models/modelStore';
 import { type Encoding, embeddedFeatures } from '../encoders';
 import { openGraph } from '../graphs';
-import type { ResolvedModel } from '../modelStore';
 import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
 import type { FeatureSegmenter, ImageEmbedding } from './imageSegmenter';
 import { BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING } from './samFrame';

@@ -6,10 +6,10 @@
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { ModelEntry } from '../../models/manifest';
+import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
 import { openPair } from '../graphs';
-import type { ModelEntry } from '../manifest';
-import type { ResolvedModel } from '../modelStore';
 import { IMAGENET, normalisedFloats, stretchedRange } from '../pixelTensors';
 import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';

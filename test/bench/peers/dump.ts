@@ -23,7 +23,7 @@ import { CosineGraph } from '../../../src/engine/cosineGraph';
 import { openImage, readRgb } from '../../../src/engine/imageIo';
 import { type LoadedModels, loadModels } from '../../../src/engine/loadedModels';
 import { Matcher } from '../../../src/engine/matcher';
-import { ModelStore } from '../../../src/engine/modelStore';
+import { ModelStore } from '../../../src/models/modelStore';
 import { repository } from '../bench';
 import { writeNpy } from './npy';
 

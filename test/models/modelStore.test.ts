@@ -3,7 +3,7 @@ import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate,
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ModelStore } from '../../src/engine/modelStore';
+import { ModelStore } from '../../src/models/modelStore';
 import { refusal } from '../refusal';
 
 const SHIPPED = resolve(import.meta.dirname, '../../models');
