@@ -21,10 +21,10 @@ import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } 
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
+import { type ProbeTarget, settleDevice } from './devices/deviceProber';
+import { deviceTitles } from './devices/devices';
 import { homeDir } from './disk/home';
 import { PIXEL_LIMIT } from './engine/defaults';
-import { type ProbeTarget, settleDevice } from './engine/deviceProber';
-import { deviceTitles } from './engine/devices';
 import { createPool, type EnginePool, parallelismOn } from './engine/pool';
 import { ModelStore } from './models/modelStore';
 import type { DeviceName } from './protocol/deviceApi';

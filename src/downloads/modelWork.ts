@@ -1,6 +1,6 @@
 /** What the model process does when it is called: the command line's downloads and checks. */
-import { fetchThrough } from '../engine/cudaDownload';
-import { installCuda } from '../engine/cudaSupport';
+import { fetchThrough } from '../devices/cudaDownload';
+import { installCuda } from '../devices/cudaSupport';
 import { downloadModel } from '../models/modelDownload';
 import { ModelStore } from '../models/modelStore';
 import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';

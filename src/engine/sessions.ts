@@ -5,11 +5,11 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as OnnxRuntime from 'onnxruntime-node';
 import { UserError } from '../core/userError';
+import { deviceTitles, explainFailure, isOutOfMemory, providerNames } from '../devices/devices';
+import { runtimePackage } from '../devices/runtimeFolder';
 import type { DeviceName } from '../protocol/deviceApi';
-import { deviceTitles, explainFailure, isOutOfMemory, providerNames } from './devices';
 import { fromFloat16, toFloat16 } from './float16';
 import type { ElementType } from './onnxGraph';
-import { runtimePackage } from './runtimeFolder';
 
 // Not a static import: with CUDA support installed the package comes from our private copy of it. Bundles are CommonJS and
 // know their file; tests run this file as a module and find the package from the repository's root.
