@@ -105,7 +105,13 @@ const ONLY_IN: Readonly<Record<string, string>> = {
  */
 const FRONTS: Readonly<Record<string, readonly string[]>> = {
   engine: ['src/engine/client', 'src/engine/pool'],
-  models: ['src/models/modelStore', 'src/models/families'],
+  models: [
+    'src/models/families',
+    'src/models/modelDescription',
+    'src/models/modelImport',
+    'src/models/modelState',
+    'src/models/modelStore',
+  ],
   devices: [
     'src/devices/devices',
     'src/devices/deviceAnswers',

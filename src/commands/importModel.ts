@@ -2,15 +2,13 @@
 import { basename, extname } from 'node:path';
 import * as vscode from 'vscode';
 import { encoderFamilyNames, segmenterFamilyNames } from '../models/families';
+import { importModel as addModel } from '../models/modelImport';
 import type { ModelStore } from '../models/modelStore';
 import type { ModelsView } from '../views/modelTree';
 
 const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames } as const;
 
-export async function importModel(
-  store: Pick<ModelStore, 'importModel'>,
-  view: Pick<ModelsView, 'refresh'>,
-): Promise<void> {
+export async function importModel(store: ModelStore, view: Pick<ModelsView, 'refresh'>): Promise<void> {
   const files = await vscode.window.showOpenDialog({
     title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
@@ -30,7 +28,7 @@ export async function importModel(
   );
   await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title: `Importing ${basename(paths[0])}` },
-    () => store.importModel({ paths, id, kind, family, licence }),
+    () => addModel(store, { paths, id, kind, family, licence }),
   );
   view.refresh();
   void vscode.window.showInformationMessage(

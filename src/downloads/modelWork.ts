@@ -2,6 +2,7 @@
 import { fetchThrough } from '../devices/cudaDownload';
 import { installCuda } from '../devices/cudaSupport';
 import { downloadModel } from '../models/modelDownload';
+import { importFiles } from '../models/modelImport';
 import { ModelStore } from '../models/modelStore';
 import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';
 import type { Handlers, Remote } from '../rpc';
@@ -56,7 +57,7 @@ export class ModelWork implements Handlers<ModelApi> {
   async importFiles({ kind, id, paths }: Parameters<ModelApi['importFiles']>[0], signal: AbortSignal) {
     const confirm = (files: Parameters<ModelEvents['confirm']>[0]['files']) =>
       this.listener.confirm({ kind, id, files }, { signal });
-    return { missing: await this.store.importFiles({ kind, id }, paths, confirm) };
+    return { missing: await importFiles(this.store, { kind, id }, paths, confirm) };
   }
 
   async verify({ only }: { readonly only?: ModelName }): Promise<CheckedModel[]> {

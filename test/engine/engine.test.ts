@@ -15,6 +15,7 @@ import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
 import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
+import { importModel } from '../../src/models/modelImport';
 import { ModelStore } from '../../src/models/modelStore';
 import type { ClassQuestion, EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { makeBmp } from '../formats/makeBmp';
@@ -537,7 +538,7 @@ describe('refusing', () => {
     await expect(start({ modelsDir: spoilt }).info()).rejects.toThrow(/embedded-encoder\.onnx.*1,?858,?554.*1,?000/);
 
     const importedHome = path.join(home, 'imported');
-    await new ModelStore(models, importedHome).importModel({
+    await importModel(new ModelStore(models, importedHome), {
       paths: [path.join(models, 'embedded-decoder.onnx')],
       id: 'wrong',
       kind: 'encoder',
