@@ -10,7 +10,8 @@ import { withoutSpecks } from '../../src/core/specks';
 import { planTiles } from '../../src/core/tiles';
 import { EmbeddedEncoder, type ImageEncoder } from '../../src/engine/encoders';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
-import { TiledImage, type TileSource, tiledModelSize } from '../../src/engine/tiledImage';
+import { TiledImage, type TileSource } from '../../src/engine/tiledImage';
+import { tiledModelSize } from '../../src/engine/tiling';
 import { ModelStore } from '../../src/models/modelStore';
 
 const models = path.resolve(import.meta.dirname, '..', '..', 'models');
