@@ -33,6 +33,8 @@ export interface TensorSpec {
   readonly rank: number;
 }
 
+export const float32 = (rank: number): TensorSpec => ({ type: 'float32', rank });
+
 /** The names, element types and ranks that an adapter relies on; a model may have more outputs, not more inputs. */
 export interface Contract {
   readonly inputs: Readonly<Record<string, TensorSpec>>;
@@ -353,11 +355,18 @@ function nativeOptions({
 /** Wraps without copying. */
 export const toTensor = ({ dims, data }: FloatTensor): Tensor => new Tensor('float32', data, dims);
 
+export const toTensors = (named: NamedTensors): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(named).map(([name, tensor]) => [name, toTensor(tensor)]));
+
 /** Unwraps without copying; throws TypeError for another element type. */
 export function toFloats(tensor: Tensor): FloatTensor {
   if (!(tensor.data instanceof Float32Array)) throw new TypeError(`expected a float32 tensor, got ${tensor.type}`);
   return { dims: tensor.dims, data: tensor.data };
 }
+
+/** Those of `outputs` that `names` lists. */
+export const toNamedFloats = (outputs: Readonly<Record<string, Tensor>>, names: readonly string[]): NamedTensors =>
+  Object.fromEntries(names.map((name) => [name, toFloats(outputs[name]!)]));
 
 function halves(
   found: readonly OnnxRuntime.InferenceSession.ValueMetadata[],
