@@ -81,7 +81,7 @@ export class EncodedFiles {
 
   /** Everything that an image's encoding depends on, without decoding it. */
   async identify(path: string, window: IntensityWindow | undefined) {
-    const { encoder, encoderModel } = await this.models.loaded();
+    const { encoder, encoderModel } = await this.models.encoder();
     const file = await openImage(path, this.pixelLimit);
     const modelSize = encoder.inputSize(file.info.size);
     return { file, info: file.info, modelSize, key: imageKey(file, encoderModel.sha256, modelSize, window) };
@@ -92,16 +92,13 @@ export class EncodedFiles {
    * Runs beside the inference of other images.
    */
   async read(path: string, window: IntensityWindow | undefined, forSegmenter = false) {
+    const embeddings = forSegmenter ? await this.embeddings() : undefined;
     const { file, modelSize, key } = await this.identify(path, window);
-    const embeddings = await this.embeddings();
     const readForEncoder = async () => {
       const cached = await this.cache.get(key);
       return { cached, pixels: cached ? undefined : await readRgb(file, modelSize, window) };
     };
-    const [{ cached, pixels }, embeddingSource] = await Promise.all([
-      readForEncoder(),
-      forSegmenter ? embeddings?.read(file, window) : undefined,
-    ]);
+    const [{ cached, pixels }, embeddingSource] = await Promise.all([readForEncoder(), embeddings?.read(file, window)]);
     return { file, window, modelSize, key, cached, pixels, embeddingSource };
   }
 
@@ -110,21 +107,24 @@ export class EncodedFiles {
     { file, window, modelSize, key, cached, pixels, embeddingSource }: Awaited<ReturnType<EncodedFiles['read']>>,
     { stage }: StageRunner,
   ): Promise<EncodedFile> {
-    const { encoder, segmenter } = await this.models.loaded();
+    const { encoder } = await this.models.encoder();
     const encoding = cached ? fromCached(cached) : await stage('encode', () => encoder.encode(pixels!, modelSize));
-    const embeddings = await this.embeddings();
     const { path, info } = file;
     let source: EmbeddingSource | undefined = embeddingSource;
     const embed = async (): Promise<ImageEmbedding> => {
+      const { segmenter } = await this.models.loaded();
       if (segmenter.reads === 'features') return await segmenter.embed(encoding);
-      source ??= await embeddings!.readAgain(path, info.file.sha256, window, this.pixelLimit);
-      const made = await embeddings!.make(source);
-      if (!source.cached) unkept = { source: { key: source.key }, embedding: made };
+      const embeddings = (await this.embeddings())!;
+      source ??= await embeddings.readAgain(path, info.file.sha256, window, this.pixelLimit);
+      const made = await embeddings.make(source);
+      // Not the source itself, which may hold pixels.
+      const embeddingKey = source.key;
+      if (!source.cached) keepEmbedding = () => embeddings.keep({ key: embeddingKey }, made);
       source = undefined;
       return made;
     };
     let embedding: Promise<ImageEmbedding> | undefined;
-    let unkept: { readonly source: Pick<EmbeddingSource, 'key'>; readonly embedding: ImageEmbedding } | undefined;
+    let keepEmbedding: (() => Promise<void>) | undefined;
     let isKept = cached !== undefined;
     return {
       info,
@@ -139,9 +139,9 @@ export class EncodedFiles {
         return embedding;
       },
       keep: async (what) => {
-        const made = unkept;
-        unkept = undefined;
-        if (made) await embeddings!.keep(made.source, made.embedding);
+        const keepOnce = keepEmbedding;
+        keepEmbedding = undefined;
+        await keepOnce?.();
         if (what === 'embedding' || isKept) return;
         isKept = true;
         await this.cache.put(key, toCached(encoding));

@@ -57,7 +57,7 @@ export class Engine implements Handlers<EngineApi> {
     const inference = new InferenceQueue();
     this.cache = new TensorCache(homeCacheDir(homeDir), cacheBytes);
     this.display = new Display(homeDir, cacheBytes, pixelLimit);
-    this.models = new EngineModels(config, () => {
+    this.models = new EngineModels(config, inference, () => {
       if (onPlaced) this.info().then(onPlaced, () => undefined);
     });
     this.files = new EncodedFiles(this.models, this.cache, inference, pixelLimit);

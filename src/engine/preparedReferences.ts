@@ -75,11 +75,11 @@ export class PreparedReferences {
 
   private async prepare(request: ReferenceRequest): Promise<ReadyReference> {
     const { reference, moreReferences = [], strategy, parameters, window } = request;
+    const models = await this.models.loaded();
+    const { encoder, segmenter, segmenterModel } = models;
     const sources: Awaited<ReturnType<PreparedReferences['readReference']>>[] = [];
     for (const one of [reference, ...moreReferences]) sources.push(await this.readReference(one, window));
     const opened: { dispose(): Promise<void> }[] = [];
-    const models = await this.models.loaded();
-    const { encoder, segmenter, segmenterModel } = models;
     const runner: PreparationRunner = {
       ...stageRunner(new AbortController().signal, {}),
       openMatcher: async (tokens, proposers) => {

@@ -407,6 +407,23 @@ describe('decoding what a person asks', () => {
     await expect(engine.describeImage({ image: path.join(home, 'none.png') })).rejects.toThrow(/does not exist\.$/);
   });
 
+  it('describes without a segmenter, and opens one when it is asked', async () => {
+    const missing = start({ segmenter: 'none' });
+    const { descriptor } = await missing.describeImage({ image: sampleImage(2) });
+    expect(descriptor).toEqual((await engine.describeImage({ image: sampleImage(2) })).descriptor);
+    await expect(missing.decode(question(2))).rejects.toThrow(/^There is no segmenter called "none"/);
+    expect((await missing.describeImage({ image: sampleImage(3) })).descriptor).toHaveLength(descriptor.length);
+
+    const other = start({ cacheBytes: 0 });
+    const [described, decoded] = await Promise.all([
+      other.describeImage({ image: sampleImage(2) }),
+      other.decode(question(3)),
+    ]);
+    expect(described.descriptor).toEqual(descriptor);
+    expect(decoded.mask).toEqual((await engine.decode(question(3))).mask);
+    expect((await other.describeImage({ image: sampleImage(2) })).descriptor).toEqual(descriptor);
+  });
+
   it('answers while tiles are made', async () => {
     const side = 3000;
     const noise = Uint8Array.from({ length: side * side }, (_, i) => (i * 7919 + (i >> 5) * 31) % 251);
