@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
-import { importModel } from './commands/importModel';
 import { confirmFiles, type ModelContext } from './commands/modelActions';
 import { Reports } from './commands/reports';
 import { onConfigChange, projectChoices, readConfig, readNetwork, useByDefault } from './config';
@@ -126,7 +125,6 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     review: owner.register(new ReviewView(projects, provider, log)),
     models,
     samplesDir: path.join(modelsDir, 'samples'),
-    importModel: () => importModel(store, models.view),
     engineEntry,
     homeDir: home,
     device: () => readConfig().device,

@@ -105,13 +105,7 @@ const ONLY_IN: Readonly<Record<string, string>> = {
  */
 const FRONTS: Readonly<Record<string, readonly string[]>> = {
   engine: ['src/engine/client', 'src/engine/pool'],
-  models: [
-    'src/models/families',
-    'src/models/modelDescription',
-    'src/models/modelImport',
-    'src/models/modelState',
-    'src/models/modelStore',
-  ],
+  models: ['src/models/families', 'src/models/modelDescription', 'src/models/modelState', 'src/models/modelStore'],
   devices: [
     'src/devices/devices',
     'src/devices/deviceAnswers',
@@ -259,6 +253,7 @@ describe('the checker', () => {
     ['commands -> downloads that run', 'src/commands/a.ts', "import { fetchThrough } from '../devices/cudaDownload';"],
     ['undici outside network', 'src/models/modelStore.ts', "const { request } = await import('undici');"],
     ['views -> downloads that run', 'src/views/a.ts', "import { downloadModel } from '../models/modelDownload';"],
+    ['commands -> imports that hash', 'src/commands/a.ts', "import { importModel } from '../models/modelImport';"],
     ['editor -> engine adapter', 'src/editor/a.ts', "import { b } from '../engine/segmenters';"],
     ['views -> engine adapter', 'src/views/a.ts', "import { b } from '../engine/imageIo';"],
     ['commands -> engine adapter', 'src/commands.ts', "import { b } from './engine/main';"],

@@ -2,13 +2,11 @@
 import { basename, extname } from 'node:path';
 import * as vscode from 'vscode';
 import { encoderFamilyNames, segmenterFamilyNames } from '../models/families';
-import { importModel as addModel } from '../models/modelImport';
-import type { ModelStore } from '../models/modelStore';
-import type { ModelsView } from '../views/modelTree';
+import type { ModelContext } from './modelActions';
 
 const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames } as const;
 
-export async function importModel(store: ModelStore, view: Pick<ModelsView, 'refresh'>): Promise<void> {
+export async function importModel({ client, view }: Pick<ModelContext, 'client' | 'view'>): Promise<void> {
   const files = await vscode.window.showOpenDialog({
     title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
@@ -28,7 +26,7 @@ export async function importModel(store: ModelStore, view: Pick<ModelsView, 'ref
   );
   await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title: `Importing ${basename(paths[0])}` },
-    () => addModel(store, { paths, id, kind, family, licence }),
+    () => client.importModel({ paths, id, kind, family, licence }),
   );
   view.refresh();
   void vscode.window.showInformationMessage(

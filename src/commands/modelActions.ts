@@ -12,7 +12,7 @@ import { isOfficial, isReady, type ModelNode, type ModelsView } from '../views/m
 
 export interface ModelContext {
   readonly store: Pick<ModelStore, 'list' | 'locate' | 'remove' | 'requirePresent'>;
-  readonly client: Pick<ModelClient, 'importFiles'>;
+  readonly client: Pick<ModelClient, 'importFiles' | 'importModel'>;
   readonly jobs: DownloadJobs;
   readonly view: ModelsView;
   /** Makes a model the one that new projects start with. */

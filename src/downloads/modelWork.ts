@@ -1,10 +1,17 @@
-/** What the model process does when it is called: the command line's downloads and checks. */
+/** What the model process does when it is called: the command line's downloads, imports and checks. */
 import { fetchThrough } from '../devices/cudaDownload';
 import { installCuda } from '../devices/cudaSupport';
 import { downloadModel } from '../models/modelDownload';
-import { importFiles } from '../models/modelImport';
+import { importFiles, importModel } from '../models/modelImport';
 import { ModelStore } from '../models/modelStore';
-import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';
+import type {
+  CheckedModel,
+  ImportRequest,
+  ModelApi,
+  ModelEvents,
+  ModelName,
+  ModelProcessConfig,
+} from '../protocol/modelApi';
 import type { Handlers, Remote } from '../rpc';
 
 /** Between two reports of progress. */
@@ -58,6 +65,10 @@ export class ModelWork implements Handlers<ModelApi> {
     const confirm = (files: Parameters<ModelEvents['confirm']>[0]['files']) =>
       this.listener.confirm({ kind, id, files }, { signal });
     return { missing: await importFiles(this.store, { kind, id }, paths, confirm) };
+  }
+
+  async importModel(request: ImportRequest): Promise<void> {
+    await importModel(this.store, request);
   }
 
   async verify({ only }: { readonly only?: ModelName }): Promise<CheckedModel[]> {

@@ -6,28 +6,14 @@ import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../core/userError';
 import { copyAtomic } from '../disk/atomicFile';
-import type { ModelName } from '../protocol/modelApi';
+import type { ImportRequest, ModelName } from '../protocol/modelApi';
 import { familyTraits } from './families';
 import { type Confirm, unconfirmed } from './installRecord';
-import { entrySchema, explain, type KnownFile, type ModelEntry, type ModelFile, type ModelKind } from './manifest';
+import { entrySchema, explain, type KnownFile, type ModelEntry, type ModelFile } from './manifest';
 import { label } from './modelDescription';
 import { assertOnnx, describeFile, isFile } from './modelFileCheck';
 import { folderOf, type ModelStore } from './modelStore';
 import { tracesOf } from './partFile';
-
-export interface ImportRequest {
-  /**
-   * Absolute paths: the family's ONNX graphs, then files of external data that they name, if any. Of an encoder and a
-   * decoder the latter may also come first if only its file name says "decoder".
-   */
-  readonly paths: readonly string[];
-  readonly id: string;
-  readonly kind: ModelKind;
-  readonly family: string;
-  readonly title?: string;
-  readonly licence?: string;
-  readonly inputSide?: number;
-}
 
 /**
  * Copies a model's files into the home and adds it to the user's manifest; the originals are not needed afterwards.

@@ -98,6 +98,19 @@ describe('the model process', () => {
     expect(await state()).toBe('imported');
   });
 
+  it('imports a model of the user', async () => {
+    const local = join(dir, 'local.onnx');
+    await writeFile(local, GRAPH);
+    const client = start();
+    const request = { paths: [local], id: 'mine', kind: 'encoder', family: 'dinov2', licence: 'MIT' } as const;
+    await client.importModel(request);
+    const { entry } = await store.resolve('encoder', 'mine');
+    expect(entry).toMatchObject({ licence: 'MIT', files: [{ sha256: sha256(GRAPH), bytes: GRAPH.length }] });
+    expect(await refusal(client.importModel(request))).toBe(
+      'There already is a user encoder called "mine"; choose another name.',
+    );
+  });
+
   it('stops a cancelled download and keeps its part', async () => {
     server.on('/tiny.onnx', (_, response) => {
       response.writeHead(200, { 'content-length': GRAPH.length }).write(GRAPH.subarray(0, 100_000));
