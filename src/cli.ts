@@ -21,12 +21,12 @@ import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } 
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
+import { type ProbeTarget, settleDevice } from './devices/deviceProber';
+import { deviceTitles } from './devices/devices';
+import { homeDir } from './disk/home';
 import { PIXEL_LIMIT } from './engine/defaults';
-import { type ProbeTarget, settleDevice } from './engine/deviceProber';
-import { deviceTitles } from './engine/devices';
-import { homeDir } from './engine/home';
-import { ModelStore } from './engine/modelStore';
 import { createPool, type EnginePool, parallelismOn } from './engine/pool';
+import { ModelStore } from './models/modelStore';
 import type { DeviceName } from './protocol/deviceApi';
 
 const commands: readonly Command[] = [

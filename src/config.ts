@@ -2,7 +2,7 @@
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import type { StrategyId } from './core/strategies/strategy';
-import { deviceOfEnvironment } from './engine/devices';
+import { deviceOfEnvironment } from './devices/devices';
 import type { DeviceChoice } from './protocol/deviceApi';
 import type { ModelName, NetworkSettings } from './protocol/modelApi';
 

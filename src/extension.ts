@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
-import { importModel } from './commands/importModel';
 import { confirmFiles, type ModelContext } from './commands/modelActions';
 import { Reports } from './commands/reports';
 import { onConfigChange, projectChoices, readConfig, readNetwork, useByDefault } from './config';
 import { JournalViews } from './dataset/journalView';
 import { PROJECT_DEFAULTS } from './dataset/setUp';
+import { homeDir, homeDisplayDir } from './disk/home';
 import { Owner } from './dispose';
 import { ModelClient } from './downloads/modelClient';
 import { DeviceWatch } from './editor/deviceWatch';
@@ -17,8 +17,7 @@ import { Prefetcher } from './editor/prefetcher';
 import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
 import { PersonMasks } from './editor/saving';
 import { PIXEL_LIMIT } from './engine/defaults';
-import { homeDir, homeDisplayDir } from './engine/home';
-import { ModelStore } from './engine/modelStore';
+import { ModelStore } from './models/modelStore';
 import { Projects } from './projects';
 import { RunnerClient } from './runner/runnerClient';
 import { DownloadJobs } from './views/downloadJobs';
@@ -126,7 +125,6 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     review: owner.register(new ReviewView(projects, provider, log)),
     models,
     samplesDir: path.join(modelsDir, 'samples'),
-    importModel: () => importModel(store, models.view),
     engineEntry,
     homeDir: home,
     device: () => readConfig().device,

@@ -6,7 +6,7 @@ import { contributes, icon } from '../package.json';
 import { strategyIds } from '../src/core/strategies';
 import { hasImageSuffix } from '../src/dataset/maskFolder';
 import { PROJECT_DEFAULTS } from '../src/dataset/setUp';
-import { deviceChoices } from '../src/engine/devices';
+import { deviceChoices } from '../src/devices/devices';
 
 const root = path.resolve(import.meta.dirname, '..');
 const { commands, menus, keybindings, configuration, customEditors, viewsWelcome, walkthroughs } = contributes;

@@ -1,9 +1,9 @@
 /** What a command of the command line is: its options as data, from which parsing and help are made. */
 import { parseArgs } from 'node:util';
 import { UserError } from '../core/userError';
-import type { ProbeOptions } from '../engine/deviceProber';
-import type { ModelStore } from '../engine/modelStore';
+import type { ProbeOptions } from '../devices/deviceProber';
 import type { EnginePool } from '../engine/pool';
+import type { ModelStore } from '../models/modelStore';
 import type { DeviceChoice } from '../protocol/deviceApi';
 
 export interface Option {

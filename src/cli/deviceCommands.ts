@@ -1,11 +1,11 @@
 /** `ap-medsam devices`: what the models can run on here; `devices install-cuda` and `devices remove-cuda`. */
 import path from 'node:path';
-import { fetchThrough } from '../engine/cudaDownload';
-import { cudaState, installCuda, removeCuda } from '../engine/cudaSupport';
-import { type DeviceTrial, verdictOf, whyNotBetter } from '../engine/deviceAnswers';
-import { type DeviceAnswer, probeDevices, recallAnswer } from '../engine/deviceProber';
-import { candidatesOf, deviceTitles } from '../engine/devices';
-import { lackOf } from '../engine/machine';
+import { fetchThrough } from '../devices/cudaDownload';
+import { cudaState, installCuda, removeCuda } from '../devices/cudaSupport';
+import { type DeviceTrial, verdictOf, whyNotBetter } from '../devices/deviceAnswers';
+import { type DeviceAnswer, probeDevices, recallAnswer } from '../devices/deviceProber';
+import { candidatesOf, deviceTitles } from '../devices/devices';
+import { lackOf } from '../devices/machine';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { jsonOption } from './options';
 import { ProgressLine } from './progress';

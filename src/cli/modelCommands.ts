@@ -1,9 +1,12 @@
 /** `ap-medsam models list | download | remove | verify | import`. */
 import path from 'node:path';
 import { UserError } from '../core/userError';
-import { encoderFamilyNames, familyTraits, segmenterFamilyNames } from '../engine/families';
-import { downloadModel } from '../engine/modelDownload';
-import { type Confirm, type ListedModel, label, modelBytes, sizeText } from '../engine/modelStore';
+import { encoderFamilyNames, familyTraits, segmenterFamilyNames } from '../models/families';
+import type { Confirm } from '../models/installRecord';
+import { label, modelBytes, sizeText } from '../models/modelDescription';
+import { downloadModel } from '../models/modelDownload';
+import { importFiles, importModel } from '../models/modelImport';
+import type { ListedModel } from '../models/modelState';
 import type { DownloadProgress, ModelName, UnknownFile } from '../protocol/modelApi';
 import { type Arguments, type Command, type CommandContext, EXIT, type Option, UsageError } from './command';
 import { jsonOption } from './options';
@@ -155,7 +158,7 @@ export const modelsImport: Command = {
     'ap-medsam models import my-dinov2.onnx --id mine --kind encoder --family dinov2 --side 560',
     'ap-medsam models import my-sam.encoder.onnx my-sam.decoder.onnx --id my-sam --kind segmenter --family sam',
   ],
-  run: importModel,
+  run: runImport,
 };
 
 async function download(args: Arguments, context: CommandContext): Promise<number> {
@@ -259,7 +262,7 @@ function confirmer(args: Arguments, { ask, err }: CommandContext): Confirm {
   };
 }
 
-async function importModel(args: Arguments, context: CommandContext): Promise<number> {
+async function runImport(args: Arguments, context: CommandContext): Promise<number> {
   const as = args.text('as');
   if (as !== undefined) return importAs(as, args, context);
   const { store, out } = context;
@@ -271,7 +274,7 @@ async function importModel(args: Arguments, context: CommandContext): Promise<nu
   if (args.positionals.length === 0) throw new UsageError('name the ONNX file to import');
   const title = args.text('title');
   const inputSide = args.count('side');
-  const entry = await store.importModel({
+  const entry = await importModel(store, {
     paths: args.positionals.map((file) => path.resolve(file)),
     id,
     kind,
@@ -299,7 +302,7 @@ async function importAs(id: string, args: Arguments, context: CommandContext): P
     (await store.list()).map(({ entry }) => entry),
   );
   const paths = args.positionals.map((file) => path.resolve(file));
-  const missing = await store.importFiles(name, paths, confirmer(args, context));
+  const missing = await importFiles(store, name, paths, confirmer(args, context));
   if (args.flag('json')) out(JSON.stringify({ ...name, missing }));
   else if (missing.length === 0) out(`Imported the ${label(name)}.`);
   else out(`Imported a part of the ${label(name)}; still missing: ${missing.join(', ')}.`);

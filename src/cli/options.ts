@@ -3,7 +3,7 @@ import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import { NO_ABLATION, type StrategyId, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
-import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../engine/devices';
+import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
 

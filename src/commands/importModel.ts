@@ -1,16 +1,12 @@
 /** Import Model: a local ONNX file becomes a model of ours; asks for what the manifest needs to know. */
 import { basename, extname } from 'node:path';
 import * as vscode from 'vscode';
-import { encoderFamilyNames, segmenterFamilyNames } from '../engine/families';
-import type { ModelStore } from '../engine/modelStore';
-import type { ModelsView } from '../views/modelTree';
+import { encoderFamilyNames, segmenterFamilyNames } from '../models/families';
+import type { ModelContext } from './modelActions';
 
 const FAMILIES = { encoder: encoderFamilyNames, segmenter: segmenterFamilyNames } as const;
 
-export async function importModel(
-  store: Pick<ModelStore, 'importModel'>,
-  view: Pick<ModelsView, 'refresh'>,
-): Promise<void> {
+export async function importModel({ client, view }: Pick<ModelContext, 'client' | 'view'>): Promise<void> {
   const files = await vscode.window.showOpenDialog({
     title: 'ONNX model (an encoder and a decoder for most segmenters), with its external data files if it has any',
     openLabel: 'Import',
@@ -30,7 +26,7 @@ export async function importModel(
   );
   await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title: `Importing ${basename(paths[0])}` },
-    () => store.importModel({ paths, id, kind, family, licence }),
+    () => client.importModel({ paths, id, kind, family, licence }),
   );
   view.refresh();
   void vscode.window.showInformationMessage(

@@ -9,6 +9,7 @@ import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';
 import type { ReviewView } from '../views/reviewTree';
 import { failable, signalOf } from './failable';
+import { importModel } from './importModel';
 import {
   cancelDownload,
   downloadModel,
@@ -35,7 +36,6 @@ export interface CommandServices extends FolderContext, ReferenceContext, Device
   readonly review: ReviewView;
   readonly models: ModelContext;
   readonly samplesDir: string;
-  importModel(): Promise<void>;
 }
 
 /** Keys and commands that are meant for the canvas. */
@@ -177,7 +177,7 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
     removeModel: (node?: ModelNode) => removeModel(models, node),
     importModelFiles: (node: ModelNode) => importModelFiles(models, node),
     useModelByDefault: (node: ModelNode) => useModelByDefault(models, node),
-    importModel: () => services.importModel(),
+    importModel: () => importModel(models),
     selectDevice: () => selectDevice(services),
     installCuda: () => installCudaSupport(services),
     removeCuda: () => removeCudaSupport(services),

@@ -3,14 +3,16 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
 import type { ModelClient } from '../downloads/modelClient';
-import { type ListedModel, ModelMissingError, type ModelStore, modelBytes, sizeText } from '../engine/modelStore';
+import { modelBytes, sizeText } from '../models/modelDescription';
+import { type ListedModel, ModelMissingError } from '../models/modelState';
+import type { ModelStore } from '../models/modelStore';
 import type { ModelName, UnknownFile } from '../protocol/modelApi';
 import type { DownloadJobs } from '../views/downloadJobs';
 import { isOfficial, isReady, type ModelNode, type ModelsView } from '../views/modelTree';
 
 export interface ModelContext {
   readonly store: Pick<ModelStore, 'list' | 'locate' | 'remove' | 'requirePresent'>;
-  readonly client: Pick<ModelClient, 'importFiles'>;
+  readonly client: Pick<ModelClient, 'importFiles' | 'importModel'>;
   readonly jobs: DownloadJobs;
   readonly view: ModelsView;
   /** Makes a model the one that new projects start with. */

@@ -1,12 +1,12 @@
 /** Select Device: what the models can run on, with what is known of each; and CUDA support, on consent. */
 import * as vscode from 'vscode';
+import { cudaState, removeCuda } from '../devices/cudaSupport';
+import { verdictOf } from '../devices/deviceAnswers';
+import { type DeviceAnswer, type ProbeTarget, recallAnswer } from '../devices/deviceProber';
+import { devicesOf, deviceTitles } from '../devices/devices';
+import { lackOf } from '../devices/machine';
 import type { ModelClient } from '../downloads/modelClient';
 import type { DeviceWatch } from '../editor/deviceWatch';
-import { cudaState, removeCuda } from '../engine/cudaSupport';
-import { verdictOf } from '../engine/deviceAnswers';
-import { type DeviceAnswer, type ProbeTarget, recallAnswer } from '../engine/deviceProber';
-import { devicesOf, deviceTitles } from '../engine/devices';
-import { lackOf } from '../engine/machine';
 import type { DeviceChoice, DeviceName } from '../protocol/deviceApi';
 import type { NetworkSettings } from '../protocol/modelApi';
 import { signalOf } from './failable';

@@ -1,4 +1,4 @@
-/** Entry of the model process: downloads and checks model files, apart from the extension host. */
+/** Entry of the model process: downloads, imports and checks model files, apart from the extension host. */
 import { configFromArguments, exitWithParent, serveParent } from '../processes/parent';
 import type { ModelApi, ModelEvents, ModelProcessConfig } from '../protocol/modelApi';
 import type { Peer } from '../rpc';

@@ -1,10 +1,11 @@
-/** Starts the model process when there is something to download or to check, and lets it go afterwards. */
+/** Starts the model process when there is something to download, to import or to check, and lets it go afterwards. */
 import { UserError } from '../core/userError';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
 import type {
   CheckedModel,
   CudaProgress,
   DownloadProgress,
+  ImportRequest,
   ModelApi,
   ModelEvents,
   ModelName,
@@ -79,6 +80,11 @@ export class ModelClient {
   /** Takes local files as those of a known model; gives the names of those still missing. */
   async importFiles(name: ModelName, paths: readonly string[]): Promise<readonly string[]> {
     return (await this.call('importFiles', { ...name, paths })).missing;
+  }
+
+  /** Copies a model of the user's own into the home. Throws UserError where it is none, or its id is taken. */
+  async importModel(request: ImportRequest): Promise<void> {
+    await this.call('importModel', request);
   }
 
   /** Reads the files of every installed model, or of one. */

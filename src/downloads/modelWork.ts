@@ -1,9 +1,17 @@
-/** What the model process does when it is called: the command line's downloads and checks. */
-import { fetchThrough } from '../engine/cudaDownload';
-import { installCuda } from '../engine/cudaSupport';
-import { downloadModel } from '../engine/modelDownload';
-import { ModelStore } from '../engine/modelStore';
-import type { CheckedModel, ModelApi, ModelEvents, ModelName, ModelProcessConfig } from '../protocol/modelApi';
+/** What the model process does when it is called: the command line's downloads, imports and checks. */
+import { fetchThrough } from '../devices/cudaDownload';
+import { installCuda } from '../devices/cudaSupport';
+import { downloadModel } from '../models/modelDownload';
+import { importFiles, importModel } from '../models/modelImport';
+import { ModelStore } from '../models/modelStore';
+import type {
+  CheckedModel,
+  ImportRequest,
+  ModelApi,
+  ModelEvents,
+  ModelName,
+  ModelProcessConfig,
+} from '../protocol/modelApi';
 import type { Handlers, Remote } from '../rpc';
 
 /** Between two reports of progress. */
@@ -56,7 +64,11 @@ export class ModelWork implements Handlers<ModelApi> {
   async importFiles({ kind, id, paths }: Parameters<ModelApi['importFiles']>[0], signal: AbortSignal) {
     const confirm = (files: Parameters<ModelEvents['confirm']>[0]['files']) =>
       this.listener.confirm({ kind, id, files }, { signal });
-    return { missing: await this.store.importFiles({ kind, id }, paths, confirm) };
+    return { missing: await importFiles(this.store, { kind, id }, paths, confirm) };
+  }
+
+  async importModel(request: ImportRequest): Promise<void> {
+    await importModel(this.store, request);
   }
 
   async verify({ only }: { readonly only?: ModelName }): Promise<CheckedModel[]> {

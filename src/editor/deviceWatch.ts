@@ -2,10 +2,11 @@
  * Tries the devices once, in the background, when an engine on `auto` has nothing to go by. A first click does not wait for
  * that: it is answered on the CPU, and the engine starts anew on a better device when there is one.
  */
+
+import { verdictOf, whyNotBetter } from '../devices/deviceAnswers';
+import { type DeviceAnswer, type ProbeTarget, probeDevices, recallAnswer } from '../devices/deviceProber';
+import { deviceTitles } from '../devices/devices';
 import { Owner } from '../dispose';
-import { verdictOf, whyNotBetter } from '../engine/deviceAnswers';
-import { type DeviceAnswer, type ProbeTarget, probeDevices, recallAnswer } from '../engine/deviceProber';
-import { deviceTitles } from '../engine/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import type { EngineInfo } from '../protocol/engineApi';
 

@@ -7,7 +7,7 @@
  */
 import { open, writeFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { BoundedFolder, type EntryKey, type FolderInfo } from './boundedFolder';
+import { BoundedFolder, type EntryKey, type FolderInfo } from '../disk/boundedFolder';
 import type { NamedTensors } from './sessions';
 
 interface Header {

@@ -1,9 +1,9 @@
 /** Starts the engine process on first use, restarts it after a crash, and kills it as a last resort. */
 import { UserError } from '../core/userError';
+import { runtimeEnvironment } from '../devices/runtimeFolder';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
 import type { EngineApi, EngineConfig, EngineEvents, EngineInfo } from '../protocol/engineApi';
 import type { CallOptions, Params, Remote, Result } from '../rpc';
-import { runtimeEnvironment } from './runtimeFolder';
 
 export interface EngineClientOptions {
   /** Absolute path of the engine's bundle. */

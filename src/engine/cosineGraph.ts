@@ -2,7 +2,7 @@
 import type { CosinePort } from '../core/strategies/strategy';
 import { rowCount, type TokenRows } from '../core/tokenRows';
 import { encodeModel, type ValueInfo } from './onnxGraph';
-import { type Contract, Session, toFloats, toTensor } from './sessions';
+import { type Contract, float32, Session, toFloats, toTensor } from './sessions';
 
 const rows = (name: string, count: string): ValueInfo => ({ name, type: 'float32', dims: [count, 'd'] });
 
@@ -10,8 +10,8 @@ const inputs = [rows('a', 'n'), rows('b', 'm')];
 const outputs: ValueInfo[] = [{ name: 'cosines', type: 'float32', dims: ['n', 'm'] }];
 
 const contract: Contract = {
-  inputs: { a: { type: 'float32', rank: 2 }, b: { type: 'float32', rank: 2 } },
-  outputs: { cosines: { type: 'float32', rank: 2 } },
+  inputs: { a: float32(2), b: float32(2) },
+  outputs: { cosines: float32(2) },
 };
 
 export class CosineGraph implements CosinePort {

@@ -1,10 +1,10 @@
 /** What a probe process does: the chosen models on a device and on the CPU, same input, in turns. */
 import type { Size } from '../core/geometry';
 import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
+import { ModelStore } from '../models/modelStore';
 import type { DeviceMeasurement, DeviceName, ProbeApi, ProbeConfig } from '../protocol/deviceApi';
 import type { Handlers } from '../rpc';
-import { ModelStore } from './modelStore';
-import { type LoadedModels, loadModels } from './models';
+import { type LoadedModels, loadModels } from './loadedModels';
 import type { ImageEmbedding, PixelSegmenter } from './segmenters';
 import { Placement } from './sessions';
 

@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Box, longSide, type Size, sameSize } from '../core/geometry';
 import { UserError } from '../core/userError';
+import type { BoundedFolder, EntryKey } from '../disk/boundedFolder';
 import { explainWriteError } from '../disk/storageError';
 import type {
   DisplayOverview,
@@ -17,7 +18,6 @@ import type {
   IntensityWindow,
   TileFiles,
 } from '../protocol/engineApi';
-import type { BoundedFolder, EntryKey } from './boundedFolder';
 import { OVERVIEW, openDisplayFolder, TILES } from './displayFolder';
 import {
   encodeJpeg,

@@ -1,6 +1,6 @@
 /** Where pictures of images lie on disk; apart from drawing them, so that counting them costs no native library. */
-import { BoundedFolder } from './boundedFolder';
-import { homeDisplayDir } from './home';
+import { BoundedFolder } from '../disk/boundedFolder';
+import { homeDisplayDir } from '../disk/home';
 
 export const OVERVIEW = 'overview';
 export const TILES = 'tiles';

@@ -1,11 +1,11 @@
 /** On which device an engine's models are: the one asked for by name or none, or the one that was found to be the best. */
 import { UserError } from '../core/userError';
+import { whyNotBetter } from '../devices/deviceAnswers';
+import { recallAnswer } from '../devices/deviceProber';
+import { candidatesOf, deviceTitles } from '../devices/devices';
+import { deviceMemoryInUse, lackOf } from '../devices/machine';
 import type { DeviceName } from '../protocol/deviceApi';
 import type { EngineConfig, EngineInfo } from '../protocol/engineApi';
-import { whyNotBetter } from './deviceAnswers';
-import { recallAnswer } from './deviceProber';
-import { candidatesOf, deviceTitles } from './devices';
-import { deviceMemoryInUse, lackOf } from './machine';
 import { Placement } from './sessions';
 
 /** Opened models and where they are. */

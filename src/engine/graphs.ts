@@ -1,7 +1,6 @@
 /** Opens the graphs that a model's files are. */
-
-import { familyTraits } from './families';
-import type { ResolvedModel } from './modelStore';
+import { familyTraits } from '../models/families';
+import type { ResolvedModel } from '../models/modelStore';
 import { type Contract, Session, type SessionOptions } from './sessions';
 
 /**
@@ -22,16 +21,28 @@ export function openGraph(
   return Session.open(title, paths[role]!, contracts, { ...options, int8Weights, externalData });
 }
 
-/** Both graphs of a segmenter, or none. */
+/** The graphs of a segmenter that reads pixels. */
+export interface GraphPair {
+  readonly encoder: Session;
+  readonly decoder: Session;
+  dispose(): Promise<void>;
+}
+
+/** Both graphs, or none. */
 export async function openPair(
   model: ResolvedModel,
   contracts: { readonly encoder: Contract | readonly Contract[]; readonly decoder: Contract | readonly Contract[] },
   threads: number,
-): Promise<{ encoder: Session; decoder: Session }> {
+): Promise<GraphPair> {
   // The small one first: what is wrong shows sooner.
   const decoder = await openGraph(model, 'decoder', contracts.decoder, { threads });
   try {
-    return { encoder: await openGraph(model, 'encoder', contracts.encoder, { threads }), decoder };
+    const encoder = await openGraph(model, 'encoder', contracts.encoder, { threads });
+    const dispose = async () => {
+      await encoder.dispose();
+      await decoder.dispose();
+    };
+    return { encoder, decoder, dispose };
   } catch (error) {
     await decoder.dispose();
     throw error;

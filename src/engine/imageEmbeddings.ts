@@ -1,8 +1,8 @@
 /** Image embeddings of a segmenter that reads pixels: found on disk, or made; of images that may be opened twice. */
 import type { Size } from '../core/geometry';
 import { UserError } from '../core/userError';
+import type { EntryKey } from '../disk/boundedFolder';
 import type { IntensityWindow } from '../protocol/engineApi';
-import type { EntryKey } from './boundedFolder';
 import type { TensorCache } from './cache';
 import { type ImageFile, openImage, readRgb } from './imageIo';
 import type { ImageEmbedding, PixelSegmenter } from './segmenters';

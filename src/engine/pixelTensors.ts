@@ -1,5 +1,6 @@
 /** From decoded pixels to the tensors that models take. */
 import { area, describeSize, type Size } from '../core/geometry';
+import type { ModelEntry } from '../models/manifest';
 import type { FloatTensor } from './sessions';
 
 /** One value per channel, red first. */
@@ -66,6 +67,12 @@ export function stretchedRange(pixels: Uint8Array): Normalisation {
   const std = Math.max(high - low, 1e-8) / 255;
   return { mean: [mean, mean, mean], std: [std, std, std] };
 }
+
+/** A model's own normalisation, where its manifest entry gives one. */
+export const ownOr = (usual: Normalisation, { mean, std }: Pick<ModelEntry, 'mean' | 'std'>): Normalisation => ({
+  mean: mean ?? usual.mean,
+  std: std ?? usual.std,
+});
 
 function checkPixels(pixels: Uint8Array, size: Size): void {
   if (pixels.length === area(size) * 3) return;

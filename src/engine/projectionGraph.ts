@@ -4,7 +4,7 @@
  */
 import { rowCount, type TokenRows } from '../core/tokenRows';
 import { encodeModel, type Initializer, type ValueInfo } from './onnxGraph';
-import { type Contract, Session, toFloats, toTensor } from './sessions';
+import { type Contract, float32, Session, toFloats, toTensor } from './sessions';
 
 export class ProjectionGraph {
   private constructor(
@@ -31,8 +31,8 @@ export class ProjectionGraph {
 }
 
 const contract: Contract = {
-  inputs: { tokens: { type: 'float32', rank: 2 } },
-  outputs: { rest: { type: 'float32', rank: 2 } },
+  inputs: { tokens: float32(2) },
+  outputs: { rest: float32(2) },
 };
 
 function projectionModel(directions: TokenRows): Uint8Array {

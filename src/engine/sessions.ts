@@ -5,11 +5,11 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as OnnxRuntime from 'onnxruntime-node';
 import { UserError } from '../core/userError';
+import { deviceTitles, explainFailure, isOutOfMemory, providerNames } from '../devices/devices';
+import { runtimePackage } from '../devices/runtimeFolder';
 import type { DeviceName } from '../protocol/deviceApi';
-import { deviceTitles, explainFailure, isOutOfMemory, providerNames } from './devices';
 import { fromFloat16, toFloat16 } from './float16';
 import type { ElementType } from './onnxGraph';
-import { runtimePackage } from './runtimeFolder';
 
 // Not a static import: with CUDA support installed the package comes from our private copy of it. Bundles are CommonJS and
 // know their file; tests run this file as a module and find the package from the repository's root.
@@ -32,6 +32,8 @@ export interface TensorSpec {
   readonly type: ElementType;
   readonly rank: number;
 }
+
+export const float32 = (rank: number): TensorSpec => ({ type: 'float32', rank });
 
 /** The names, element types and ranks that an adapter relies on; a model may have more outputs, not more inputs. */
 export interface Contract {
@@ -353,11 +355,18 @@ function nativeOptions({
 /** Wraps without copying. */
 export const toTensor = ({ dims, data }: FloatTensor): Tensor => new Tensor('float32', data, dims);
 
+export const toTensors = (named: NamedTensors): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(named).map(([name, tensor]) => [name, toTensor(tensor)]));
+
 /** Unwraps without copying; throws TypeError for another element type. */
 export function toFloats(tensor: Tensor): FloatTensor {
   if (!(tensor.data instanceof Float32Array)) throw new TypeError(`expected a float32 tensor, got ${tensor.type}`);
   return { dims: tensor.dims, data: tensor.data };
 }
+
+/** Those of `outputs` that `names` lists. */
+export const toNamedFloats = (outputs: Readonly<Record<string, Tensor>>, names: readonly string[]): NamedTensors =>
+  Object.fromEntries(names.map((name) => [name, toFloats(outputs[name]!)]));
 
 function halves(
   found: readonly OnnxRuntime.InferenceSession.ValueMetadata[],

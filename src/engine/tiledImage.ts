@@ -2,20 +2,15 @@
 import type { Size } from '../core/geometry';
 import type { PatchTokens } from '../core/patchGrid';
 import type { PromptableImage, PromptSet } from '../core/segmenter';
-import { planTiles, type TilePlan, TokenStitcher, tiledPromptable, tileFrame } from '../core/tiles';
+import { type TilePlan, TokenStitcher, tiledPromptable, tileFrame } from '../core/tiles';
 import type { ImageInfo, IntensityWindow } from '../protocol/engineApi';
 import type { Encoding, ImageEncoder } from './encoders';
 import { type ImageFile, readRgb } from './imageIo';
 import type { Segmenter } from './segmenters';
+import { planOf, type Tiling, tiledModelSize } from './tiling';
 
 /** Tiles whose encoding waits for the decoder, tokens left out: about 7 MB each. Others are encoded a second time. */
 const TILES_KEPT = 9;
-
-/** How images are seen: tiles per side, and modelPx of the encoder per patch. */
-export interface Tiling {
-  readonly tilesPerSide: number;
-  readonly pitch: Size;
-}
 
 /** uint8 RGB of a whole image, at the size of all its tiles together. */
 interface Pixels {
@@ -38,20 +33,6 @@ export interface TileSource {
 export interface TileModels {
   readonly encoder: ImageEncoder;
   readonly segmenter: Segmenter;
-}
-
-/** The tiles of an image whose size as model input would be `modelSize`, and the size of each. */
-export function planOf({ tilesPerSide, pitch }: Tiling, modelSize: Size): { plan: TilePlan; tileSize: Size } {
-  const tileGrid = { width: modelSize.width / pitch.width, height: modelSize.height / pitch.height };
-  return { plan: planTiles(tilesPerSide, tileGrid), tileSize: modelSize };
-}
-
-/** Size in modelPx of the whole image, of which each tile has `tileSize`. */
-export function tiledModelSize({ grid, tileGrid }: TilePlan, tileSize: Size): Size {
-  return {
-    width: Math.round((tileSize.width * grid.width) / tileGrid.width),
-    height: Math.round((tileSize.height * grid.height) / tileGrid.height),
-  };
 }
 
 export async function readTileSource(

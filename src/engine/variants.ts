@@ -1,8 +1,12 @@
-/** Pixels of a changed copy of an image, as an encoder takes them. */
+/** Changed copies of an image: their pixels as an encoder takes them, and their tokens. */
 import type { Size } from '../core/geometry';
-import type { ImageVariant } from '../core/strategies/strategy';
+import type { PatchTokens } from '../core/patchGrid';
+import type { ImageVariant, StageRunner } from '../core/strategies/strategy';
 import type { IntensityWindow } from '../protocol/engineApi';
+import type { ImageEncoder } from './encoders';
 import { type ImageFile, readRgb } from './imageIo';
+import { encodeTokens } from './tiledImage';
+import { planOf, type Tiling, tiledModelSize } from './tiling';
 
 /** uint8 RGB [modelSize.height, modelSize.width, 3] of the changed image. */
 export async function readVariant(
@@ -26,6 +30,24 @@ export async function readVariant(
       return cut(await readRgb(file, enlarged, window), enlarged, Math.floor(left * x), Math.floor(top * y), modelSize);
     }
   }
+}
+
+/** Tokens of the changed image, seen in the same tiles. */
+export async function encodeVariant(
+  file: ImageFile,
+  change: ImageVariant,
+  window: IntensityWindow | undefined,
+  tiling: Tiling,
+  encoder: ImageEncoder,
+  { stage }: StageRunner,
+): Promise<PatchTokens> {
+  const modelSize = encoder.inputSize(file.info.size);
+  if (tiling.tilesPerSide > 1) {
+    const { plan, tileSize } = planOf(tiling, modelSize);
+    const pixels = await readVariant(file, change, tiledModelSize(plan, tileSize), window);
+    return await stage('encode', () => encodeTokens(plan, tileSize, pixels, encoder));
+  }
+  return (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens;
 }
 
 function mirror(rgb: Uint8Array, { width }: Size): Uint8Array {

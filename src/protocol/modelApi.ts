@@ -62,12 +62,27 @@ export interface CheckedModel extends ModelName {
   readonly problem?: string;
 }
 
+/** A model of the user's own. */
+export interface ImportRequest extends ModelName {
+  /**
+   * Absolute paths: the family's ONNX graphs, then files of external data that they name, if any. Of an encoder and a
+   * decoder the latter may also come first if only its file name says "decoder".
+   */
+  readonly paths: readonly string[];
+  readonly family: string;
+  readonly title?: string;
+  readonly licence?: string;
+  readonly inputSide?: number;
+}
+
 /** What the extension asks of the model process. */
 export interface ModelApi {
   /** Downloads what is missing of a model and checks it; goes on where an earlier download stopped. */
   download(params: ModelName & { readonly network: NetworkSettings }): void;
   /** Takes local files as the files of a known model; says which are still missing. */
   importFiles(params: ModelName & { readonly paths: readonly string[] }): { readonly missing: readonly string[] };
+  /** Copies a model into the home and lists it there. */
+  importModel(params: ImportRequest): void;
   /** Fetches ONNX Runtime's CUDA providers into the home; gives the SHA-256 of their package. */
   installCuda(params: { readonly engineEntry: string; readonly network: NetworkSettings }): { readonly sha256: string };
   /** Reads every file of every installed model, or of one. */

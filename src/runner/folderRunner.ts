@@ -4,7 +4,7 @@ import { runBatch } from '../dataset/batch';
 import type { BatchProgress } from '../dataset/batchProgress';
 import { prepareBatch } from '../dataset/batchSetUp';
 import type { Advice } from '../dataset/setUp';
-import { settleDevice } from '../engine/deviceProber';
+import { settleDevice } from '../devices/deviceProber';
 import { createPool, type EnginePool, parallelismOn } from '../engine/pool';
 import type { FolderJob, FolderSummary, RunnerApi, RunnerConfig, RunnerEvents } from '../protocol/runnerApi';
 import type { Handlers } from '../rpc';

@@ -2,7 +2,9 @@
 import * as vscode from 'vscode';
 import { Owner } from '../dispose';
 import type { ModelClient } from '../downloads/modelClient';
-import { type ListedModel, type ModelStore, modelBytes, sizeText } from '../engine/modelStore';
+import { modelBytes, sizeText } from '../models/modelDescription';
+import type { ListedModel } from '../models/modelState';
+import type { ModelStore } from '../models/modelStore';
 import type { ModelName } from '../protocol/modelApi';
 import type { DownloadJobs } from './downloadJobs';
 

@@ -17,7 +17,7 @@ import { area } from '../../src/core/geometry';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { type LabelledImage, labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
-import { readManifest } from '../../src/engine/manifest';
+import { readManifest } from '../../src/models/manifest';
 import type { SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { environment, repository, startEngines } from './bench';
 

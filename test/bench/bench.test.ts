@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
-import { ModelStore } from '../../src/engine/modelStore';
+import { ModelStore } from '../../src/models/modelStore';
 import { chosenModels, repository } from './bench';
 
 let work: string;

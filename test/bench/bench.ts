@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { sha256File } from '../../src/disk/hashing';
 import { EngineClient, type EngineClientOptions } from '../../src/engine/client';
-import { readManifest, writeManifest } from '../../src/engine/manifest';
 import { createPool, type EnginePool } from '../../src/engine/pool';
+import { readManifest, writeManifest } from '../../src/models/manifest';
 import type { EngineInfo } from '../../src/protocol/engineApi';
 
 export const repository = path.resolve(__dirname, '..', '..');

@@ -12,9 +12,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { textTable } from '../../src/cli/textTable';
-import { verdictOf } from '../../src/engine/deviceAnswers';
-import { probeDevices } from '../../src/engine/deviceProber';
-import { devicesOf, deviceTitles } from '../../src/engine/devices';
+import { verdictOf } from '../../src/devices/deviceAnswers';
+import { probeDevices } from '../../src/devices/deviceProber';
+import { devicesOf, deviceTitles } from '../../src/devices/devices';
 import { environment, repository, startEngines } from './bench';
 
 /** Where Debian's Chromium has its Vulkan loader and software driver. */

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { answersFile } from '../../src/devices/deviceAnswers';
 import { sha256 } from '../../src/disk/hashing';
-import { answersFile } from '../../src/engine/deviceAnswers';
-import { library, zip } from '../engine/fixtures/nupkg';
+import { library, zip } from '../devices/fixtures/nupkg';
 import { complaint, jsonLines, QUICK, referenceArgs, Workshop } from './runCli';
 
 const workshop = new Workshop();

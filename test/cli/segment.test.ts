@@ -415,6 +415,14 @@ describe('suggest', () => {
     expect(await fingerprint(root)).toEqual(before);
   });
 
+  it('opens the encoder alone', async () => {
+    const root = await workshop.sampleFolder([1, 2]);
+    const { code, stderr } = await workshop.run(['suggest', 'images', '--verbose', ...ONE_ENGINE], { cwd: root });
+    expect(code).toBe(0);
+    expect(stderr).toContain('Encoder "embedded": on CPU');
+    expect(stderr).not.toContain('Segmenter');
+  });
+
   it('names the most typical image where nothing is labelled yet', async () => {
     const root = await workshop.sampleFolder([1, 2, 3]);
     const { code, stdout } = await workshop.run(['suggest', 'images', '--count', '1', ...ONE_ENGINE], { cwd: root });

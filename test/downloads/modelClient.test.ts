@@ -6,7 +6,7 @@ import path, { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { ModelClient, type ModelClientOptions } from '../../src/downloads/modelClient';
-import { ModelStore } from '../../src/engine/modelStore';
+import { ModelStore } from '../../src/models/modelStore';
 import type { DownloadProgress } from '../../src/protocol/modelApi';
 import { isRunning, repository } from '../cli/runCli';
 import { refusal } from '../refusal';
@@ -96,6 +96,19 @@ describe('the model process', () => {
     await writeFile(local, GRAPH);
     expect(await start().importFiles(NAME, [local])).toEqual([]);
     expect(await state()).toBe('imported');
+  });
+
+  it('imports a model of the user', async () => {
+    const local = join(dir, 'local.onnx');
+    await writeFile(local, GRAPH);
+    const client = start();
+    const request = { paths: [local], id: 'mine', kind: 'encoder', family: 'dinov2', licence: 'MIT' } as const;
+    await client.importModel(request);
+    const { entry } = await store.resolve('encoder', 'mine');
+    expect(entry).toMatchObject({ licence: 'MIT', files: [{ sha256: sha256(GRAPH), bytes: GRAPH.length }] });
+    expect(await refusal(client.importModel(request))).toBe(
+      'There already is a user encoder called "mine"; choose another name.',
+    );
   });
 
   it('stops a cancelled download and keeps its part', async () => {

@@ -1,8 +1,8 @@
 /** When the editor tries devices, and what it does with the answer. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { DeviceTrial } from '../../src/devices/deviceAnswers';
+import type { DeviceAnswer, ProbeOptions } from '../../src/devices/deviceProber';
 import { DeviceWatch } from '../../src/editor/deviceWatch';
-import type { DeviceTrial } from '../../src/engine/deviceAnswers';
-import type { DeviceAnswer, ProbeOptions } from '../../src/engine/deviceProber';
 import type { DeviceChoice } from '../../src/protocol/deviceApi';
 import { models } from '../cli/runCli';
 import { temporaryFolder } from '../dataset/fixtures';

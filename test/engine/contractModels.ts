@@ -7,9 +7,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../src/disk/hashing';
-import type { ModelEntry } from '../../src/engine/manifest';
-import type { ResolvedModel } from '../../src/engine/modelStore';
 import { encodeModel, type Graph } from '../../src/engine/onnxGraph';
+import type { ModelEntry } from '../../src/models/manifest';
+import type { ResolvedModel } from '../../src/models/modelStore';
 import { GraphBuilder } from './graphBuilder';
 
 export const SIDE = 1024;

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { probeDevices } from '../../src/devices/deviceProber';
 import {
   compare,
   DeviceProbe,
@@ -10,7 +11,6 @@ import {
   relativeDifference,
   syntheticPixels,
 } from '../../src/engine/deviceMeasure';
-import { probeDevices } from '../../src/engine/deviceProber';
 import { models, repository } from '../cli/runCli';
 
 const outputs = (tokens: number[], logits: number[]): Outputs => ({

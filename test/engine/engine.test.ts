@@ -14,8 +14,9 @@ import { thresholdToRuns } from '../../src/core/raster';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
-import { ModelStore } from '../../src/engine/modelStore';
 import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
+import { importModel } from '../../src/models/modelImport';
+import { ModelStore } from '../../src/models/modelStore';
 import type { ClassQuestion, EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { makeBmp } from '../formats/makeBmp';
 
@@ -406,6 +407,23 @@ describe('decoding what a person asks', () => {
     await expect(engine.describeImage({ image: path.join(home, 'none.png') })).rejects.toThrow(/does not exist\.$/);
   });
 
+  it('describes without a segmenter, and opens one when it is asked', async () => {
+    const missing = start({ segmenter: 'none' });
+    const { descriptor } = await missing.describeImage({ image: sampleImage(2) });
+    expect(descriptor).toEqual((await engine.describeImage({ image: sampleImage(2) })).descriptor);
+    await expect(missing.decode(question(2))).rejects.toThrow(/^There is no segmenter called "none"/);
+    expect((await missing.describeImage({ image: sampleImage(3) })).descriptor).toHaveLength(descriptor.length);
+
+    const other = start({ cacheBytes: 0 });
+    const [described, decoded] = await Promise.all([
+      other.describeImage({ image: sampleImage(2) }),
+      other.decode(question(3)),
+    ]);
+    expect(described.descriptor).toEqual(descriptor);
+    expect(decoded.mask).toEqual((await engine.decode(question(3))).mask);
+    expect((await other.describeImage({ image: sampleImage(2) })).descriptor).toEqual(descriptor);
+  });
+
   it('answers while tiles are made', async () => {
     const side = 3000;
     const noise = Uint8Array.from({ length: side * side }, (_, i) => (i * 7919 + (i >> 5) * 31) % 251);
@@ -537,7 +555,7 @@ describe('refusing', () => {
     await expect(start({ modelsDir: spoilt }).info()).rejects.toThrow(/embedded-encoder\.onnx.*1,?858,?554.*1,?000/);
 
     const importedHome = path.join(home, 'imported');
-    await new ModelStore(models, importedHome).importModel({
+    await importModel(new ModelStore(models, importedHome), {
       paths: [path.join(models, 'embedded-decoder.onnx')],
       id: 'wrong',
       kind: 'encoder',

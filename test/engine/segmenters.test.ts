@@ -8,10 +8,10 @@ import { area, type Size } from '../../src/core/geometry';
 import type { DecodedMask, PromptSet } from '../../src/core/segmenter';
 import { UserError } from '../../src/core/userError';
 import { type Encoding, embeddedFeatures } from '../../src/engine/encoders';
-import type { ResolvedModel } from '../../src/engine/modelStore';
 import { encodeModel, type Graph, type Initializer, type Node, type ValueInfo } from '../../src/engine/onnxGraph';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
 import { Session } from '../../src/engine/sessions';
+import type { ResolvedModel } from '../../src/models/modelStore';
 import { put, temporaryFolder } from '../dataset/fixtures';
 
 const images = ['pixel_values', ...embeddedFeatures];

@@ -9,9 +9,10 @@ import type { PromptSet } from '../../src/core/segmenter';
 import { withoutSpecks } from '../../src/core/specks';
 import { planTiles } from '../../src/core/tiles';
 import { EmbeddedEncoder, type ImageEncoder } from '../../src/engine/encoders';
-import { ModelStore } from '../../src/engine/modelStore';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
-import { TiledImage, type TileSource, tiledModelSize } from '../../src/engine/tiledImage';
+import { TiledImage, type TileSource } from '../../src/engine/tiledImage';
+import { tiledModelSize } from '../../src/engine/tiling';
+import { ModelStore } from '../../src/models/modelStore';
 
 const models = path.resolve(import.meta.dirname, '..', '..', 'models');
 const TILE: Size = { width: 384, height: 384 };

@@ -7,17 +7,15 @@ import type { PatchTokens } from '../../core/patchGrid';
 import { principalDirections } from '../../core/subspace';
 import { unitTokens } from '../../core/tokenRows';
 import { UserError } from '../../core/userError';
+import type { ModelEntry } from '../../models/manifest';
+import type { ResolvedModel } from '../../models/modelStore';
 import { openGraph } from '../graphs';
-import type { ModelEntry } from '../manifest';
-import type { ResolvedModel } from '../modelStore';
-import { IMAGENET, normalisedFloats } from '../pixelTensors';
+import { IMAGENET, normalisedFloats, ownOr } from '../pixelTensors';
 import { ProjectionGraph } from '../projectionGraph';
-import { type Contract, type FloatTensor, type Session, toFloats, toTensor } from '../sessions';
+import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../sessions';
 import { type Encoding, type ImageEncoder, inputSideOf, patchSizeOf } from './imageEncoder';
 
 const TOKENS = 'last_hidden_state';
-
-const tokensSpec = { type: 'float32', rank: 3 } as const;
 
 /** As many registers as the models of the two families have. */
 const USUAL_REGISTERS = [0, 4];
@@ -56,8 +54,8 @@ export class DinoEncoder implements ImageEncoder {
   private static async open(model: ResolvedModel, threads: number, options: DinoOptions): Promise<DinoEncoder> {
     const { entry } = model;
     const contract: Contract = {
-      inputs: { pixel_values: { type: 'float32', rank: 4 } },
-      outputs: { [TOKENS]: tokensSpec, ...(entry.preNormTokens && { [entry.preNormTokens]: tokensSpec }) },
+      inputs: { pixel_values: float32(4) },
+      outputs: { [TOKENS]: float32(3), ...(entry.preNormTokens && { [entry.preNormTokens]: float32(3) }) },
     };
     const side = inputSideOf(entry);
     return new DinoEncoder(await openGraph(model, 'model', contract, { threads }), entry, side, threads, options);
@@ -85,10 +83,8 @@ export class DinoEncoder implements ImageEncoder {
 
   /** The patch tokens of each output. */
   private async run(pixels: Uint8Array, modelSize: Size): Promise<Record<string, PatchTokens>> {
-    const { mean, std } = this.entry;
-    const normalisation = { mean: mean ?? IMAGENET.mean, std: std ?? IMAGENET.std };
     const outputs = await this.session.run({
-      pixel_values: toTensor(normalisedFloats(pixels, modelSize, normalisation)),
+      pixel_values: toTensor(normalisedFloats(pixels, modelSize, ownOr(IMAGENET, this.entry))),
     });
     return Object.fromEntries(
       Object.entries(outputs).map(([name, tensor]) => [name, this.patchTokens(name, toFloats(tensor), modelSize)]),

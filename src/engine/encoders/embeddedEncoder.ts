@@ -1,10 +1,10 @@
 /** The embedded family's encoder. */
 import { area, type Size } from '../../core/geometry';
 import type { PatchTokens } from '../../core/patchGrid';
+import type { ResolvedModel } from '../../models/modelStore';
 import { openGraph } from '../graphs';
-import type { ResolvedModel } from '../modelStore';
 import { planarFloats } from '../pixelTensors';
-import { type Contract, type FloatTensor, type Session, toFloats, toTensor } from '../sessions';
+import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../sessions';
 import { type Encoding, type ImageEncoder, inputSideOf } from './imageEncoder';
 
 const EMBEDDED_STRIDE = 8;
@@ -22,10 +22,10 @@ export const embeddedFeatures = [
 ] as const;
 
 const embeddedContract: Contract = {
-  inputs: { pixel_values: { type: 'float32', rank: 4 } },
+  inputs: { pixel_values: float32(4) },
   outputs: {
-    patch_tokens: { type: 'float32', rank: 3 },
-    ...Object.fromEntries(embeddedFeatures.map((name) => [name, { type: 'float32', rank: 4 } as const])),
+    patch_tokens: float32(3),
+    ...Object.fromEntries(embeddedFeatures.map((name) => [name, float32(4)])),
   },
 };
 

@@ -2,8 +2,8 @@
 import type { Size } from '../../core/geometry';
 import type { PatchTokens } from '../../core/patchGrid';
 import { UserError } from '../../core/userError';
-import { familyTraits } from '../families';
-import type { ModelEntry } from '../manifest';
+import { familyTraits } from '../../models/families';
+import type { ModelEntry } from '../../models/manifest';
 import type { NamedTensors } from '../sessions';
 
 /** What an encoder makes of one image. */

@@ -5,27 +5,25 @@
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { ModelEntry } from '../../models/manifest';
+import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
-import { openPair } from '../graphs';
-import type { ModelEntry } from '../manifest';
-import type { ResolvedModel } from '../modelStore';
-import { normalisedFloats, UNIT_RANGE } from '../pixelTensors';
-import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
+import { type GraphPair, openPair } from '../graphs';
+import { normalisedFloats, ownOr, UNIT_RANGE } from '../pixelTensors';
+import { type Contract, float32, Tensor, toFloats, toTensor } from '../sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import { bestOf, cornerTokens, MASK_STRIDE, placedSize, pointTokens } from './samFrame';
 
-const spec = (rank: number) => ({ type: 'float32', rank }) as const;
-
-const encoderContract: Contract = { inputs: { batched_images: spec(4) }, outputs: { image_embeddings: spec(4) } };
+const encoderContract: Contract = { inputs: { batched_images: float32(4) }, outputs: { image_embeddings: float32(4) } };
 
 const decoderContract: Contract = {
   inputs: {
-    image_embeddings: spec(4),
-    batched_point_coords: spec(4),
-    batched_point_labels: spec(3),
+    image_embeddings: float32(4),
+    batched_point_coords: float32(4),
+    batched_point_labels: float32(3),
     orig_im_size: { type: 'int64', rank: 1 },
   },
-  outputs: { output_masks: spec(5), iou_predictions: spec(3) },
+  outputs: { output_masks: float32(5), iou_predictions: float32(3) },
 };
 
 export class EfficientSamSegmenter implements PixelSegmenter {
@@ -44,8 +42,7 @@ export class EfficientSamSegmenter implements PixelSegmenter {
   };
 
   private constructor(
-    private readonly encoder: Session,
-    private readonly decoder: Session,
+    private readonly graphs: GraphPair,
     private readonly entry: ModelEntry,
     private readonly side: number,
   ) {}
@@ -53,8 +50,8 @@ export class EfficientSamSegmenter implements PixelSegmenter {
   static async open(model: ResolvedModel, threads: number): Promise<EfficientSamSegmenter> {
     const side = inputSideOf(model.entry);
     const contracts = { encoder: encoderContract, decoder: decoderContract };
-    const { encoder, decoder } = await openPair(model, contracts, threads);
-    return new EfficientSamSegmenter(encoder, decoder, model.entry, side);
+    const graphs = await openPair(model, contracts, threads);
+    return new EfficientSamSegmenter(graphs, model.entry, side);
   }
 
   /** The graph stretches to this size whatever it is given, but without smoothing. */
@@ -63,9 +60,8 @@ export class EfficientSamSegmenter implements PixelSegmenter {
   }
 
   async embed(pixels: Uint8Array, modelSize: Size): Promise<ImageEmbedding> {
-    const { mean = UNIT_RANGE.mean, std = UNIT_RANGE.std } = this.entry;
-    const images = toTensor(normalisedFloats(pixels, modelSize, { mean, std }));
-    const outputs = await this.encoder.run({ batched_images: images });
+    const images = toTensor(normalisedFloats(pixels, modelSize, ownOr(UNIT_RANGE, this.entry)));
+    const outputs = await this.graphs.encoder.run({ batched_images: images });
     return { modelSize, tensors: { image_embeddings: toFloats(outputs.image_embeddings!) } };
   }
 
@@ -73,7 +69,7 @@ export class EfficientSamSegmenter implements PixelSegmenter {
     const embeddings = toTensor(tensors.image_embeddings!);
     const decoded: DecodedMask[] = [];
     for (const prompt of prompts) {
-      const outputs = await this.decoder.run({
+      const outputs = await this.graphs.decoder.run({
         image_embeddings: embeddings,
         ...this.promptFeeds(prompt, image, modelSize),
       });
@@ -82,9 +78,8 @@ export class EfficientSamSegmenter implements PixelSegmenter {
     return decoded;
   }
 
-  async dispose(): Promise<void> {
-    await this.encoder.dispose();
-    await this.decoder.dispose();
+  dispose(): Promise<void> {
+    return this.graphs.dispose();
   }
 
   /**

@@ -2,10 +2,10 @@
 import { moveToFrame, type Size } from '../../core/geometry';
 import { resizeBilinear } from '../../core/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { ResolvedModel } from '../../models/modelStore';
 import { type Encoding, embeddedFeatures } from '../encoders';
 import { openGraph } from '../graphs';
-import type { ResolvedModel } from '../modelStore';
-import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
+import { type Contract, float32, type Session, Tensor, toFloats, toTensors } from '../sessions';
 import type { FeatureSegmenter, ImageEmbedding } from './imageSegmenter';
 import { BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING } from './samFrame';
 
@@ -13,18 +13,16 @@ import { BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING } from './samFrame';
 const EMBEDDED_MASK_STRIDE = 2;
 const EMBEDDED_PROMPT_STRIDE = 4;
 
-const image4d = { type: 'float32', rank: 4 } as const;
-
 const embeddedContract: Contract = {
   inputs: {
-    pixel_values: image4d,
-    ...Object.fromEntries(embeddedFeatures.map((name) => [name, image4d])),
-    point_coords: { type: 'float32', rank: 3 },
-    point_labels: { type: 'float32', rank: 2 },
-    mask_input: image4d,
-    has_mask_input: { type: 'float32', rank: 1 },
+    pixel_values: float32(4),
+    ...Object.fromEntries(embeddedFeatures.map((name) => [name, float32(4)])),
+    point_coords: float32(3),
+    point_labels: float32(2),
+    mask_input: float32(4),
+    has_mask_input: float32(1),
   },
-  outputs: { masks: image4d, iou_predictions: { type: 'float32', rank: 2 } },
+  outputs: { masks: float32(4), iou_predictions: float32(2) },
 };
 
 /**
@@ -57,9 +55,7 @@ export class EmbeddedSegmenter implements FeatureSegmenter {
   }
 
   async decode(embedding: ImageEmbedding, image: Size, prompts: readonly PromptSet[]): Promise<DecodedMask[]> {
-    const features = Object.fromEntries(
-      Object.entries(embedding.tensors).map(([name, tensor]) => [name, toTensor(tensor)]),
-    );
+    const features = toTensors(embedding.tensors);
     const decoded: DecodedMask[] = [];
     for (const prompt of prompts) {
       const { masks, iou_predictions } = await this.session.run({

@@ -5,12 +5,12 @@
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { ModelEntry } from '../../models/manifest';
+import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
-import { openPair } from '../graphs';
-import type { ModelEntry } from '../manifest';
-import type { ResolvedModel } from '../modelStore';
-import { IMAGENET, interleavedFloats, normalisedFloats, stretchedRange } from '../pixelTensors';
-import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
+import { type GraphPair, openPair } from '../graphs';
+import { IMAGENET, interleavedFloats, normalisedFloats, ownOr, stretchedRange } from '../pixelTensors';
+import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
   bestOf,
@@ -25,14 +25,12 @@ import {
   withoutPadding,
 } from './samFrame';
 
-const spec = (rank: number) => ({ type: 'float32', rank }) as const;
-
 /** Names that exports give the encoder's input: planar ones are normalised and padded, interleaved ones as they are. */
 const PLANAR = ['x', 'input_image', 'image'];
 const INTERLEAVED = ['input_image'];
 
 function encoderContracts(outputs: Contract['outputs']): Contract[] {
-  const taking = (name: string, rank: number): Contract => ({ inputs: { [name]: spec(rank) }, outputs });
+  const taking = (name: string, rank: number): Contract => ({ inputs: { [name]: float32(rank) }, outputs });
   return [...PLANAR.map((name) => taking(name, 4)), ...INTERLEAVED.map((name) => taking(name, 3))];
 }
 
@@ -41,14 +39,14 @@ function decoderContracts(embeddings: Contract['outputs']): Contract[] {
   const giving = (masks: string): Contract => ({
     inputs: {
       ...embeddings,
-      point_coords: spec(3),
-      point_labels: spec(2),
-      mask_input: spec(4),
-      has_mask_input: spec(1),
+      point_coords: float32(3),
+      point_labels: float32(2),
+      mask_input: float32(4),
+      has_mask_input: float32(1),
     },
     // Without the full masks nothing needs it, and an export may drop it.
-    optionalInputs: { orig_im_size: spec(1) },
-    outputs: { [masks]: spec(4), iou_predictions: spec(2) },
+    optionalInputs: { orig_im_size: float32(1) },
+    outputs: { [masks]: float32(4), iou_predictions: float32(2) },
   });
   return [giving(LOW_RESOLUTION), giving(FULL)];
 }
@@ -56,10 +54,10 @@ function decoderContracts(embeddings: Contract['outputs']): Contract[] {
 const LOW_RESOLUTION = 'low_res_masks';
 const FULL = 'masks';
 
-const EMBEDDINGS = { image_embeddings: spec(4) };
+const EMBEDDINGS = { image_embeddings: float32(4) };
 
 /** SAM-HQ's decoder also reads what the encoder's global attention blocks gave. */
-const HQ_EMBEDDINGS = { ...EMBEDDINGS, interm_embeddings: spec(5) };
+const HQ_EMBEDDINGS = { ...EMBEDDINGS, interm_embeddings: float32(5) };
 
 /** Most tokens of a question that may mean several things, after segment-anything's export: a click and its padding. */
 const MOST_AMBIGUOUS = 2;
@@ -70,8 +68,7 @@ export class SamSegmenter implements PixelSegmenter {
   readonly capabilities: SegmenterCapabilities;
 
   private constructor(
-    private readonly encoder: Session,
-    private readonly decoder: Session,
+    private readonly graphs: GraphPair,
     private readonly entry: ModelEntry,
     private readonly side: number,
     private readonly embeddings: readonly string[],
@@ -104,8 +101,8 @@ export class SamSegmenter implements PixelSegmenter {
   ): Promise<SamSegmenter> {
     const side = inputSideOf(model.entry);
     const contracts = { encoder: encoderContracts(embeddings), decoder: decoderContracts(embeddings) };
-    const { encoder, decoder } = await openPair(model, contracts, threads);
-    return new SamSegmenter(encoder, decoder, model.entry, side, Object.keys(embeddings));
+    const graphs = await openPair(model, contracts, threads);
+    return new SamSegmenter(graphs, model.entry, side, Object.keys(embeddings));
   }
 
   inputSize(size: Size): Size {
@@ -113,31 +110,27 @@ export class SamSegmenter implements PixelSegmenter {
   }
 
   async embed(pixels: Uint8Array, modelSize: Size): Promise<ImageEmbedding> {
-    const outputs = await this.encoder.run(this.encoderFeeds(pixels, modelSize));
-    return {
-      modelSize,
-      tensors: Object.fromEntries(this.embeddings.map((name) => [name, toFloats(outputs[name]!)])),
-    };
+    const outputs = await this.graphs.encoder.run(this.encoderFeeds(pixels, modelSize));
+    return { modelSize, tensors: toNamedFloats(outputs, this.embeddings) };
   }
 
   private encoderFeeds(pixels: Uint8Array, modelSize: Size): Record<string, Tensor> {
-    const interleaved = INTERLEAVED.find((name) => this.encoder.inputDims(name)?.length === 3);
+    const interleaved = INTERLEAVED.find((name) => this.graphs.encoder.inputDims(name)?.length === 3);
     if (interleaved) return { [interleaved]: toTensor(interleavedFloats(pixels, modelSize)) };
-    const planar = PLANAR.find((name) => this.encoder.inputDims(name))!;
+    const planar = PLANAR.find((name) => this.graphs.encoder.inputDims(name))!;
     const usual = this.entry.ownRange ? stretchedRange(pixels) : IMAGENET;
-    const { mean = usual.mean, std = usual.std } = this.entry;
     const square = { width: this.side, height: this.side };
-    return { [planar]: toTensor(normalisedFloats(pixels, modelSize, { mean, std }, square)) };
+    return { [planar]: toTensor(normalisedFloats(pixels, modelSize, ownOr(usual, this.entry), square)) };
   }
 
   async decode({ tensors, modelSize }: ImageEmbedding, image: Size, prompts: readonly PromptSet[]) {
-    const embeddings = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toTensor(tensor)]));
+    const embeddings = toTensors(tensors);
     const decoded: DecodedMask[] = [];
     for (const prompt of prompts) {
       const corners = cornerTokens(prompt, image, modelSize);
       const padding = corners.length === 0 ? [{ at: { x: 0, y: 0 }, label: PADDING }] : [];
       const tokens = [...pointTokens(prompt, image, modelSize), ...corners, ...padding];
-      const outputs = await this.decoder.run({
+      const outputs = await this.graphs.decoder.run({
         ...embeddings,
         ...tokenFeeds(tokens),
         ...this.maskFeeds(prompt, modelSize),
@@ -148,9 +141,8 @@ export class SamSegmenter implements PixelSegmenter {
     return decoded;
   }
 
-  async dispose(): Promise<void> {
-    await this.encoder.dispose();
-    await this.decoder.dispose();
+  dispose(): Promise<void> {
+    return this.graphs.dispose();
   }
 
   private maskFeeds({ maskPrompt }: PromptSet, modelSize: Size): Record<string, Tensor> {
@@ -164,14 +156,14 @@ export class SamSegmenter implements PixelSegmenter {
 
   /** The size of the full masks, which cost the less the smaller they are where nobody looks at them. */
   private sizeFeeds({ width, height }: Size): Record<string, Tensor> {
-    if (!this.decoder.inputDims('orig_im_size')) return {};
-    const scale = this.decoder.gives(LOW_RESOLUTION) ? MASK_STRIDE : 1;
+    if (!this.graphs.decoder.inputDims('orig_im_size')) return {};
+    const scale = this.graphs.decoder.gives(LOW_RESOLUTION) ? MASK_STRIDE : 1;
     const size = Float32Array.of(Math.ceil(height / scale), Math.ceil(width / scale));
     return { orig_im_size: new Tensor('float32', size, [2]) };
   }
 
   private answer(outputs: Readonly<Record<string, Tensor>>, modelSize: Size, tokens: number): DecodedMask {
-    const isLow = this.decoder.gives(LOW_RESOLUTION);
+    const isLow = this.graphs.decoder.gives(LOW_RESOLUTION);
     const { dims, data } = toFloats(outputs[isLow ? LOW_RESOLUTION : FULL]!);
     const predictions = toFloats(outputs.iou_predictions!).data;
     const [height, width] = dims.slice(-2) as [number, number];

@@ -6,12 +6,12 @@
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { ModelEntry } from '../../models/manifest';
+import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
-import { openPair } from '../graphs';
-import type { ModelEntry } from '../manifest';
-import type { ResolvedModel } from '../modelStore';
-import { IMAGENET, normalisedFloats, stretchedRange } from '../pixelTensors';
-import { type Contract, type Session, Tensor, toFloats, toTensor } from '../sessions';
+import { type GraphPair, openPair } from '../graphs';
+import { IMAGENET, normalisedFloats, ownOr, stretchedRange } from '../pixelTensors';
+import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
   bestOf,
@@ -61,8 +61,6 @@ const SAM2: Variant = {
   boxesOnly: false,
 };
 
-const spec = (rank: number) => ({ type: 'float32', rank }) as const;
-
 /** Most questions in one run; each costs about a megabyte of masks. */
 const MOST_AT_ONCE = 32;
 
@@ -71,13 +69,12 @@ export class TransformersSegmenter implements PixelSegmenter {
   readonly capabilities: SegmenterCapabilities;
 
   private constructor(
-    private readonly encoder: Session,
-    private readonly decoder: Session,
+    private readonly graphs: GraphPair,
     private readonly entry: ModelEntry,
     private readonly side: number,
     private readonly variant: Variant,
   ) {
-    const box = decoder.inputDims('input_boxes') !== undefined;
+    const box = graphs.decoder.inputDims('input_boxes') !== undefined;
     const points = !((entry.boxesOnly ?? variant.boxesOnly) && box);
     this.capabilities = {
       points,
@@ -85,7 +82,7 @@ export class TransformersSegmenter implements PixelSegmenter {
       box,
       maskPrompt: false,
       iterative: false,
-      promptBatch: typeof decoder.inputDims('input_points')![1] === 'string',
+      promptBatch: typeof graphs.decoder.inputDims('input_points')![1] === 'string',
       multimask: true,
       wholeClass: false,
     };
@@ -105,22 +102,22 @@ export class TransformersSegmenter implements PixelSegmenter {
 
   private static async open(variant: Variant, model: ResolvedModel, threads: number): Promise<TransformersSegmenter> {
     const side = inputSideOf(model.entry);
-    const embeddings = Object.fromEntries(variant.embeddings.map((name) => [name, spec(4)]));
-    const boxes = { input_boxes: spec(3) };
-    const encoderContract: Contract = { inputs: { pixel_values: spec(4) }, outputs: embeddings };
+    const embeddings = Object.fromEntries(variant.embeddings.map((name) => [name, float32(4)]));
+    const boxes = { input_boxes: float32(3) };
+    const encoderContract: Contract = { inputs: { pixel_values: float32(4) }, outputs: embeddings };
     const decoderContract: Contract = {
       inputs: {
         ...embeddings,
-        input_points: spec(4),
+        input_points: float32(4),
         input_labels: { type: 'int64', rank: 3 },
         ...(variant.needsBoxes && boxes),
       },
       optionalInputs: boxes,
-      outputs: { iou_scores: spec(3), pred_masks: spec(5) },
+      outputs: { iou_scores: float32(3), pred_masks: float32(5) },
     };
     const contracts = { encoder: encoderContract, decoder: decoderContract };
-    const { encoder, decoder } = await openPair(model, contracts, threads);
-    return new TransformersSegmenter(encoder, decoder, model.entry, side, variant);
+    const graphs = await openPair(model, contracts, threads);
+    return new TransformersSegmenter(graphs, model.entry, side, variant);
   }
 
   inputSize(size: Size): Size {
@@ -130,31 +127,26 @@ export class TransformersSegmenter implements PixelSegmenter {
   async embed(pixels: Uint8Array, modelSize: Size): Promise<ImageEmbedding> {
     const ownRange = this.entry.ownRange ?? this.variant.ownRange;
     const usual = ownRange ? stretchedRange(pixels) : IMAGENET;
-    const { mean = usual.mean, std = usual.std } = this.entry;
     const square = { width: this.side, height: this.side };
-    const outputs = await this.encoder.run({
-      pixel_values: toTensor(normalisedFloats(pixels, modelSize, { mean, std }, square)),
+    const outputs = await this.graphs.encoder.run({
+      pixel_values: toTensor(normalisedFloats(pixels, modelSize, ownOr(usual, this.entry), square)),
     });
-    return {
-      modelSize,
-      tensors: Object.fromEntries(this.variant.embeddings.map((name) => [name, toFloats(outputs[name]!)])),
-    };
+    return { modelSize, tensors: toNamedFloats(outputs, this.variant.embeddings) };
   }
 
   async decode({ tensors, modelSize }: ImageEmbedding, image: Size, prompts: readonly PromptSet[]) {
-    const embeddings = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toTensor(tensor)]));
+    const embeddings = toTensors(tensors);
     const decoded: DecodedMask[] = new Array(prompts.length);
     for (const group of this.groups(prompts)) {
       const asked = group.map((index) => prompts[index]!);
-      const outputs = await this.decoder.run({ ...embeddings, ...this.promptFeeds(asked, image, modelSize) });
+      const outputs = await this.graphs.decoder.run({ ...embeddings, ...this.promptFeeds(asked, image, modelSize) });
       for (const [k, answer] of this.answers(outputs, modelSize).entries()) decoded[group[k]!] = answer;
     }
     return decoded;
   }
 
-  async dispose(): Promise<void> {
-    await this.encoder.dispose();
-    await this.decoder.dispose();
+  dispose(): Promise<void> {
+    return this.graphs.dispose();
   }
 
   /** Indices of the questions that one run can answer: without a box, and of equally many points, as padding is no point. */

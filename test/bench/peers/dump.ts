@@ -21,9 +21,9 @@ import { type LabelledImage, labelledImages, readMask } from '../../../src/datas
 import { spread } from '../../../src/dataset/spread';
 import { CosineGraph } from '../../../src/engine/cosineGraph';
 import { openImage, readRgb } from '../../../src/engine/imageIo';
+import { type LoadedModels, loadModels } from '../../../src/engine/loadedModels';
 import { Matcher } from '../../../src/engine/matcher';
-import { ModelStore } from '../../../src/engine/modelStore';
-import { type LoadedModels, loadModels } from '../../../src/engine/models';
+import { ModelStore } from '../../../src/models/modelStore';
 import { repository } from '../bench';
 import { writeNpy } from './npy';
 

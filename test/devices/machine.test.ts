@@ -1,7 +1,7 @@
 /** What can be known of a machine's devices without starting them, on machines made of files. */
 import { chmod } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { deviceMemoryInUse, lackOf, type MachineView, machineIdentity } from '../../src/engine/machine';
+import { deviceMemoryInUse, lackOf, type MachineView, machineIdentity } from '../../src/devices/machine';
 import { put, temporaryFolder } from '../dataset/fixtures';
 
 let root: string;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TransferRate } from '../../src/engine/transferRate';
+import { TransferRate } from '../../src/models/transferRate';
 
 describe('TransferRate', () => {
   it('is unknown at first, then what the last seconds say', () => {

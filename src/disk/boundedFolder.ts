@@ -7,7 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../disk/storageError';
+import { errorCode } from './storageError';
 
 export interface FolderInfo {
   readonly dir: string;

@@ -1,8 +1,8 @@
 /** From a manifest entry's family name to the adapter that knows its graph. */
 import { UserError } from '../core/userError';
+import type { EncoderFamily, SegmenterFamily } from '../models/families';
+import type { ModelStore, ResolvedModel } from '../models/modelStore';
 import { DinoEncoder, EmbeddedEncoder, type ImageEncoder } from './encoders';
-import type { EncoderFamily, SegmenterFamily } from './families';
-import type { ModelStore, ResolvedModel } from './modelStore';
 import {
   EfficientSamSegmenter,
   EmbeddedSegmenter,
@@ -30,12 +30,22 @@ export const segmenterFamilies: Readonly<Record<SegmenterFamily, Opener<Segmente
   'efficient-sam': EfficientSamSegmenter.open,
 };
 
-/** The encoder and segmenter of one engine process, and the hashes that stand for them in keys. */
-export interface LoadedModels {
+/** An encoder, and the hash that stands for it in keys. */
+export interface LoadedEncoder {
   readonly encoder: ImageEncoder;
-  readonly segmenter: Segmenter;
   readonly encoderModel: ResolvedModel;
+}
+
+/** The encoder and segmenter of one engine process, and the hashes that stand for them in keys. */
+export interface LoadedModels extends LoadedEncoder {
+  readonly segmenter: Segmenter;
   readonly segmenterModel: ResolvedModel;
+}
+
+/** Verifies and opens an encoder. Throws as `loadModels`. */
+export async function loadEncoder(store: ModelStore, id: string, threads: number): Promise<LoadedEncoder> {
+  const encoderModel = await store.resolve('encoder', id);
+  return { encoderModel, encoder: await opener(encoderFamilies, encoderModel)(encoderModel, threads) };
 }
 
 /** Verifies and opens both models. Throws UserError for an unknown id or family, a damaged file or a wrong graph. */

@@ -4,10 +4,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/userError';
-import { sha256 } from '../../src/disk/hashing';
-import { EngineClient } from '../../src/engine/client';
-import { fetchThrough } from '../../src/engine/cudaDownload';
-import { cudaPackageUrl, cudaState, type InstallOptions, installCuda, removeCuda } from '../../src/engine/cudaSupport';
+import { fetchThrough } from '../../src/devices/cudaDownload';
+import { cudaPackageUrl, cudaState, type InstallOptions, installCuda, removeCuda } from '../../src/devices/cudaSupport';
 import {
   bundledRuntime,
   cudaFolder,
@@ -15,7 +13,9 @@ import {
   packageOf,
   RUNTIME_VARIABLE,
   runtimeEnvironment,
-} from '../../src/engine/runtimeFolder';
+} from '../../src/devices/runtimeFolder';
+import { sha256 } from '../../src/disk/hashing';
+import { EngineClient } from '../../src/engine/client';
 import type { DeviceChoice } from '../../src/protocol/deviceApi';
 import { models, repository } from '../cli/runCli';
 import { temporaryFolder } from '../dataset/fixtures';

@@ -1,9 +1,10 @@
 /** The package of the CUDA providers through the network of model downloads: resume, retries, mirror, proxy, certificates. */
+
+import { fetchFile, type Patience } from '../models/fileDownload';
+import { Network } from '../models/network';
+import { placePart } from '../models/partFile';
 import type { NetworkSettings } from '../protocol/modelApi';
 import type { FetchFile } from './cudaSupport';
-import { fetchFile, type Patience } from './fileDownload';
-import { Network } from './network';
-import { placePart } from './partFile';
 
 /** Belongs into a process that may be busy, never into the extension host. */
 export const fetchThrough =

@@ -4,12 +4,12 @@
  */
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { UserError } from '../core/userError';
+import { ModelStore } from '../models/modelStore';
 import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
 import type { DeviceName, ProbeApi, ProbeConfig } from '../protocol/deviceApi';
 import { type AnswerKey, bestOf, type DeviceTrial, recallTrials, rememberTrials } from './deviceAnswers';
 import { candidatesOf, deviceTitles, explainFailure } from './devices';
 import { lackOf, machineIdentity } from './machine';
-import { ModelStore } from './modelStore';
 import { bundledRuntime, installedRuntime, runtimeEnvironment } from './runtimeFolder';
 
 /** What to try: the models of an engine, and where they are. */

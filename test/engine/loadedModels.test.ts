@@ -4,11 +4,12 @@ import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { EmbeddedEncoder } from '../../src/engine/encoders';
-import { encoderFamilyNames, segmenterFamilyNames } from '../../src/engine/families';
-import { ModelStore } from '../../src/engine/modelStore';
-import { loadModels } from '../../src/engine/models';
+import { loadModels } from '../../src/engine/loadedModels';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
 import { Session } from '../../src/engine/sessions';
+import { encoderFamilyNames, segmenterFamilyNames } from '../../src/models/families';
+import { importModel } from '../../src/models/modelImport';
+import { ModelStore } from '../../src/models/modelStore';
 import { put, temporaryFolder } from '../dataset/fixtures';
 import { refusal } from '../refusal';
 
@@ -77,7 +78,7 @@ describe('loadModels', () => {
     const home = await temporaryFolder();
     const store = new ModelStore(SHIPPED, home);
     const [graph] = (await store.list()).find(({ entry }) => entry.kind === 'encoder')!.entry.files;
-    await store.importModel({
+    await importModel(store, {
       id: 'mine',
       kind: 'segmenter',
       family: 'embedded',

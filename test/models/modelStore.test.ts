@@ -3,7 +3,8 @@ import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate,
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ModelStore } from '../../src/engine/modelStore';
+import { importModel } from '../../src/models/modelImport';
+import { ModelStore } from '../../src/models/modelStore';
 import { refusal } from '../refusal';
 
 const SHIPPED = resolve(import.meta.dirname, '../../models');
@@ -210,7 +211,7 @@ describe('importModel', () => {
   it('copies the file into the home and finds it there, also in another process', async () => {
     const store = new ModelStore(modelsDir, home);
     const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded', inputSide: 512 } as const;
-    const imported = await store.importModel(request);
+    const imported = await importModel(store, request);
     expect(imported).toMatchObject({
       id: 'mine',
       kind: 'encoder',
@@ -232,11 +233,11 @@ describe('importModel', () => {
 
   it('keeps what was imported before, and external data beside its graph', async () => {
     const store = new ModelStore(modelsDir, home);
-    await store.importModel({ paths: [source()], id: 'one', kind: 'encoder', family: 'embedded' });
+    await importModel(store, { paths: [source()], id: 'one', kind: 'encoder', family: 'embedded' });
     const data = join(dir, 'weights.onnx_data');
     await writeFile(data, 'weights');
     await chmod(data, 0o444);
-    await store.importModel({
+    await importModel(store, {
       paths: [source(), data],
       id: 'two',
       kind: 'segmenter',
@@ -255,14 +256,14 @@ describe('importModel', () => {
     await Promise.all(names.map((name) => writeFile(join(dir, name), `\x08\x08 ${name}`)));
     const store = new ModelStore(modelsDir, home);
     const request = { paths, id: 'two', kind: 'segmenter', family: 'sam2' } as const;
-    const { files } = await store.importModel(request);
+    const { files } = await importModel(store, request);
     expect(files.map(({ role, file: at }) => [role, at])).toEqual([
       ['encoder', 'segmenter-two/vision_encoder.onnx'],
       ['decoder', 'segmenter-two/prompt_encoder_mask_decoder.onnx'],
       ['data1', 'segmenter-two/a.onnx_data'],
       ['data2', 'segmenter-two/b.onnx_data'],
     ]);
-    const other = await store.importModel({ ...request, id: 'other', paths: [paths[1]!, paths[0]!] });
+    const other = await importModel(store, { ...request, id: 'other', paths: [paths[1]!, paths[0]!] });
     expect(other.files.map(({ role }) => role)).toEqual(['encoder', 'decoder']);
     expect(other.files[0]!.file).toBe('segmenter-other/vision_encoder.onnx');
     expect(await readdir(join(home, 'models', 'segmenter-two'))).toHaveLength(4);
@@ -273,21 +274,21 @@ describe('importModel', () => {
   it('refuses half a model, data for a graph, and files that would overwrite each other', async () => {
     const store = new ModelStore(modelsDir, home);
     const request = { id: 'half', kind: 'segmenter', family: 'sam' } as const;
-    expect(await refusal(store.importModel({ ...request, paths: [source()] }))).toBe(
+    expect(await refusal(importModel(store, { ...request, paths: [source()] }))).toBe(
       'The model "half" cannot be imported: family "sam" needs 2 ONNX files (encoder and decoder), found 1.',
     );
     const data = join(dir, 'weights.data');
     await writeFile(data, 'weights');
-    expect(await refusal(store.importModel({ ...request, paths: [source(), data] }))).toBe(
+    expect(await refusal(importModel(store, { ...request, paths: [source(), data] }))).toBe(
       `${data} is not an ONNX model.`,
     );
     await mkdir(join(dir, 'b'));
     await cp(source(), join(dir, 'b', 'my model.onnx'));
     const twins = [source(), join(dir, 'b', 'my model.onnx')];
-    expect(await refusal(store.importModel({ ...request, paths: twins }))).toBe(
+    expect(await refusal(importModel(store, { ...request, paths: twins }))).toBe(
       'The model "half" cannot be imported: two of its files are called my model.onnx, and they must lie in one folder.',
     );
-    expect(await refusal(store.importModel({ ...request, family: 'embedded', paths: [] }))).toMatch(
+    expect(await refusal(importModel(store, { ...request, family: 'embedded', paths: [] }))).toMatch(
       /needs one ONNX file, found 0\.$/,
     );
   });
@@ -295,12 +296,12 @@ describe('importModel', () => {
   it('refuses a taken id, shipped or imported, but not of the other kind', async () => {
     const store = new ModelStore(modelsDir, home);
     const request = { paths: [source()], kind: 'encoder', family: 'embedded' } as const;
-    expect(await refusal(store.importModel({ ...request, id: 'small' }))).toBe(
+    expect(await refusal(importModel(store, { ...request, id: 'small' }))).toBe(
       'There already is a shipped encoder called "small"; choose another name.',
     );
-    await store.importModel({ ...request, id: 'mine' });
-    expect(await refusal(store.importModel({ ...request, id: 'mine' }))).toMatch(/a user encoder called "mine"/);
-    await store.importModel({ ...request, id: 'small', kind: 'segmenter' });
+    await importModel(store, { ...request, id: 'mine' });
+    expect(await refusal(importModel(store, { ...request, id: 'mine' }))).toMatch(/a user encoder called "mine"/);
+    await importModel(store, { ...request, id: 'small', kind: 'segmenter' });
   });
 
   it('refuses what is no model, a bad name and a missing file, leaving nothing behind', async () => {
@@ -308,23 +309,23 @@ describe('importModel', () => {
     const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
     const page = join(dir, 'page.onnx');
     await writeFile(page, '<html>');
-    expect(await refusal(store.importModel({ ...request, paths: [page] }))).toBe(`${page} is not an ONNX model.`);
-    expect(await refusal(store.importModel({ ...request, id: '../x' }))).toMatch(/cannot be imported: id: must be/);
+    expect(await refusal(importModel(store, { ...request, paths: [page] }))).toBe(`${page} is not an ONNX model.`);
+    expect(await refusal(importModel(store, { ...request, id: '../x' }))).toMatch(/cannot be imported: id: must be/);
     const none = join(dir, 'none.onnx');
-    expect(await refusal(store.importModel({ ...request, paths: [none] }))).toContain(`${none} does not exist`);
+    expect(await refusal(importModel(store, { ...request, paths: [none] }))).toContain(`${none} does not exist`);
     await expect(readdir(home)).rejects.toThrow('ENOENT');
   });
 
   it('says so when the home cannot be written', async () => {
     await writeFile(home, 'a file');
     const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
-    expect(await refusal(new ModelStore(modelsDir, home).importModel(request))).toMatch(
+    expect(await refusal(importModel(new ModelStore(modelsDir, home), request))).toMatch(
       /^The list of models .* cannot/,
     );
     await rm(home);
     await mkdir(join(home, 'models'), { recursive: true });
     await writeFile(join(home, 'models', 'encoder-mine'), 'a file');
-    expect(await refusal(new ModelStore(modelsDir, home).importModel(request))).toMatch(
+    expect(await refusal(importModel(new ModelStore(modelsDir, home), request))).toMatch(
       /^Cannot write .*encoder-mine: a file stands where a folder should be\.$/,
     );
   });
@@ -333,7 +334,7 @@ describe('importModel', () => {
     const copy = join(dir, 'copy.onnx');
     await cp(join(SHIPPED, 'embedded-encoder.onnx'), copy);
     const store = new ModelStore(SHIPPED, home);
-    await store.importModel({ paths: [copy], id: 'copy', kind: 'encoder', family: 'embedded' });
+    await importModel(store, { paths: [copy], id: 'copy', kind: 'encoder', family: 'embedded' });
     expect((await store.resolve('encoder', 'copy')).sha256).toBe((await store.resolve('encoder', 'embedded')).sha256);
   });
 });

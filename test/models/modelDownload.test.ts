@@ -8,8 +8,10 @@ import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
 import { LockFile } from '../../src/disk/lockFile';
-import { type DownloadOptions, downloadModel } from '../../src/engine/modelDownload';
-import { ModelMissingError, ModelStore } from '../../src/engine/modelStore';
+import { type DownloadOptions, downloadModel } from '../../src/models/modelDownload';
+import { importFiles } from '../../src/models/modelImport';
+import { ModelMissingError } from '../../src/models/modelState';
+import { ModelStore } from '../../src/models/modelStore';
 import type { DownloadProgress, UnknownFile } from '../../src/protocol/modelApi';
 import { FileServer, sendFile } from '../downloads/fileServer';
 import { refusal } from '../refusal';
@@ -316,9 +318,9 @@ describe('importing the files of a listed model', () => {
 
   it('recognises them by their hash, whatever their names, one by one or together', async () => {
     const first = await put('download (1).onnx', ENCODER);
-    expect(await store.importFiles(NAME, [first], never)).toEqual(['encoder.onnx_data', 'decoder.onnx']);
+    expect(await importFiles(store, NAME, [first], never)).toEqual(['encoder.onnx_data', 'decoder.onnx']);
     expect(await stateOf()).toBe('partial');
-    expect(await store.importFiles(NAME, [await put('a', DATA), await put('b', DECODER)], never)).toEqual([]);
+    expect(await importFiles(store, NAME, [await put('a', DATA), await put('b', DECODER)], never)).toEqual([]);
     expect(await stateOf()).toBe('imported');
     await rm(first);
     await store.resolve('segmenter', 'sam');
@@ -328,7 +330,7 @@ describe('importing the files of a listed model', () => {
 
   it('refuses others with both hashes', async () => {
     const path = await put('encoder.onnx', DECODER.subarray(1));
-    expect(await refusal(store.importFiles(NAME, [path], never))).toBe(
+    expect(await refusal(importFiles(store, NAME, [path], never))).toBe(
       `${path} is none of the files of the segmenter "sam": expected SHA-256 ${sha256(ENCODER)} (encoder.onnx) or ${sha256(DATA)} (encoder.onnx_data) or ${sha256(DECODER)} (decoder.onnx), found ${sha256(DECODER.subarray(1))}.`,
     );
     expect(await stateOf()).toBe('available');
@@ -337,10 +339,10 @@ describe('importing the files of a listed model', () => {
   it('goes by the name where no hash is known, and asks', async () => {
     await writeManifest([entry({ family: 'embedded', files: [file('model', 'encoder.onnx')] })]);
     const path = await put('encoder.onnx', ENCODER);
-    expect(await refusal(store.importFiles(NAME, [path], async () => false))).toContain('was not accepted');
+    expect(await refusal(importFiles(store, NAME, [path], async () => false))).toContain('was not accepted');
     expect(await stateOf()).toBe('available');
     const asked: UnknownFile[] = [];
-    await store.importFiles(NAME, [path], async (these) => asked.push(...these) > 0);
+    await importFiles(store, NAME, [path], async (these) => asked.push(...these) > 0);
     expect(asked).toEqual([{ file: 'encoder.onnx', from: path, sha256: sha256(ENCODER), bytes: ENCODER.length }]);
     expect(await stateOf()).toBe('imported');
   });
@@ -348,7 +350,7 @@ describe('importing the files of a listed model', () => {
   it('completes a download that was cut off', async () => {
     server.on('/decoder.onnx', (_, response) => response.writeHead(404).end());
     await refusal(download());
-    expect(await store.importFiles(NAME, [await put('decoder.onnx', DECODER)], never)).toEqual([
+    expect(await importFiles(store, NAME, [await put('decoder.onnx', DECODER)], never)).toEqual([
       'encoder.onnx',
       'encoder.onnx_data',
     ]);

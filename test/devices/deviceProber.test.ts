@@ -12,8 +12,8 @@ import {
   rememberTrials,
   verdictOf,
   whyNotBetter,
-} from '../../src/engine/deviceAnswers';
-import { probeDevices, recallAnswer, settleDevice } from '../../src/engine/deviceProber';
+} from '../../src/devices/deviceAnswers';
+import { probeDevices, recallAnswer, settleDevice } from '../../src/devices/deviceProber';
 import type { DeviceName } from '../../src/protocol/deviceApi';
 import { models } from '../cli/runCli';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BoundedFolder } from '../../src/engine/boundedFolder';
+import { BoundedFolder } from '../../src/disk/boundedFolder';
 
 let parent: string;
 let dir: string;

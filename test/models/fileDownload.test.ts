@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/disk/hashing';
-import { type FetchOptions, fetchFile, type Patience } from '../../src/engine/fileDownload';
-import { Network } from '../../src/engine/network';
+import { type FetchOptions, fetchFile, type Patience } from '../../src/models/fileDownload';
+import { Network } from '../../src/models/network';
 import { FileServer, sendFile } from '../downloads/fileServer';
 import { refusal } from '../refusal';
 

@@ -12,16 +12,12 @@ import { sha256File } from '../disk/hashing';
 import { describeHolder, LockFile, type LockOptions, readLiveHolder } from '../disk/lockFile';
 import type { DownloadProgress, ModelName, NetworkSettings, UnknownFile } from '../protocol/modelApi';
 import { type Fetched, fetchFile, type Patience } from './fileDownload';
+import { type Confirm, unconfirmed } from './installRecord';
 import type { KnownFile, ModelEntry, ModelFile } from './manifest';
-import {
-  type Confirm,
-  type LocatedModel,
-  label,
-  looksLikeOnnx,
-  type ModelStore,
-  sizeText,
-  unconfirmed,
-} from './modelStore';
+import { label, sizeText } from './modelDescription';
+import { looksLikeOnnx } from './modelFileCheck';
+import type { LocatedModel } from './modelState';
+import type { ModelStore } from './modelStore';
 import { Network } from './network';
 import { PartFile, partBytes, placePart, rejectPart } from './partFile';
 import { TransferRate } from './transferRate';

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { homeDir } from '../../src/engine/home';
+import { homeDir } from '../../src/disk/home';
 
 describe('homeDir', () => {
   const user = resolve('/home/ada');

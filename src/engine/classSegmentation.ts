@@ -1,0 +1,132 @@
+/** One image against the references of one or several classes. */
+import { settleClasses } from '../core/strategies/settleClasses';
+import type { EncodedImage, Segmentation } from '../core/strategies/strategy';
+import type { ClassesRequest, ImageInfo, SegmentResult } from '../protocol/engineApi';
+import type { EncodedFile, EncodedFiles } from './encodedFiles';
+import type { EngineModels } from './engineModels';
+import { openImage } from './imageIo';
+import type { InferenceQueue } from './inferenceQueue';
+import { disposeIfUnused, type PreparedReferences, type ReadyReference } from './preparedReferences';
+import { stageRunner } from './stages';
+import { imageOf, tiledImageOf } from './strategyImage';
+import { readTileSource } from './tiledImage';
+import type { Tiling } from './tiling';
+
+/** An image that is to be segmented. */
+interface Target {
+  readonly info: ImageInfo;
+  readonly notes: readonly string[];
+  readonly image: EncodedImage;
+  /** What may be kept on disk; tiles are not. */
+  readonly whole?: EncodedFile;
+}
+
+export class ClassSegmentation {
+  constructor(
+    private readonly models: EngineModels,
+    private readonly references: PreparedReferences,
+    private readonly files: EncodedFiles,
+    private readonly inference: InferenceQueue,
+    private readonly pixelLimit: number,
+  ) {}
+
+  /** One result per class, in their order. */
+  async segment(request: ClassesRequest, signal: AbortSignal): Promise<SegmentResult[]> {
+    const { classes, ...shared } = request;
+    const references: ReadyReference[] = [];
+    try {
+      for (const question of classes) {
+        const reference = await this.references.get({ ...shared, ...question }, signal, classes.length);
+        reference.users++;
+        references.push(reference);
+      }
+      return await this.segmentWith(references, request, signal);
+    } finally {
+      for (const reference of references) {
+        reference.users--;
+        await disposeIfUnused(reference);
+      }
+    }
+  }
+
+  private async segmentWith(
+    references: readonly ReadyReference[],
+    request: ClassesRequest,
+    signal: AbortSignal,
+  ): Promise<SegmentResult[]> {
+    let started = performance.now();
+    const times = references.map((): Record<string, number> => ({}));
+    const degradations = new Set<string>();
+    const targets = new Map<number, Target>();
+    for (const { tiling } of references) {
+      const { tilesPerSide } = tiling;
+      if (targets.has(tilesPerSide)) continue;
+      targets.set(tilesPerSide, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
+    }
+    const found = await this.inference.run(async () => {
+      const each: Segmentation[] = [];
+      for (const [index, { prepared, tiling }] of references.entries()) {
+        const { image } = targets.get(tiling.tilesPerSide)!;
+        each.push(await prepared.segment(image, stageRunner(signal, times[index]!)));
+        times[index]!.total = performance.now() - started;
+        started = performance.now();
+      }
+      if (each.length < 2) return each;
+      const ids = request.classes.map(({ classId }) => classId);
+      const last = times[times.length - 1]!;
+      const settled = await stageRunner(signal, last).stage('compete', () => settleClasses(each, ids));
+      last.total! += performance.now() - started;
+      return settled;
+    });
+    // Beside the inference of the next image: what is kept is written, not waited for by others.
+    if (found.some(({ trust, iouPrediction }) => (trust ?? iouPrediction) < (request.cacheBelow ?? 0))) {
+      const { stage } = stageRunner(signal, times[0]!);
+      for (const { whole } of targets.values()) {
+        if (whole) await stage('keep', () => whole.keep('everything'));
+      }
+    }
+    const { info, notes } = [...targets.values()][0]!;
+    return found.map((one, index) => ({
+      size: info.size,
+      file: info.file,
+      outcome: one.outcome,
+      mask: one.mask,
+      instances: one.instances,
+      prompts: request.withDetails ? one.prompts : one.prompts.filter(({ reason }) => reason === 'kept'),
+      iouPrediction: one.iouPrediction,
+      ...(one.trust !== undefined && { trust: one.trust }),
+      ...(one.trustParts && { trustParts: one.trustParts }),
+      ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
+      notes: [...notes, ...one.notes, ...degradations],
+      times: { total: 0, ...times[index] },
+    }));
+  }
+
+  /** The image of a request as strategies are to see it. */
+  private async segmentTarget(
+    request: ClassesRequest,
+    tiling: Tiling,
+    signal: AbortSignal,
+    times: Record<string, number>,
+    degradations: Set<string>,
+  ): Promise<Target> {
+    const runner = stageRunner(signal, times);
+    const models = await this.models.loaded();
+    const { encoder, segmenter } = models;
+    if (tiling.tilesPerSide === 1) {
+      // Who wants the details will ask about this image next; a batch never comes back to it.
+      const whole = await this.files.target(request, request.withDetails === true, signal, times);
+      return {
+        info: whole.info,
+        notes: whole.notes,
+        image: imageOf(whole, segmenter, runner, degradations),
+        whole,
+      };
+    }
+    const source = await runner.stage('read', async () =>
+      readTileSource(await openImage(request.image, this.pixelLimit), request.window, tiling, encoder, segmenter),
+    );
+    const image = await this.inference.run(() => tiledImageOf(source, models, runner, degradations, signal));
+    return { info: source.info, notes: source.notes, image };
+  }
+}

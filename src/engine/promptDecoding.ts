@@ -1,0 +1,67 @@
+/** Questions about an image that a person asks with prompts, one after another. */
+import { degradePrompts, isEmptyQuestion } from '../core/degradation';
+import { thresholdToRuns } from '../core/raster';
+import { checkPrompts } from '../core/segmenter';
+import { withoutSpecks } from '../core/specks';
+import { UserError } from '../core/userError';
+import type { DecodeRequest, DecodeResult } from '../protocol/engineApi';
+import type { EncodedFiles } from './encodedFiles';
+import type { EngineModels } from './engineModels';
+import type { InferenceQueue } from './inferenceQueue';
+import { stageRunner } from './stages';
+import { halfPatch, stageEmbedding } from './strategyImage';
+
+export class PromptDecoding {
+  constructor(
+    private readonly models: EngineModels,
+    private readonly files: EncodedFiles,
+    private readonly inference: InferenceQueue,
+  ) {}
+
+  async decode(request: DecodeRequest, signal: AbortSignal): Promise<DecodeResult> {
+    const started = performance.now();
+    const times: Record<string, number> = {};
+    const { stage } = stageRunner(signal, times);
+    const { segmenter, segmenterModel } = await this.models.loaded();
+    checkPrompts(request.prompts);
+    const target = await this.files.target(request, true, signal, times);
+    const { size, file } = target.info;
+    const { prompts, notes } = degradePrompts(
+      request.prompts,
+      segmenter.capabilities,
+      size,
+      halfPatch({ size, tokens: target.encoding.tokens }),
+    );
+    if (isEmptyQuestion(prompts)) {
+      const { points } = segmenter.capabilities;
+      throw new UserError(
+        `The segmenter "${segmenterModel.entry.id}" cannot be asked this: mark the object with a ${points ? 'positive point' : 'box'}.`,
+      );
+    }
+    const { logits, iouPrediction } = await this.inference.run(async () => {
+      const embedding = await stageEmbedding(segmenter, stage, () => target.embedding());
+      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [prompts]));
+      return decoded!;
+    });
+    await target.keep('embedding');
+    const { mask, drawn } = await stage('mask', () => {
+      const drawn = request.dropSpecks ? withoutSpecks(logits) : logits;
+      return { mask: thresholdToRuns(drawn, size, 0), drawn };
+    });
+    return {
+      mask,
+      iouPrediction,
+      ...(request.withMaskPrompt && segmenter.capabilities.maskPrompt && { maskPrompt: drawn }),
+      file,
+      notes,
+      times: { ...times, total: performance.now() - started },
+    };
+  }
+
+  /** Does what a question about the image would wait for. */
+  async prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {
+    const target = await this.files.target(request, true, signal, {});
+    await this.inference.run(() => stageRunner(signal, {}).stage('embed', () => target.embedding()));
+    await target.keep('embedding');
+  }
+}
