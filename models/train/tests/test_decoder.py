@@ -4,7 +4,7 @@ import unittest
 
 import numpy as np
 import torch
-from train.decoder import BACKGROUND, FEATURES, FOREGROUND, PADDING, Points, centred, prototypes
+from train.decoder import BACKGROUND, FEATURES, FOREGROUND, PADDING, Points, centred, likenesses, prototypes
 from train.exporting import Positional
 
 from . import made
@@ -145,6 +145,17 @@ class Maps(unittest.TestCase):
                 for column in range(6):
                     wanted = x[:, row, column] @ mean / np.linalg.norm(mean)
                     self.assertAlmostEqual(float(found[0, channel, row, column]), wanted, places=4)
+
+    def test_likenesses_are_the_cosines_between_means(self):
+        shares = torch.rand(2, 4, 4, 6, generator=torch.Generator().manual_seed(2))
+        found = likenesses(self.x, shares)
+        for k in range(2):
+            x, weights = self.x[k].reshape(5, -1).numpy(), shares[k].reshape(4, -1).numpy()
+            means = [x @ weight for weight in weights]
+            wanted = [
+                means[i] @ means[j] / np.linalg.norm(means[i]) / np.linalg.norm(means[j]) for i in range(4) for j in range(i)
+            ]
+            np.testing.assert_allclose(found[k].numpy(), wanted, atol=1e-4)
 
     def test_centred_vectors_are_unit_and_tell_positions_apart(self):
         same = centred(torch.ones(1, 5, 4, 6) * 3)

@@ -13,8 +13,9 @@ import torch
 from train import batches
 from train.batches import load_batches
 from train.exporting import INPUTS, LARGEST_DIFFERENCE, Positional, export
+from train.questions import Question
 from train.sets import load_sets
-from train.training import Settings, Training, run, true_iou
+from train.training import Settings, Training, is_alone, ranking_loss, run, true_iou
 
 from . import made
 
@@ -117,6 +118,25 @@ class TrueIou(unittest.TestCase):
             drawn, truth = logits[k].numpy() > 0, shares[k].numpy() > 0.5
             self.assertAlmostEqual(float(found[k]), (drawn & truth).sum() / (drawn | truth).sum(), places=6)
         self.assertEqual(float(found[2]), 1)
+
+
+class Losses(unittest.TestCase):
+    def test_ranking_counts_pairs_in_the_wrong_order(self):
+        truth, predicted = torch.tensor([0.2, 0.9, 0.5]), torch.tensor([0.3, 0.25, 0.8])
+        wanted = 0.0
+        for i in range(3):
+            for j in range(3):
+                gap, apart = float(truth[i] - truth[j]), float(predicted[i] - predicted[j])
+                wanted += abs(gap) * np.log1p(np.exp(-10 * np.sign(gap) * apart)) / 9
+        self.assertAlmostEqual(float(ranking_loss(predicted, truth)), wanted, places=5)
+        self.assertLess(float(ranking_loss(truth, truth)), wanted)
+
+    def test_one_click_alone_is_told_from_all_else(self):
+        labels = torch.tensor([[1.0, -1, -1], [1, -1, -1], [1, 0, -1], [1, -1, -1], [2, 3, -1]])
+        trusted = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0]])
+        has = torch.tensor([0.0, 1, 0, 0, 0])
+        asked = Question(torch.zeros(5, 3, 2), labels, torch.zeros(5, 1, 4, 4), has, trusted)
+        self.assertEqual(is_alone(asked).tolist(), [True, False, False, False, False])
 
 
 #: Of the segmenter, by models/README.md: name and rank, all float32.

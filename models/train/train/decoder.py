@@ -83,7 +83,7 @@ class Decoder(nn.Module):
         self.body2 = projection(w2, w2, 3)
         self.out = nn.Conv2d(w2, 1, 1)
         self.keep = nn.Parameter(torch.tensor(0.3))
-        self.iou = nn.Sequential(nn.Linear(w16 + 2 * w8 + 8, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.iou = nn.Sequential(nn.Linear(w16 + 2 * w8 + 11 + 6, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(
         self,
@@ -112,10 +112,9 @@ class Decoder(nn.Module):
         prior = mask_input.clamp(-LARGEST_PROMPT, LARGEST_PROMPT) * has
         foreground = torch.sigmoid(prior)
 
-        pixels = pixel_values / 127.5 - 1
         even = {name: features[name] / scale for name, scale in FEATURE_SCALE.items()}
-        pixels4 = F.avg_pool2d(pixels, 4)
-        pixels2 = F.avg_pool2d(pixels, 2)
+        pixels2 = F.avg_pool2d(pixel_values, 2) / 127.5 - 1
+        pixels4 = F.avg_pool2d(pixels2, 2)
 
         # At stride 4
         colours = torch.cat([pixels4, F.avg_pool2d(pixels4, 3, 1, 1)], 1)
@@ -150,21 +149,22 @@ class Decoder(nn.Module):
         x2 = self.body2(F.relu(x2))
         logits = self.out(F.relu(x2)) + self.keep * doubled(prior)
 
-        return logits, self.estimate(logits.detach(), x16.detach(), x8.detach(), foreground, has, proto8, points)
+        return logits, self.estimate(logits.detach(), x16.detach(), x8.detach(), match8, prior, has, points)
 
     def estimate(
         self,
         logits: Tensor,
         x16: Tensor,
         x8: Tensor,
-        foreground: Tensor,
+        match8: Tensor,
+        prior: Tensor,
         has: Tensor,
-        proto8: Tensor,
         points: "Points",
     ) -> Tensor:
-        """IoU prediction, float32 [batch, 1]: from the features in and around the mask, how sure it is, how far it follows
-        the mask prompt. No gradient reaches the mask."""
+        """IoU prediction, float32 [batch, 1]: from the features in and around the mask, how sure it is, how its border parts
+        what differs, how far it follows the mask prompt. No gradient reaches the mask."""
         drawn = torch.sigmoid(logits)
+        foreground = torch.sigmoid(prior)
         drawn4 = F.avg_pool2d(drawn, 2)
         drawn8 = F.avg_pool2d(drawn4, 2)
         mean = (2, 3)
@@ -175,14 +175,22 @@ class Decoder(nn.Module):
         common = torch.minimum(drawn4, foreground).mean(mean)
         either = torch.maximum(drawn4, foreground).mean(mean)
         flag = has.reshape(-1, 1)
-        contrast = (drawn8 * (proto8[:, :1] - proto8[:, 1:])).mean(mean) / (area + 1e-3)
+        inside4 = (prior * drawn4).mean(mean) / (area + 1e-3)
+        outside4 = (prior * (1 - drawn4)).mean(mean) / (1 - area + 1e-3)
+        narrow, wide = (torch.sigmoid(4 * (logits - step)).mean(mean) for step in (1, -1))
+        inner = drawn8 * F.max_pool2d(1 - drawn8, 3, 1, 1)
+        outer = (1 - drawn8) * F.max_pool2d(drawn8, 3, 1, 1)
         facts = [
             area,
             torch.sqrt(area),
             unsure / (area + 1e-3) / 4,
             flag * common / (either + 1e-3),
             flag,
-            flag * contrast,
+            inside4 / 4,
+            outside4 / 4,
+            narrow / (wide + 1e-3),
+            (logits.clamp(0, 10)).mean(mean) / (area + 1e-3) / 5,
+            likenesses(match8, torch.cat([drawn8, 1 - drawn8, inner, outer], 1)),
             points.count(FOREGROUND) / 8,
             points.count(BACKGROUND) / 8,
         ]
@@ -216,6 +224,15 @@ def prototypes(x: Tensor, foreground: Tensor, has: Tensor) -> Tensor:
     return torch.bmm(means, rows).reshape(x.shape[0], 2, x.shape[2], x.shape[3]) * has
 
 
+def likenesses(x: Tensor, shares: Tensor) -> Tensor:
+    """Cosines between the means of `x` [batch, channels, h, w] over every two of four parts, whose shares of the positions are
+    [batch, 4, h, w]; [batch, 6]."""
+    means = torch.bmm(shares.flatten(2), x.flatten(2).transpose(1, 2))
+    means = means * torch.rsqrt((means * means).sum(2, keepdim=True) + 1e-6)
+    cosines = torch.bmm(means, means.transpose(1, 2))
+    return torch.stack([cosines[:, i, j] for i in range(4) for j in range(i)], 1)
+
+
 def bell(squares: Tensor, radius: float) -> Tensor:
     return torch.exp(squares / (-2 * radius * radius))
 
@@ -241,37 +258,41 @@ class Points:
         """Values of `x` [batch, channels, h, w] at the points, [batch, points, channels]."""
         return F.grid_sample(x, self.places, mode="bilinear", padding_mode="border", align_corners=False)[:, :, 0].transpose(1, 2)
 
-    def highest(self, scores: Tensor, label: float, least: float) -> Tensor:
-        """Over points of a label, of scores [batch, points, h, w]; `least` where there are none. [batch, 1, h, w]"""
-        of = self.of(label)[:, :, None, None]
-        return (scores * of + least * (1 - of)).amax(1, keepdim=True)
+    def most_alike(self, cosines: Tensor, label: float) -> Tensor:
+        """Over points of a label, of cosines [batch, points, h, w]; -1 where there are none. [batch, 1, h, w]"""
+        # The others are moved out of range: the fewest passes over the largest maps.
+        return (cosines + 10 * (self.of(label) - 1)[:, :, None, None]).amax(1, keepdim=True).clamp(min=-1)
 
     def likeness(self, x: Tensor) -> Tensor:
         """Cosine to the most alike positive and to the most alike negative point, [batch, 2, h, w]; -1 without one."""
         at = self.at(x)
         at = at * torch.rsqrt((at * at).sum(2, keepdim=True) + 1e-6)
-        scores = torch.bmm(at, x.flatten(2)).reshape(x.shape[0], at.shape[1], x.shape[2], x.shape[3])
-        return torch.cat([self.highest(scores, FOREGROUND, -1.0), self.highest(scores, BACKGROUND, -1.0)], 1)
+        cosines = torch.bmm(at, x.flatten(2)).reshape(x.shape[0], at.shape[1], x.shape[2], x.shape[3])
+        return torch.cat([self.most_alike(cosines, label) for label in (FOREGROUND, BACKGROUND)], 1)
 
     def colour_likeness(self, pixels: Tensor) -> Tensor:
         """Like `likeness`, of colours: 1 the same, to 0. [batch, 2, h, w]"""
         at = self.at(F.avg_pool2d(pixels, 3, 1, 1))
-        squares = (pixels.unsqueeze(1) - at[:, :, :, None, None]).square().sum(2)
-        scores = torch.exp(-squares / 0.08)
-        return torch.cat([self.highest(scores, FOREGROUND, 0.0), self.highest(scores, BACKGROUND, 0.0)], 1)
-
-    def squares(self, height: int, width: int, stride: int) -> Tensor:
-        """Squared distances in pixels from every cell's centre to every point, [batch, points, h, w]."""
-        y = (torch.arange(height, device=self.coords.device).to(self.coords) + 0.5) * stride
-        x = (torch.arange(width, device=self.coords.device).to(self.coords) + 0.5) * stride
-        dy = (y[None, None, :] - self.coords[:, :, 1:]).square()
-        dx = (x[None, None, :] - self.coords[:, :, :1]).square()
-        return dy[:, :, :, None] + dx[:, :, None, :]
+        # |a - b|^2 as |a|^2 + |b|^2 - 2 a.b: one product instead of a map per point and colour.
+        both = torch.bmm(at, pixels.flatten(2)).reshape(pixels.shape[0], at.shape[1], pixels.shape[2], pixels.shape[3])
+        own, length = pixels.square().sum(1, keepdim=True), at.square().sum(2)
+        maps = []
+        for label in (FOREGROUND, BACKGROUND):
+            away = length + FAR * (1 - self.of(label))
+            maps.append((away[:, :, None, None] - 2 * both).amin(1, keepdim=True))
+        return torch.exp(-(torch.cat(maps, 1) + own).clamp(min=0) / 0.08)
 
     def nearest(self, height: int, width: int, stride: int) -> list[Tensor]:
         """Squared distance to the nearest positive and to the nearest negative point, two maps [batch, 1, h, w]; FAR without one."""
-        squares = self.squares(height, width, stride)
-        return [-self.highest(-squares, label, -FAR) for label in (FOREGROUND, BACKGROUND)]
+        y = (torch.arange(height, device=self.coords.device).to(self.coords) + 0.5) * stride
+        x = (torch.arange(width, device=self.coords.device).to(self.coords) + 0.5) * stride
+        maps = []
+        for label in (FOREGROUND, BACKGROUND):
+            away = FAR * (1 - self.of(label))
+            dy = (y[None, None, :] - self.coords[:, :, 1:]).square() + away.unsqueeze(2)
+            dx = (x[None, None, :] - self.coords[:, :, :1]).square()
+            maps.append((dy[:, :, :, None] + dx[:, :, None, :]).amin(1, keepdim=True).clamp(max=FAR))
+        return maps
 
     def discs(self, height: int, width: int, stride: int, radius: float) -> Tensor:
         """Bells around positive and around negative points, [batch, 2, h, w] in 0..1; `radius` in pixels."""
