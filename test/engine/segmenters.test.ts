@@ -268,7 +268,7 @@ describe('the embedded segmenter', () => {
       negatives: true,
       box: true,
       maskPrompt: true,
-      iterative: false,
+      iterative: true,
       promptBatch: false,
       multimask: false,
       wholeClass: true,

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 from train import batches, sets
-from train.batches import Batch, Batches, random_region
-from train.sets import Labelled, load_sets
+from train.batches import Batch, Batches
+from train.sets import load_sets
 
 from . import made
 
@@ -85,17 +85,6 @@ class Numbered(Folder):
             self.assertEqual((len(batch.classifier.weights), len(batch.matched)), (2, 2))
             for x, y, _ in (point for of in batch.matched for point in of):
                 self.assertTrue(0 < x < width and 0 < y < height)
-
-
-class Regions(unittest.TestCase):
-    def test_larger_ones_come_more_often(self):
-        regions = np.zeros((2, 20, 20), np.uint8)
-        regions[0, :2, :8] = 1
-        regions[1, :12, :12] = 1
-        one = Labelled("one", np.zeros((20, 20, 3), np.uint8), regions[0], regions)
-        rng = np.random.default_rng(0)
-        large = np.mean([random_region(one, rng).sum() == 144 for _ in range(600)])
-        self.assertAlmostEqual(large, 0.75, delta=0.06)
 
 
 class Sets(Folder):

@@ -10,7 +10,7 @@ from train import prior, questions
 from train.clicks import next_click
 from train.decoder import BACKGROUND, BOTTOM_RIGHT, FOREGROUND, PADDING, TOP_LEFT
 from train.encoder import Encoded
-from train.questions import SHIFT, SHIFTED_SHARE, Dialogue
+from train.questions import Dialogue
 
 HEIGHT, WIDTH = 64, 96
 PAIRS = 3
@@ -54,30 +54,16 @@ def right_answer(truth: torch.Tensor) -> torch.Tensor:
 
 class First(unittest.TestCase):
     def test_pairs_get_their_prior(self):
-        with shares(STRONG_SHARE=0, PRIORLESS_SHARE=0, SHIFTED_SHARE=0):
+        with shares(STRONG_SHARE=0, PRIORLESS_SHARE=0):
             asked = dialogue()
             question = asked.first()
         wanted = prior.as_prompt(prior.spread(asked.classifier.scores(asked.target.tokens)), (HEIGHT // 8, WIDTH // 8))
         torch.testing.assert_close(question.mask_input[:PAIRS], wanted)
         np.testing.assert_array_equal(question.has_mask_input, [1] * PAIRS + [0] * (BATCH - PAIRS))
-        with shares(STRONG_SHARE=1, PRIORLESS_SHARE=0, SHIFTED_SHARE=0):
+        with shares(STRONG_SHARE=1, PRIORLESS_SHARE=0):
             strong = dialogue().first()
         # As strongPrompt of src/core/strategies/referenceModel.ts.
         torch.testing.assert_close(strong.mask_input[:PAIRS], (wanted + 1) * 3)
-
-    def test_some_priors_are_shifted_as_a_whole(self):
-        shifts = []
-        for seed in range(40):
-            with shares(STRONG_SHARE=0, PRIORLESS_SHARE=0):
-                asked = dialogue(seed)
-                question = asked.first()
-            wanted = prior.as_prompt(prior.spread(asked.classifier.scores(asked.target.tokens)), (HEIGHT // 8, WIDTH // 8))
-            apart = (question.mask_input[:PAIRS] - wanted).flatten(1)
-            self.assertLess(float(apart.std(1).max()), 1e-4)
-            shifts += apart.mean(1).tolist()
-        moved = np.abs(shifts) > 1e-4
-        self.assertAlmostEqual(moved.mean(), SHIFTED_SHARE, delta=0.15)
-        self.assertAlmostEqual(np.std(np.array(shifts)[moved]), SHIFT, delta=0.3)
 
     def test_pairs_get_some_of_their_matched_points(self):
         counts = set()
@@ -169,7 +155,7 @@ class Following(unittest.TestCase):
         self.check_clicks(asked, before, logits, range(BATCH))
 
     def test_mask_prompts_are_the_last_logits(self):
-        with shares(FORGETFUL_SHARE=0, STRONG_SHARE=0, SHIFTED_SHARE=0):
+        with shares(FORGETFUL_SHARE=0, STRONG_SHARE=0):
             asked = dialogue()
             asked.first()
             first, second = answer(1), answer(2)

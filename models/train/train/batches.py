@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch.utils.data import DataLoader, IterableDataset
 
 from . import prior
@@ -20,12 +19,7 @@ SIDES = (192, 224, 256, 288, 320, 384)
 SIDE_SHARES = (0.2, 0.25, 0.25, 0.15, 0.1, 0.05)
 
 ONE_SHOT_SOURCES = {"sets": 0.6, "scenes": 0.3, "regions": 0.1}
-CLICK_SOURCES = {"sets": 0.45, "scenes": 0.33, "regions": 0.22}
-
-FEW = 3
-ONE_OF_FEW_SHARE = 0.35
-ONE_OF_MANY_SHARE = 0.6
-"""A click may mean the object under it as well as everything like it: one of a pair of organs less often than one of many cells."""
+CLICK_SOURCES = {"sets": 0.45, "scenes": 0.25, "regions": 0.3}
 
 MOST_POINTS = 8
 """Of each kind, from matches."""
@@ -114,8 +108,8 @@ class Batches(IterableDataset):
             images = self.sets[rng.integers(len(self.sets))]
             one = images[rng.integers(len(images))]
             image, mask = one.image, one.mask if source == "sets" else random_region(one, rng)
-        _, count = ndimage.label(mask, np.ones((3, 3)))
-        if count > 1 and rng.random() < (ONE_OF_FEW_SHARE if count <= FEW else ONE_OF_MANY_SHARE):
+        # A click may mean the object under it as well as everything like it.
+        if rng.random() < 0.6:
             mask = one_component(mask > 0, rng).astype(np.uint8)
         return image, mask
 
@@ -125,11 +119,7 @@ def drawn_from(shares: dict[str, float], rng: np.random.Generator) -> str:
 
 
 def random_region(one: Labelled, rng: np.random.Generator) -> np.ndarray:
-    """One of an image's regions, larger ones more often: a first click has to dare something."""
-    if len(one.regions) == 0:
-        return one.mask
-    sides = np.sqrt(one.regions.mean((1, 2)))
-    return one.regions[rng.choice(len(sides), p=sides / sides.sum())]
+    return one.regions[rng.integers(len(one.regions))] if len(one.regions) else one.mask
 
 
 def load_batches(batches: Batches) -> DataLoader:

@@ -15,11 +15,6 @@ from .encoder import Encoded
 STRONG_SHARE = 0.12
 POINTLESS_SHARE = 0.3
 PRIORLESS_SHARE = 0.12
-SHIFTED_SHARE = 0.7
-SHIFT = 1.2
-ADAPTED_SHIFT = 0.5
-"""Standard deviation of what is added to a prior: it orders patches well, but where object ends and background begins in its
-scores is off by as much from image to image, so the decoder has to find that in the image."""
 BOX_SHARE = 0.2
 FORGETFUL_SHARE = 0.15
 """Of the later rounds: all clicks are given again, but no mask, as after a click was moved."""
@@ -83,7 +78,7 @@ class Dialogue:
     def ask_reference(self) -> None:
         self.scores = self.classifier.scores(self.target.tokens)
         self.strong = torch.from_numpy(self.rng.random(self.pairs) < STRONG_SHARE).to(self.has.device)
-        self.give_prior(prior.spread(self.scores), SHIFT)
+        self.give_prior(prior.spread(self.scores))
         for k, found in enumerate(self.matched):
             if self.rng.random() < POINTLESS_SHARE:
                 continue
@@ -94,9 +89,8 @@ class Dialogue:
             if self.points[k] and self.rng.random() < PRIORLESS_SHARE:
                 self.has[k] = 0
 
-    def give_prior(self, scores: Tensor, shift: float) -> None:
-        shifts = np.where(self.rng.random(self.pairs) < SHIFTED_SHARE, self.rng.normal(0, shift, self.pairs), 0)
-        prompt = prior.as_prompt(scores + torch.from_numpy(shifts).to(scores).unsqueeze(1), self.grid)
+    def give_prior(self, scores: Tensor) -> None:
+        prompt = prior.as_prompt(scores, self.grid)
         self.mask[: self.pairs] = torch.where(self.strong.reshape(-1, 1, 1, 1), (prompt + 1) * 3, prompt)
         self.has[: self.pairs] = 1
 
@@ -118,7 +112,7 @@ class Dialogue:
         self.mask[start:] = previous[start:]
         self.has[start:] = 1 - forgets[start:].float()
         if adapting:
-            self.give_prior(prior.adapted(self.classifier, self.scores, self.target.tokens, logits[: self.pairs]), ADAPTED_SHIFT)
+            self.give_prior(prior.adapted(self.classifier, self.scores, self.target.tokens, logits[: self.pairs]))
         return self.question()
 
     def add(self, k: int, *clicks: Click) -> None:

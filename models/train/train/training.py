@@ -1,4 +1,8 @@
-"""The training run: rounds of questions, one step of the optimiser after each."""
+"""The training run: rounds of questions, one step of the optimiser after each.
+
+First the mask is learnt. Then its averaged weights stand still, and the estimate of the IoU is learnt from their answers: those
+that will be given, not the ones of half-trained weights.
+"""
 
 import time
 from collections.abc import Callable
@@ -19,10 +23,14 @@ from .sets import Labelled
 
 @dataclass(frozen=True)
 class Settings:
-    batches: int = 1500
+    batches: int = 1900
+    """That the mask is learnt from."""
+    estimate_batches: int = 200
+    """After these, for the estimate of the IoU alone."""
     size: int = 16
     pairs: int = 8
     rate: float = 1.5e-3
+    estimate_rate: float = 2e-3
     decay: float = 1e-2
     warmup: int = 100
     average: float = 0.998
@@ -33,6 +41,7 @@ class Settings:
 
 
 RANKING = 0.3
+"""Of the loss of estimates in the wrong order, beside their squared error."""
 
 
 class Training:
@@ -45,7 +54,11 @@ class Training:
         self.decoder = Decoder().to(device, memory_format=torch.channels_last)
         self.averaged = Decoder().to(device, memory_format=torch.channels_last).eval()
         self.averaged.load_state_dict(self.decoder.state_dict())
-        self.optimiser = torch.optim.AdamW(self.decoder.parameters(), settings.rate, weight_decay=settings.decay)
+        for name, of in self.averaged.named_parameters():
+            of.requires_grad_(name.startswith("iou."))
+        mask = [of for name, of in self.decoder.named_parameters() if not name.startswith("iou.")]
+        self.optimiser = torch.optim.AdamW(mask, settings.rate, weight_decay=settings.decay)
+        self.estimator = torch.optim.AdamW(self.averaged.iou.parameters(), settings.estimate_rate, weight_decay=settings.decay)
         self.batch = 0
         self.steps = 0
         self.curve: list[dict[str, float]] = []
@@ -56,6 +69,7 @@ class Training:
             "decoder": self.decoder.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "estimator": self.estimator.state_dict(),
             "batch": self.batch,
             "steps": self.steps,
             "curve": self.curve,
@@ -75,11 +89,12 @@ class Training:
         self.decoder.load_state_dict(state["decoder"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.estimator.load_state_dict(state["estimator"])
         self.batch, self.steps, self.curve = state["batch"], state["steps"], state["curve"]
 
     def batches(self, sets: dict[str, list[Labelled]], encoder: Path) -> Batches:
         of = self.settings
-        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.batches)
+        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.batches + of.estimate_batches)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Returns losses and IoU, the means over the batch's rounds."""
@@ -88,25 +103,27 @@ class Training:
         target, truth = batch.targets, batch.masks.float()
         dialogue = Dialogue(target, truth, batch.classifier, batch.matched, rng)
         long = rng.random() < self.settings.long_share
+        estimating = batch.number >= self.settings.batches
+        decoder, learn = (self.averaged, self.learn_estimate) if estimating else (self.decoder, self.learn)
         question = dialogue.first()
         measured: list[dict[str, float]] = []
         rounds = 8 if long else 4
         for turn in range(rounds):
             learns = not long or turn % 2 == 1
             with torch.set_grad_enabled(learns):
-                logits, iou = self.ask(target, question)
+                logits, iou = self.ask(decoder, target, question)
             if learns:
-                measured.append(self.learn(logits, iou, truth, question))
+                measured.append(learn(logits, iou, truth, question))
             if turn < rounds - 1:
                 question = dialogue.following(logits.detach())
         self.batch = batch.number + 1
         return {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
 
-    def ask(self, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
+    def ask(self, decoder: Decoder, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
         features = {name: value.contiguous(memory_format=torch.channels_last) for name, value in target.features.items()}
         # Not on a CPU: few have fast bfloat16, and runs there shall round alike.
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"):
-            logits, iou = self.decoder(
+            logits, iou = decoder(
                 target.pixel_values,
                 features,
                 question.point_coords,
@@ -119,34 +136,40 @@ class Training:
     def learn(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question) -> dict[str, float]:
         small = F.avg_pool2d(truth, MASK_STRIDE)
         mask_loss = mask_losses(logits, small, question, truth)
-        hard = true_iou(logits, small)
-        iou_loss = (iou.squeeze(1) - hard).square().mean() + RANKING * ranking_loss(iou.squeeze(1), hard)
-        loss = mask_loss + iou_loss
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        # Apart, so that the estimate does not slow down the mask.
-        estimate = list(self.decoder.iou.parameters())
-        mask = [of for name, of in self.decoder.named_parameters() if not name.startswith("iou.")]
-        nn.utils.clip_grad_norm_(mask, 1.0)
-        nn.utils.clip_grad_norm_(estimate, 1.0)
-        self.optimiser.step()
+        step(self.optimiser, mask_loss, self.settings.rate * self.rate())
         self.steps += 1
         self.update_average()
-        return {"mask loss": mask_loss.item(), "IoU loss": iou_loss.item(), "IoU": hard.mean().item()}
+        return {"mask loss": mask_loss.item(), "IoU": true_iou(logits, small).mean().item()}
+
+    def learn_estimate(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question) -> dict[str, float]:
+        small = F.avg_pool2d(truth, MASK_STRIDE)
+        hard = true_iou(logits, small)
+        loss = (iou.squeeze(1) - hard).square().mean() + RANKING * ranking_loss(iou.squeeze(1), hard)
+        step(self.estimator, loss, self.settings.estimate_rate * self.rate())
+        return {"estimate loss": loss.item(), "IoU": hard.mean().item()}
 
     def rate(self) -> float:
-        """Up for the warm-up, then down along half a cosine."""
-        done = self.batch / self.settings.batches
-        up = min(1.0, (self.batch + 1) / self.settings.warmup)
-        return self.settings.rate * up * (0.005 + 0.995 * 0.5 * (1 + float(np.cos(np.pi * done))))
+        """Share of the full rate, in each of the two parts: up for the warm-up, then down along half a cosine."""
+        of = self.settings
+        start, count = (0, of.batches) if self.batch < of.batches else (of.batches, of.estimate_batches)
+        done = (self.batch - start) / count
+        up = min(1.0, (self.batch - start + 1) / of.warmup)
+        return up * (0.005 + 0.995 * 0.5 * (1 + float(np.cos(np.pi * done))))
 
     def update_average(self) -> None:
         share = min(self.settings.average, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
             for average, own in zip(self.averaged.parameters(), self.decoder.parameters(), strict=True):
                 average.lerp_(own, 1 - share)
+
+
+def step(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_([of for group in optimiser.param_groups for of in group["params"]], 1.0)
+    optimiser.step()
 
 
 def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor) -> Tensor:
@@ -162,14 +185,7 @@ def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor
     common = (drawn * small).sum((1, 2, 3))
     total = (drawn.square() + small.square()).sum((1, 2, 3))
     dice = 1 - (2 * common + 1) / (total + 1)
-    alone = is_alone(question).float()
-    return ((2 - 1.2 * alone) * entropy.mean((1, 2, 3)) + (1 + alone) * dice).mean()
-
-
-def is_alone(question: Question) -> Tensor:
-    """Whether all that is asked is one click, bool [batch]: what that means is anybody's guess, and cross entropy would have
-    the answer cover only what every guess shares. There the overlap counts more."""
-    return (question.trusted.sum(1) == 1) & ((question.point_labels >= 0).sum(1) == 1) & (question.has_mask_input == 0)
+    return 2 * entropy.mean() + dice.mean()
 
 
 def ranking_loss(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -197,25 +213,26 @@ def run(
 ) -> None:
     """Goes through what is left of the run; saves every 100 batches, validates every 200."""
     settings = training.settings
+    total = settings.batches + settings.estimate_batches
     seen: list[dict[str, float]] = []
     started, first = time.monotonic(), training.batch
     for batch in load_batches(batches):
         seen.append(training.step(batch))
         done = training.batch
-        if done % 20 == 0 or done == settings.batches:
+        if done % 20 == 0 or done in (settings.batches, total):
             means = {name: float(np.mean([one[name] for one in seen])) for name in seen[0]}
             seen.clear()
             spent = time.monotonic() - started
-            left = spent / (done - first) * (settings.batches - done)
+            left = spent / (done - first) * (total - done)
             report(
-                f"batch {done}/{settings.batches}  "
+                f"batch {done}/{total}  "
                 + "  ".join(f"{name} {value:.3f}" for name, value in means.items())
                 + f"  {spent / (done - first):.2f} s/batch, {left / 60:.0f} min left"
             )
             training.curve.append({"batch": done, **means})
-        if done % 200 == 0 or done == settings.batches:
+        if done % 200 == 0 or done == total:
             scores = validate(training.averaged)
             training.curve[-1] |= scores
             report("validation  " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-        if done % 100 == 0 or done == settings.batches:
+        if done % 100 == 0 or done == total:
             training.save(checkpoint)

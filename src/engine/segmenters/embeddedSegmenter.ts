@@ -38,7 +38,7 @@ export class EmbeddedSegmenter implements FeatureSegmenter {
     negatives: true,
     box: true,
     maskPrompt: true,
-    iterative: false,
+    iterative: true,
     promptBatch: false,
     multimask: false,
     wholeClass: true,
