@@ -71,7 +71,10 @@ export class LockFile {
     process.removeListener('exit', this.onExit);
     const ours = !this.lost && (await this.isOurs());
     await this.file.close();
-    if (ours) await unlink(this.path).catch(ignoreAbsence);
+    if (!ours) return;
+    // While the lock is held nobody can use a takeover, so what a dead one left can go.
+    await removeDeadGuard(guardOf(this.path));
+    await unlink(this.path).catch(ignoreAbsence);
   }
 
   /** Rewrites the same bytes, so that the time of change comes from the disk's clock and not from this machine's. */
@@ -167,11 +170,10 @@ async function diskTime(path: string): Promise<number> {
  * one that was faster.
  */
 async function replaceDead(path: string, content: string, staleMs: number): Promise<boolean> {
-  const guard = `${path}.takeover`;
+  const guard = guardOf(path);
   if (!(await createAtomic(guard, content))) {
-    const other = await readLock(guard);
     // One that died in these few milliseconds: the next attempt finds the way free.
-    if (other !== '' && !(await isAlive(other, guard, STALE_MS))) await unlink(guard).catch(ignoreAbsence);
+    await removeDeadGuard(guard);
     return false;
   }
   try {
@@ -181,6 +183,13 @@ async function replaceDead(path: string, content: string, staleMs: number): Prom
   } finally {
     await unlink(guard).catch(ignoreAbsence);
   }
+}
+
+const guardOf = (path: string): string => `${path}.takeover`;
+
+async function removeDeadGuard(guard: string): Promise<void> {
+  const holder = await readLock(guard);
+  if (holder !== '' && !(await isAlive(holder, guard, STALE_MS))) await unlink(guard).catch(ignoreAbsence);
 }
 
 function isRunning(pid: number): boolean {

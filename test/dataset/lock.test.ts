@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -92,6 +92,14 @@ test('a takeover that its process did not live to finish is in the way once', as
   await foreignLock(root, { pid: DEAD_PID });
   await writeFile(`${pathOf(root)}.takeover`, await readFile(pathOf(root)));
   await expect(ShardLock.acquire(root, FIRST)).rejects.toThrow('is already being processed');
+  await (await ShardLock.acquire(root, FIRST)).release();
+  expect(await exists(`${pathOf(root)}.takeover`)).toBe(false);
+});
+
+test('what a takeover left that died after it had removed the lock goes with the next release', async () => {
+  const root = await temporaryFolder();
+  await foreignLock(root, { pid: DEAD_PID });
+  await rename(pathOf(root), `${pathOf(root)}.takeover`);
   await (await ShardLock.acquire(root, FIRST)).release();
   expect(await exists(`${pathOf(root)}.takeover`)).toBe(false);
 });
