@@ -25,7 +25,7 @@ const sets = [
   {
     name: 'vertebrae',
     about: 'lumbar vertebrae, MRI T2 (SPIDER, van der Graaf et al., Zenodo 10159290, CC BY 4.0)',
-    seen: 'yes, these very images',
+    seen: 'these images no, others of the same kind yes',
   },
 ];
 
