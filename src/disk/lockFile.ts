@@ -73,8 +73,11 @@ export class LockFile {
     await this.file.close();
     if (!ours) return;
     // While the lock is held nobody can use a takeover, so what a dead one left can go.
-    await removeDeadGuard(guardOf(this.path));
-    await unlink(this.path).catch(ignoreAbsence);
+    try {
+      await removeDeadGuard(guardOf(this.path));
+    } finally {
+      await unlink(this.path).catch(ignoreAbsence);
+    }
   }
 
   /** Rewrites the same bytes, so that the time of change comes from the disk's clock and not from this machine's. */
