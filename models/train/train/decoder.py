@@ -149,7 +149,7 @@ class Decoder(nn.Module):
         x2 = self.body2(F.relu(x2))
         logits = self.out(F.relu(x2)) + self.keep * doubled(prior)
 
-        return logits, self.estimate(logits.detach(), x16.detach(), x8.detach(), match8, prior, has, points)
+        return logits, self.estimate(logits.detach(), x16.detach(), x8.detach(), match8, prior, foreground, has, points)
 
     def estimate(
         self,
@@ -158,13 +158,13 @@ class Decoder(nn.Module):
         x8: Tensor,
         match8: Tensor,
         prior: Tensor,
+        foreground: Tensor,
         has: Tensor,
         points: "Points",
     ) -> Tensor:
         """IoU prediction, float32 [batch, 1]: from the features in and around the mask, how sure it is, how its border parts
         what differs, how far it follows the mask prompt. No gradient reaches the mask."""
         drawn = torch.sigmoid(logits)
-        foreground = torch.sigmoid(prior)
         drawn4 = F.avg_pool2d(drawn, 2)
         drawn8 = F.avg_pool2d(drawn4, 2)
         mean = (2, 3)
@@ -189,7 +189,7 @@ class Decoder(nn.Module):
             inside4 / 4,
             outside4 / 4,
             narrow / (wide + 1e-3),
-            (logits.clamp(0, 10)).mean(mean) / (area + 1e-3) / 5,
+            logits.clamp(0, 10).mean(mean) / (area + 1e-3) / 5,
             likenesses(match8, torch.cat([drawn8, 1 - drawn8, inner, outer], 1)),
             points.count(FOREGROUND) / 8,
             points.count(BACKGROUND) / 8,
@@ -217,20 +217,22 @@ def prototypes(x: Tensor, foreground: Tensor, has: Tensor) -> Tensor:
 
     `x` holds unit vectors [batch, channels, h, w], `foreground` their share in the object [batch, 1, h, w].
     """
-    rows = x.flatten(2)
-    shares = torch.cat([foreground, 1 - foreground], 1).flatten(2)
-    means = torch.bmm(shares, rows.transpose(1, 2))
-    means = means * torch.rsqrt((means * means).sum(2, keepdim=True) + 1e-6)
-    return torch.bmm(means, rows).reshape(x.shape[0], 2, x.shape[2], x.shape[3]) * has
+    means = unit_means(x, torch.cat([foreground, 1 - foreground], 1))
+    return torch.bmm(means, x.flatten(2)).reshape(x.shape[0], 2, x.shape[2], x.shape[3]) * has
 
 
 def likenesses(x: Tensor, shares: Tensor) -> Tensor:
     """Cosines between the means of `x` [batch, channels, h, w] over every two of four parts, whose shares of the positions are
     [batch, 4, h, w]; [batch, 6]."""
-    means = torch.bmm(shares.flatten(2), x.flatten(2).transpose(1, 2))
-    means = means * torch.rsqrt((means * means).sum(2, keepdim=True) + 1e-6)
+    means = unit_means(x, shares)
     cosines = torch.bmm(means, means.transpose(1, 2))
     return torch.stack([cosines[:, i, j] for i in range(4) for j in range(i)], 1)
+
+
+def unit_means(x: Tensor, shares: Tensor) -> Tensor:
+    """Directions of the means of `x` [batch, channels, h, w] over parts with shares [batch, parts, h, w]; [batch, parts, channels]."""
+    means = torch.bmm(shares.flatten(2), x.flatten(2).transpose(1, 2))
+    return means * torch.rsqrt((means * means).sum(2, keepdim=True) + 1e-6)
 
 
 def bell(squares: Tensor, radius: float) -> Tensor:

@@ -39,6 +39,11 @@ class Settings:
     """Of the batches with eight rounds, of which half are learnt from; the others have four."""
     seed: int = 0
 
+    @property
+    def total(self) -> int:
+        """Batches of the whole run."""
+        return self.batches + self.estimate_batches
+
 
 RANKING = 0.3
 """Of the loss of estimates in the wrong order, beside their squared error."""
@@ -54,10 +59,9 @@ class Training:
         self.decoder = Decoder().to(device, memory_format=torch.channels_last)
         self.averaged = Decoder().to(device, memory_format=torch.channels_last).eval()
         self.averaged.load_state_dict(self.decoder.state_dict())
-        for name, of in self.averaged.named_parameters():
-            of.requires_grad_(name.startswith("iou."))
-        mask = [of for name, of in self.decoder.named_parameters() if not name.startswith("iou.")]
-        self.optimiser = torch.optim.AdamW(mask, settings.rate, weight_decay=settings.decay)
+        self.averaged.requires_grad_(False)
+        self.averaged.iou.requires_grad_(True)
+        self.optimiser = torch.optim.AdamW(self.decoder.parameters(), settings.rate, weight_decay=settings.decay)
         self.estimator = torch.optim.AdamW(self.averaged.iou.parameters(), settings.estimate_rate, weight_decay=settings.decay)
         self.batch = 0
         self.steps = 0
@@ -94,7 +98,7 @@ class Training:
 
     def batches(self, sets: dict[str, list[Labelled]], encoder: Path) -> Batches:
         of = self.settings
-        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.batches + of.estimate_batches)
+        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.total)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Returns losses and IoU, the means over the batch's rounds."""
@@ -136,7 +140,7 @@ class Training:
     def learn(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question) -> dict[str, float]:
         small = F.avg_pool2d(truth, MASK_STRIDE)
         mask_loss = mask_losses(logits, small, question, truth)
-        step(self.optimiser, mask_loss, self.settings.rate * self.rate())
+        descend(self.optimiser, mask_loss, self.settings.rate * self.rate())
         self.steps += 1
         self.update_average()
         return {"mask loss": mask_loss.item(), "IoU": true_iou(logits, small).mean().item()}
@@ -145,7 +149,7 @@ class Training:
         small = F.avg_pool2d(truth, MASK_STRIDE)
         hard = true_iou(logits, small)
         loss = (iou.squeeze(1) - hard).square().mean() + RANKING * ranking_loss(iou.squeeze(1), hard)
-        step(self.estimator, loss, self.settings.estimate_rate * self.rate())
+        descend(self.estimator, loss, self.settings.estimate_rate * self.rate())
         return {"estimate loss": loss.item(), "IoU": hard.mean().item()}
 
     def rate(self) -> float:
@@ -163,7 +167,7 @@ class Training:
                 average.lerp_(own, 1 - share)
 
 
-def step(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
@@ -213,7 +217,7 @@ def run(
 ) -> None:
     """Goes through what is left of the run; saves every 100 batches, validates every 200."""
     settings = training.settings
-    total = settings.batches + settings.estimate_batches
+    total = settings.total
     seen: list[dict[str, float]] = []
     started, first = time.monotonic(), training.batch
     for batch in load_batches(batches):
