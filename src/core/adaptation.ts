@@ -20,6 +20,28 @@ const ITERATIONS = 3;
 /** Of the adapted scores; the rest is the reference's, which holds where the mask was wrong. */
 const ADAPTED_SHARE = 2 / 3;
 
+/** What the classifier itself is sure of: from this share of the way between the median score and the highest ones. */
+const SURE_SHARE = 0.75;
+
+/** The share of the highest scores that is left out: single patches run away. */
+const HIGHEST = 0.99;
+
+/**
+ * Scores of all patches, float32 on the target's grid, by the classifier adapted to what it is itself sure of in the target:
+ * patches with the highest scores are the object, those nearer to the median than halfway to them are not. Where the two part
+ * differs from image to image; a reference tells only the order.
+ */
+export function selfTrainedScores(classifier: ForegroundClassifier, scores: FloatMap, tokens: PatchTokens): FloatMap {
+  const sorted = scores.data.slice().sort();
+  const median = sorted[sorted.length >> 1];
+  const reach = SURE_SHARE * (sorted[Math.floor(HIGHEST * (sorted.length - 1))] - median);
+  const { data } = scores;
+  const all = Int32Array.from(data, (_, patch) => patch);
+  const foreground = all.filter((patch) => data[patch] > median + reach);
+  const background = all.filter((patch) => data[patch] < median + reach / 2);
+  return learntScores(classifier, scores, tokens, foreground, background);
+}
+
 /**
  * Scores of all patches, float32 on the target's grid, by the classifier adapted to the target; undefined where no patch
  * is surely foreground.
@@ -35,24 +57,33 @@ export function adaptedScores(
 ): FloatMap | undefined {
   // The logit at each patch's centre: neighbours blur what a mean over the patch would call sure.
   const { data } = resizeBilinear(logits, tokens.grid);
-  const patches = Int32Array.from(data, (_, patch) => patch);
-  const foreground = samplePatches(
-    patches.filter((patch) => data[patch] > LEAST_LOGIT),
-    MOST_PATCHES,
-  );
+  const all = Int32Array.from(data, (_, patch) => patch);
+  const foreground = all.filter((patch) => data[patch] > LEAST_LOGIT);
   if (foreground.length === 0) return undefined;
-  const background = samplePatches(
-    patches.filter((patch) => data[patch] < -LEAST_LOGIT),
-    MOST_PATCHES,
+  const background = all.filter((patch) => data[patch] < -LEAST_LOGIT);
+  return learntScores(classifier, scores, tokens, foreground, background);
+}
+
+/** By a classifier that has learnt from patches of the target, with a share of the scores that it had before. */
+function learntScores(
+  classifier: ForegroundClassifier,
+  scores: FloatMap,
+  tokens: PatchTokens,
+  foreground: Int32Array,
+  background: Int32Array,
+): FloatMap {
+  const object = new Set(samplePatches(foreground, MOST_PATCHES));
+  const teaches = new Set([...object, ...samplePatches(background, MOST_PATCHES)]);
+  const patches = scores.data.length;
+  const adapted = fitForeground(
+    [{ tokens, coverage: Float32Array.from({ length: patches }, (_, k) => (object.has(k) ? 1 : 0)) }],
+    {
+      use: (_, patch) => teaches.has(patch),
+      near: classifier,
+      penalty: (PENALTY * teaches.size) / patches,
+      iterations: ITERATIONS,
+    },
   );
-  const teaches = new Set([...foreground, ...background]);
-  const coverage = Float32Array.from(data, (logit) => (logit > 0 ? 1 : 0));
-  const adapted = fitForeground([{ tokens, coverage }], {
-    use: (_, patch) => teaches.has(patch),
-    near: classifier,
-    penalty: (PENALTY * teaches.size) / data.length,
-    iterations: ITERATIONS,
-  });
   const own = scorePrompt(foregroundScores(adapted, tokens)).data;
   const first = scorePrompt(scores).data;
   return {

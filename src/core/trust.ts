@@ -107,8 +107,8 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'agreement' | 'forward
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: -0.26, stability: 0.962, agreement: 0.184 },
-  presence: { bias: -14.34, forwardSimilarity: 10.514, backwardSimilarity: 3.532 },
+  outline: { bias: 0.01, stability: 1.052, agreement: 0.107 },
+  presence: { bias: -14.916, forwardSimilarity: 7.763, backwardSimilarity: 2.768 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */

@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { textTable } from '../../src/cli/textTable';
+import { spearman } from '../../src/core/rankCorrelation';
 import { strategies, strategyIds } from '../../src/core/strategies';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import {
@@ -188,22 +189,46 @@ function printTables(sets: readonly string[], results: Map<string, Map<string, I
         three(summarise(scores.map(({ iou }) => iou)).median),
         three(summarise(scores.map(({ boundaryF }) => boundaryF)).mean),
         String(scores.filter(({ result }) => result.outcome === 'absent').length),
+        rankingOf(scores).toFixed(2),
       ];
     });
-    console.log(
-      textTable(['set', 'targets', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent'], rows),
-    );
+    const titles = ['targets', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent', 'IoU rho'];
+    console.log(textTable(['set', ...titles], rows));
   }
   console.log('\n### Mean Dice over sets\n');
   const rows = [...results].map(([name, bySet]) => [
     name,
     ...SET_GROUPS.map(([, belongs]) => {
-      const means = sets.filter(belongs).map((set) => summarise((bySet.get(set) ?? []).map(({ dice }) => dice)).mean);
-      return three(summarise(means).mean);
+      const dices = sets.filter(belongs).map((set) => (bySet.get(set) ?? []).map(({ dice }) => dice));
+      if (dices.length === 0) return '-';
+      return `${three(meanOfMeans(dices))} (${interval(dices).map(three).join(' to ')})`;
     }),
     summarise([...bySet.values()].flat().map(({ result }) => result.times.total)).median.toFixed(0),
   ]);
   console.log(textTable(['strategy', ...SET_GROUPS.map(([title]) => title), 'ms per image'], rows));
+}
+
+/** Spearman's correlation of predicted and true IoU over the targets in which something was drawn. */
+function rankingOf(scores: readonly ImageScore[]): number {
+  const drawn = scores.filter(({ result }) => result.iouPrediction !== null && !Number.isNaN(result.iouPrediction));
+  return spearman(
+    drawn.map(({ result }) => result.iouPrediction),
+    drawn.map(({ iou }) => iou),
+  );
+}
+
+/** Every set weighs the same, however many targets it has. */
+const meanOfMeans = (sets: readonly (readonly number[])[]): number =>
+  summarise(sets.map((dices) => summarise(dices).mean)).mean;
+
+const RESAMPLES = 1000;
+
+/** 95 % of what the mean would be for other targets of the same sets: percentile bootstrap (Efron 1979), targets resampled. */
+function interval(sets: readonly (readonly number[])[]): [number, number] {
+  const random = seededRandom(1);
+  const pick = (dices: readonly number[]) => dices.map(() => dices[Math.floor(random() * dices.length)]);
+  const means = Array.from({ length: RESAMPLES }, () => meanOfMeans(sets.map(pick))).sort((a, b) => a - b);
+  return [means[Math.floor(0.025 * RESAMPLES)], means[Math.ceil(0.975 * RESAMPLES) - 1]];
 }
 
 function printJson(results: Map<string, Map<string, ImageScore[]>>): void {

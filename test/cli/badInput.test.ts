@@ -525,7 +525,7 @@ describe('models', () => {
     );
     await truncate(imported(), 1000);
     expect(complaint(await use('--encoder', 'mine'))).toBe(
-      `The model file ${imported()} is truncated: expected 1858554 bytes, found 1000.`,
+      `The model file ${imported()} is truncated: expected 2138533 bytes, found 1000.`,
     );
     await rm(imported());
     expect(complaint(await use('--encoder', 'mine'))).toBe(`The model file ${imported()} is missing.`);

@@ -229,7 +229,7 @@ describe('models', () => {
       return (first as { problem: string }).problem;
     };
     await truncate(copy, 1_858_553);
-    expect(await verify()).toBe(`The model file ${copy} is truncated: expected 1858554 bytes, found 1858553.`);
+    expect(await verify()).toBe(`The model file ${copy} is truncated: expected 2138533 bytes, found 2138532.`);
     await appendFile(copy, 'x');
     expect(await verify()).toMatch(/ has the wrong content: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}\.$/);
     await rm(copy);

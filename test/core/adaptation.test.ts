@@ -1,6 +1,6 @@
 /** The prior that learns from its own mask, on tokens whose appearance drifts from reference to target. */
 import { expect, it } from 'vitest';
-import { adaptedScores } from '../../src/core/adaptation';
+import { adaptedScores, selfTrainedScores } from '../../src/core/adaptation';
 import {
   fitForeground,
   foregroundScores,
@@ -50,6 +50,26 @@ it('finds the object by what only this target shows of it', () => {
   expect(before).toBeLessThan(0.8);
   expect(adapted.size).toEqual(grid);
   expect(scoreDice(adapted, coverage)).toBeGreaterThan(before + 0.05);
+});
+
+it('tells the object apart where the reference gives little more than the order', () => {
+  const drifted = image(5, 0.3, 1.2);
+  const first = foregroundScores(classifier, drifted.tokens);
+  // As where the target as a whole looks a little more like the background than the reference did.
+  const low = { ...first, data: first.data.map((score) => score - 0.35) };
+  const trained = selfTrainedScores(classifier, low, drifted.tokens);
+  expect(trained.size).toEqual(grid);
+  const before = scoreDice(low, coverage);
+  expect(before).toBeLessThan(0.6);
+  expect(scoreDice(trained, coverage)).toBeGreaterThan(before + 0.1);
+});
+
+it('learns nothing from a target whose patches are all alike', () => {
+  const { tokens } = image(6, 1, 0);
+  const alike = { ...tokens, data: tokens.data.map((_, at) => tokens.data[at % tokens.dim]) };
+  const first = foregroundScores(classifier, alike);
+  const trained = selfTrainedScores(classifier, first, alike);
+  expect(trained.data).toEqual(scorePrompt(first).data);
 });
 
 it('leaves the scores as they are in rank where the mask says the same', () => {

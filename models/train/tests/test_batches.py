@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 from train import batches, sets
-from train.batches import Batch, Batches
-from train.sets import load_sets
+from train.batches import Batch, Batches, random_region
+from train.manner import BOLD, PLAIN
+from train.sets import Labelled, load_sets
 
 from . import made
 
@@ -50,7 +51,7 @@ class Numbered(Folder):
         self.encoder = made.encoder()
 
     def numbered(self, seed: int, start: int = 0, end: int = 4) -> Batches:
-        return Batches(self.sets, made.ENCODER, size=4, pairs=2, seed=seed, start=start, end=end)
+        return Batches(self.sets, made.ENCODER, size=4, pairs=2, seed=seed, start=start, bold=2, end=end)
 
     def assert_same(self, found: Batch, wanted: Batch) -> None:
         self.assertEqual((found.number, found.matched), (wanted.number, wanted.matched))
@@ -66,6 +67,10 @@ class Numbered(Folder):
         torch.manual_seed(7)
         for found, wanted in zip(self.numbered(seed=1, start=2), all_of_them[2:], strict=True):
             self.assert_same(found, wanted)
+
+    def test_the_second_part_is_bold(self):
+        of = self.numbered(seed=1)
+        self.assertEqual([of.manner(number) for number in range(4)], [PLAIN, PLAIN, BOLD, BOLD])
 
     def test_other_seeds_and_numbers_differ(self):
         first, next_one = list(self.numbered(seed=1, end=2))
@@ -85,6 +90,18 @@ class Numbered(Folder):
             self.assertEqual((len(batch.classifier.weights), len(batch.matched)), (2, 2))
             for x, y, _ in (point for of in batch.matched for point in of):
                 self.assertTrue(0 < x < width and 0 < y < height)
+
+
+class Regions(unittest.TestCase):
+    def test_larger_ones_come_more_often_where_asked_for(self):
+        regions = np.zeros((2, 20, 20), np.uint8)
+        regions[0, :2, :8] = 1
+        regions[1, :12, :12] = 1
+        one = Labelled("one", np.zeros((20, 20, 3), np.uint8), regions[0], regions)
+        rng = np.random.default_rng(0)
+        for larger, share in ((False, 0.5), (True, 0.75)):
+            large = np.mean([random_region(one, rng, larger).sum() == 144 for _ in range(600)])
+            self.assertAlmostEqual(large, share, delta=0.06)
 
 
 class Sets(Folder):

@@ -159,6 +159,25 @@ class Adapted(unittest.TestCase):
         torch.testing.assert_close(found, wanted)
         self.assertGreater(float((found - prior.spread(self.scores)).abs().max()), 0.1)
 
+    def test_learns_from_what_it_is_itself_sure_of(self):
+        found = prior.self_trained(self.classifier, self.scores, self.tokens)
+        scores = self.scores[0].numpy()
+        ordered = np.sort(scores)
+        median = ordered[24]
+        reach = constant("adaptation.ts", "SURE_SHARE") * (ordered[int(constant("adaptation.ts", "HIGHEST") * 47)] - median)
+        object_, ground = scores > median + reach, scores < median + reach / 2
+        self.assertTrue(0 < object_.sum() < ground.sum() < 48)
+        own = prior.fit(
+            self.tokens,
+            torch.from_numpy(object_)[None].float(),
+            use=torch.from_numpy(object_ | ground)[None].float(),
+            near=self.classifier,
+            iterations=int(constant("adaptation.ts", "ITERATIONS")),
+        )
+        share = constant("adaptation.ts", "ADAPTED_SHARE")
+        wanted = share * prior.spread(own.scores(self.tokens)) + (1 - share) * prior.spread(self.scores)
+        torch.testing.assert_close(found, wanted)
+
     def test_where_nothing_is_sure_the_prior_stays(self):
         for logits in (torch.zeros_like(self.logits), torch.full_like(self.logits, -9)):
             found = prior.adapted(self.classifier, self.scores, self.tokens, logits)
@@ -172,6 +191,8 @@ class Constants(unittest.TestCase):
         self.assertEqual(constant("foregroundPrior.ts", "PENALTY"), prior.PENALTY)
         self.assertEqual(constant("adaptation.ts", "LEAST_LOGIT"), prior.SURE)
         self.assertAlmostEqual(constant("adaptation.ts", "ADAPTED_SHARE"), prior.ADAPTED_SHARE)
+        self.assertEqual(constant("adaptation.ts", "SURE_SHARE"), prior.SURE_SHARE)
+        self.assertEqual(constant("adaptation.ts", "HIGHEST"), prior.HIGHEST)
 
 
 class MatchedPoints(unittest.TestCase):

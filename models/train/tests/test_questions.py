@@ -10,7 +10,8 @@ from train import prior, questions
 from train.clicks import next_click
 from train.decoder import BACKGROUND, BOTTOM_RIGHT, FOREGROUND, PADDING, TOP_LEFT
 from train.encoder import Encoded
-from train.questions import Dialogue
+from train.manner import BOLD, PLAIN, Manner
+from train.questions import SHIFT, Dialogue
 
 HEIGHT, WIDTH = 64, 96
 PAIRS = 3
@@ -31,14 +32,20 @@ def squares() -> torch.Tensor:
     return truth
 
 
-def dialogue(seed: int = 0, pairs: int = PAIRS, truth: torch.Tensor | None = None) -> Dialogue:
+def dialogue(seed: int = 0, pairs: int = PAIRS, truth: torch.Tensor | None = None, manner: Manner = PLAIN) -> Dialogue:
     truth = squares() if truth is None else truth
     random = torch.Generator().manual_seed(5)
     tokens = F.normalize(torch.randn(pairs, HEIGHT * WIDTH // 64, 16, generator=random), dim=2)
     classifier = prior.fit(tokens, prior.coverage(truth[:pairs])) if pairs else prior.Classifier(torch.zeros(0, 16), torch.zeros(0))
     matched = [[(8.0 * i + 4, 12.0, 1.0) for i in range(5)] + [(4.0, 60.0, 0.0), (92.0, 4.0, 0.0)] for _ in range(pairs)]
     target = Encoded(torch.zeros(len(truth), 3, HEIGHT, WIDTH), {}, tokens)
-    return Dialogue(target, truth, classifier, matched, np.random.default_rng(seed))
+    return Dialogue(target, truth, classifier, matched, np.random.default_rng(seed), manner)
+
+
+def first_scores(asked: Dialogue) -> torch.Tensor:
+    """What is first said of the targets, [pairs, patches]."""
+    tokens = asked.target.tokens
+    return prior.self_trained(asked.classifier, asked.classifier.scores(tokens), tokens)
 
 
 def answer(seed: int = 1) -> torch.Tensor:
@@ -57,13 +64,31 @@ class First(unittest.TestCase):
         with shares(STRONG_SHARE=0, PRIORLESS_SHARE=0):
             asked = dialogue()
             question = asked.first()
-        wanted = prior.as_prompt(prior.spread(asked.classifier.scores(asked.target.tokens)), (HEIGHT // 8, WIDTH // 8))
+        wanted = prior.as_prompt(prior.spread(first_scores(asked)), (HEIGHT // 8, WIDTH // 8))
         torch.testing.assert_close(question.mask_input[:PAIRS], wanted)
         np.testing.assert_array_equal(question.has_mask_input, [1] * PAIRS + [0] * (BATCH - PAIRS))
         with shares(STRONG_SHARE=1, PRIORLESS_SHARE=0):
             strong = dialogue().first()
         # As strongPrompt of src/core/strategies/referenceModel.ts.
         torch.testing.assert_close(strong.mask_input[:PAIRS], (wanted + 1) * 3)
+
+    def test_some_priors_are_shifted_as_a_whole(self):
+        shifts = []
+        for seed in range(60):
+            with shares(STRONG_SHARE=0, PRIORLESS_SHARE=0):
+                asked = dialogue(seed, manner=BOLD)
+                question = asked.first()
+            wanted = prior.as_prompt(prior.spread(first_scores(asked)), (HEIGHT // 8, WIDTH // 8))
+            apart = (question.mask_input[:PAIRS] - wanted).flatten(1)
+            self.assertLess(float(apart.std(1).max()), 1e-4)
+            shifts += apart.mean(1).tolist()
+            np.testing.assert_array_equal(question.shifted[:PAIRS], np.abs(shifts[-PAIRS:]) > 1e-4)
+        moved = np.abs(shifts) > 1e-4
+        self.assertAlmostEqual(moved.mean(), BOLD.shifted_share, delta=0.12)
+        self.assertAlmostEqual(np.std(np.array(shifts)[moved]), SHIFT, delta=0.4)
+        self.assertTrue(question.shifted.any())
+        self.assertTrue(asked.following(answer()).shifted.any(), "the adapted prior is shifted too")
+        self.assertFalse(asked.following(answer()).shifted.any(), "clicks and the last answer are as they are")
 
     def test_pairs_get_some_of_their_matched_points(self):
         counts = set()
@@ -166,8 +191,7 @@ class Following(unittest.TestCase):
         torch.testing.assert_close(later.mask_input, averaged[1])
         for question in (adapting, later):
             self.assertTrue((question.has_mask_input == 1).all())
-        scores = asked.classifier.scores(asked.target.tokens)
-        adapted = prior.adapted(asked.classifier, scores, asked.target.tokens, first[:PAIRS])
+        adapted = prior.adapted(asked.classifier, first_scores(asked), asked.target.tokens, first[:PAIRS])
         torch.testing.assert_close(adapting.mask_input[:PAIRS], prior.as_prompt(adapted, (HEIGHT // 8, WIDTH // 8)))
 
     def test_only_those_without_reference_forget_the_mask(self):

@@ -13,12 +13,13 @@ import torch
 from train import batches
 from train.batches import load_batches
 from train.exporting import INPUTS, LARGEST_DIFFERENCE, Positional, export
+from train.questions import Question
 from train.sets import load_sets
-from train.training import Settings, Training, ranking_loss, run, true_iou
+from train.training import Settings, Training, is_lone_click, ranking_loss, run, true_iou
 
 from . import made
 
-SETTINGS = Settings(batches=3, estimate_batches=2, size=4, pairs=2, warmup=2, seed=5)
+SETTINGS = Settings(batches=3, bold_batches=2, size=4, pairs=2, warmup=2, seed=5)
 CPU = torch.device("cpu")
 
 
@@ -49,11 +50,11 @@ class Runs(unittest.TestCase):
         start = {name: value.clone() for name, value in whole.decoder.state_dict().items()}
         lines = self.finish(whole, self.folder / "whole.pt")
         self.assertRegex(lines[0], r"^batch 3/5  mask loss \d")
-        self.assertRegex(lines[1], r"^batch 5/5  estimate loss \d")
+        self.assertRegex(lines[1], r"^batch 5/5  mask loss \d")
         self.assertEqual(whole.curve[-1]["samples Dice"], 0.5)
 
-        # While the mask is learnt, and while the estimate is.
-        for at in (2, 4):
+        # In the first part, between the two, and in the second.
+        for at in (2, 3, 4):
             stopped = Training(SETTINGS, CPU)
             for batch in itertools.islice(load_batches(stopped.batches(self.sets, made.ENCODER)), at):
                 stopped.step(batch)
@@ -95,27 +96,47 @@ class Runs(unittest.TestCase):
             {name: float(np.mean([one[name] for one in of])) for name in measured[0]} for of in (measured[:2], measured[-2:])
         )
         self.assertLess(last["mask loss"], 0.7 * first["mask loss"])
+        self.assertLess(last["estimate loss"], first["estimate loss"])
         self.assertGreater(last["IoU"], first["IoU"])
 
-    def test_the_estimate_is_learnt_of_masks_that_stand_still(self):
-        training = Training(replace(SETTINGS, batches=1, estimate_batches=1000, warmup=1), CPU)
+    def test_the_second_part_starts_from_the_average(self):
+        training = Training(replace(SETTINGS, batches=1, bold_batches=1), CPU)
         one, other = (training.batches(self.sets, made.ENCODER).batch(number, made.encoder()) for number in (0, 1))
-        self.assertNotIn("estimate loss", training.step(one))
-        before = {name: value.clone() for name, value in training.averaged.state_dict().items()}
-        measured = [training.step(other)["estimate loss"] for _ in range(12)]
-        self.assertLess(np.mean(measured[-2:]), 0.8 * np.mean(measured[:2]))
-        for name, value in training.averaged.state_dict().items():
-            self.assertEqual(torch.equal(value, before[name]), not name.startswith("iou."), name)
+        training.step(one)
+        average = {name: value.clone() for name, value in training.averaged.state_dict().items()}
+        with mock.patch.object(training, "learn", return_value={"mask loss": 0.0}):
+            training.step(other)
+        for name, value in training.decoder.state_dict().items():
+            self.assertTrue(torch.equal(value, average[name]), name)
+        self.assertEqual((training.steps, training.optimiser.state), (0, {}))
 
-    def test_the_rate_rises_and_falls(self):
-        training = Training(Settings(batches=400, warmup=40), CPU)
+    def test_what_comes_of_it_is_the_mean_of_both_parts(self):
+        training = Training(replace(SETTINGS, batches=1, bold_batches=1, average=0.5), CPU)
+        of = training.batches(self.sets, made.ENCODER)
+        training.step(of.batch(0, made.encoder()))
+        plain = {name: value.clone() for name, value in training.averaged.state_dict().items()}
+        for name, value in training.result().state_dict().items():
+            self.assertTrue(torch.equal(value, plain[name]), name)
+        training.step(of.batch(1, made.encoder()))
+        checkpoint = self.folder / "checkpoint.pt"
+        training.save(checkpoint)
+        loaded = Training(training.settings, CPU)
+        loaded.load(checkpoint)
+        for done in (training, loaded):
+            for name, value in done.result().state_dict().items():
+                torch.testing.assert_close(value, (plain[name] + training.averaged.state_dict()[name]) / 2)
+
+    def test_the_rate_rises_and_falls_in_each_part(self):
+        training = Training(Settings(batches=400, bold_batches=400, warmup=40), CPU)
         rates = []
-        for training.batch in range(400):
+        for training.batch in range(800):
             rates.append(training.rate())
-        peak = int(np.argmax(rates))
-        self.assertTrue(30 <= peak <= 45)
-        self.assertTrue((np.diff(rates[: peak + 1]) > 0).all() and (np.diff(rates[peak:]) < 0).all())
-        self.assertTrue(0 < rates[-1] < 0.01 * rates[peak])
+        for part, highest in ((rates[:400], 1.5e-3), (rates[400:], 6e-4)):
+            peak = int(np.argmax(part))
+            self.assertTrue(30 <= peak <= 45)
+            self.assertAlmostEqual(part[peak] / highest, 1, delta=0.05)
+            self.assertTrue((np.diff(part[: peak + 1]) > 0).all() and (np.diff(part[peak:]) < 0).all())
+            self.assertTrue(0 < part[-1] < 0.01 * part[peak])
 
 
 class TrueIou(unittest.TestCase):
@@ -141,6 +162,13 @@ class Losses(unittest.TestCase):
                 wanted += abs(gap) * np.log1p(np.exp(-10 * np.sign(gap) * apart)) / 9
         self.assertAlmostEqual(float(ranking_loss(predicted, truth)), wanted, places=5)
         self.assertLess(float(ranking_loss(truth, truth)), wanted)
+
+    def test_one_click_alone_is_told_from_all_else(self):
+        labels = torch.tensor([[1.0, -1, -1], [1, -1, -1], [1, 0, -1], [1, -1, -1], [2, 3, -1]])
+        trusted = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0]])
+        has = torch.tensor([0.0, 1, 0, 0, 0])
+        asked = Question(torch.zeros(5, 3, 2), labels, torch.zeros(5, 1, 4, 4), has, trusted, torch.zeros(5))
+        self.assertEqual(is_lone_click(asked).tolist(), [True, False, False, False, False])
 
 
 #: Of the segmenter, by models/README.md: name and rank, all float32.

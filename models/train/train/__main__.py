@@ -61,7 +61,7 @@ def work(options: argparse.Namespace) -> None:
     there = [name for name in UNSEEN_SETS if (options.data / name).exists()]
     for name, images in load_sets(options.data, there).items():
         asked = [prepare(one, encoder) for one in images[:20]]
-        print(name, "  ".join(f"{key} {value:.3f}" for key, value in evaluate(training.averaged, asked).items()), flush=True)
+        print(name, "  ".join(f"{key} {value:.3f}" for key, value in evaluate(training.result(), asked).items()), flush=True)
 
 
 def train(training: Training, options: argparse.Namespace, encoder: Encoder, checkpoint: Path) -> None:
@@ -78,7 +78,7 @@ def train(training: Training, options: argparse.Namespace, encoder: Encoder, che
     )
     draw_curve(training.curve, options.out / "curve.png")
     (options.out / "curve.json").write_text(json.dumps(training.curve, indent=1))
-    worst = export(training.averaged.cpu(), options.out / "embedded-decoder.onnx")
+    worst = export(training.result().cpu(), options.out / "embedded-decoder.onnx")
     print(f"embedded-decoder.onnx: largest difference from PyTorch {worst:.2g}")
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch.utils.data import DataLoader, IterableDataset
 
 from . import prior
 from .clicks import one_component
 from .encoder import Encoded, Encoder
+from .manner import BOLD, PLAIN, Manner
 from .scenes import scene
 from .sets import Labelled
 from .views import random_look, view
@@ -19,7 +21,10 @@ SIDES = (192, 224, 256, 288, 320, 384)
 SIDE_SHARES = (0.2, 0.25, 0.25, 0.15, 0.1, 0.05)
 
 ONE_SHOT_SOURCES = {"sets": 0.6, "scenes": 0.3, "regions": 0.1}
-CLICK_SOURCES = {"sets": 0.45, "scenes": 0.25, "regions": 0.3}
+
+FEW = 3
+ONE_OF_MANY_SHARE = 0.6
+"""A click may mean the object under it as well as everything like it."""
 
 MOST_POINTS = 8
 """Of each kind, from matches."""
@@ -46,19 +51,23 @@ class Batch:
 
 class Batches(IterableDataset):
     def __init__(
-        self, sets: dict[str, list[Labelled]], encoder: Path, *, size: int, pairs: int, seed: int, start: int, end: int
+        self, sets: dict[str, list[Labelled]], encoder: Path, *, size: int, pairs: int, seed: int, start: int, bold: int, end: int
     ):
         self.sets = list(sets.values())
         self.encoder = encoder
         self.size = size
         self.pairs = pairs
         self.seed = seed
+        self.bold = bold
         self.numbers = range(start, end)
 
     def __iter__(self) -> Iterator[Batch]:
         # Opened where it is used: sessions do not survive a fork.
         encoder = Encoder(self.encoder, threads=1)
         return (self.batch(number, encoder) for number in self.numbers)
+
+    def manner(self, number: int) -> Manner:
+        return BOLD if number >= self.bold else PLAIN
 
     def batch(self, number: int, encoder: Encoder) -> Batch:
         rng = np.random.default_rng((self.seed, number))
@@ -71,7 +80,7 @@ class Batches(IterableDataset):
             references.append(reference)
             targets.append(target)
         for _ in range(self.size - self.pairs):
-            image, mask = self.single(rng)
+            image, mask = self.single(rng, self.manner(number))
             targets.append(view(image, mask, size, random_look(rng), rng))
 
         reference = encoder.encode(np.stack([image for image, _ in references])).tokens
@@ -99,17 +108,17 @@ class Batches(IterableDataset):
         chosen = rng.choice(len(images), 2, replace=False)
         return [(images[at].image, images[at].mask) for at in chosen]
 
-    def single(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        source = drawn_from(CLICK_SOURCES, rng)
+    def single(self, rng: np.random.Generator, manner: Manner) -> tuple[np.ndarray, np.ndarray]:
+        source = drawn_from(manner.click_sources, rng)
         if source == "scenes":
             made = scene(rng)
             image, mask = made.images[0], made.masks[0]
         else:
             images = self.sets[rng.integers(len(self.sets))]
             one = images[rng.integers(len(images))]
-            image, mask = one.image, one.mask if source == "sets" else random_region(one, rng)
-        # A click may mean the object under it as well as everything like it.
-        if rng.random() < 0.6:
+            image, mask = one.image, one.mask if source == "sets" else random_region(one, rng, manner.larger_regions)
+        _, count = ndimage.label(mask, np.ones((3, 3)))
+        if count > 1 and rng.random() < (manner.one_of_few_share if count <= FEW else ONE_OF_MANY_SHARE):
             mask = one_component(mask > 0, rng).astype(np.uint8)
         return image, mask
 
@@ -118,8 +127,12 @@ def drawn_from(shares: dict[str, float], rng: np.random.Generator) -> str:
     return str(rng.choice(list(shares), p=list(shares.values())))
 
 
-def random_region(one: Labelled, rng: np.random.Generator) -> np.ndarray:
-    return one.regions[rng.integers(len(one.regions))] if len(one.regions) else one.mask
+def random_region(one: Labelled, rng: np.random.Generator, larger: bool = False) -> np.ndarray:
+    """One of an image's regions, `larger` ones more often where asked for; the object where there are none."""
+    if len(one.regions) == 0:
+        return one.mask
+    sides = np.sqrt(one.regions.mean((1, 2))) if larger else np.ones(len(one.regions))
+    return one.regions[rng.choice(len(sides), p=sides / sides.sum())]
 
 
 def load_batches(batches: Batches) -> DataLoader:

@@ -68,7 +68,7 @@ def one_shot(decoder: Decoder, reference: Asked, target: Asked, *, adapt: bool =
     """Dice, IoU and IoU prediction of the target's mask, from the prior alone, asked again with it adapted."""
     tokens = target.image.tokens
     classifier = prior.fit(reference.image.tokens, reference.shares)
-    scores = classifier.scores(tokens)
+    scores = prior.self_trained(classifier, classifier.scores(tokens), tokens)
     height, width = target.image.pixel_values.shape[-2:]
     grid = (height // 8, width // 8)
     logits, iou = ask(decoder, target.image, [], prior.as_prompt(prior.spread(scores), grid))

@@ -14,6 +14,8 @@ PENALTY = 10.0
 SPREAD = 2.0
 SURE = 2.0
 ADAPTED_SHARE = 2 / 3
+SURE_SHARE = 0.75
+HIGHEST = 0.99
 
 
 MatchedPoint = tuple[float, float, float]
@@ -106,11 +108,26 @@ def as_prompt(scores: Tensor, grid: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
+def self_trained(classifier: Classifier, scores: Tensor, tokens: Tensor) -> Tensor:
+    """Scores [batch, patches] of a classifier that has learnt from the patches that it is itself sure of."""
+    ordered = scores.sort(1).values
+    patches = scores.shape[1]
+    median = ordered[:, patches // 2, None]
+    reach = SURE_SHARE * (ordered[:, int(HIGHEST * (patches - 1)), None] - median)
+    foreground = scores > median + reach
+    background = scores < median + reach / 2
+    return learnt(classifier, scores, tokens, foreground.float(), (foreground | background).float())
+
+
 def adapted(classifier: Classifier, scores: Tensor, tokens: Tensor, logits: Tensor) -> Tensor:
     """Scores [batch, patches] of a classifier that has learnt from the sure part of `logits` [batch, 1, height/2, width/2]."""
     at = F.avg_pool2d(logits, 4).flatten(1)
-    use = (at.abs() > SURE).float()
-    own = fit(tokens, (at > 0).float(), use=use, near=classifier, iterations=3)
+    return learnt(classifier, scores, tokens, (at > 0).float(), (at.abs() > SURE).float())
+
+
+def learnt(classifier: Classifier, scores: Tensor, tokens: Tensor, shares: Tensor, use: Tensor) -> Tensor:
+    """Scores after learning from the target's own patches in `use`, with a share of those before; all [batch, patches]."""
+    own = fit(tokens, shares, use=use, near=classifier, iterations=3)
     return ADAPTED_SHARE * spread(own.scores(tokens)) + (1 - ADAPTED_SHARE) * spread(scores)
 
 

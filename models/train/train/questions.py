@@ -11,10 +11,13 @@ from . import prior
 from .clicks import Click, loose_box, middle, next_click, one_component
 from .decoder import BACKGROUND, FOREGROUND, MASK_STRIDE, PADDING, PROMPT_STRIDE
 from .encoder import Encoded
+from .manner import PLAIN, Manner
 
 STRONG_SHARE = 0.12
 POINTLESS_SHARE = 0.3
 PRIORLESS_SHARE = 0.12
+SHIFT = 1.5
+"""Standard deviation of the shifts, of priors whose own is 2; half as much where the prior is adapted."""
 BOX_SHARE = 0.2
 FORGETFUL_SHARE = 0.15
 """Of the later rounds: all clicks are given again, but no mask, as after a click was moved."""
@@ -30,6 +33,8 @@ class Question:
     has_mask_input: Tensor
     trusted: Tensor
     """1 for points that a person set, [batch, points]: matched ones may be wrong."""
+    shifted: Tensor
+    """1 where the zero of the prior was moved, [batch]."""
 
 
 @dataclass
@@ -42,6 +47,7 @@ class Dialogue:
     classifier: prior.Classifier
     matched: list[list[prior.MatchedPoint]]
     rng: np.random.Generator
+    manner: Manner = PLAIN
     round: int = 0
     points: list[list[tuple[float, float, float, bool]]] = field(init=False)
     """x, y in pixels, label, whether trusted."""
@@ -76,9 +82,12 @@ class Dialogue:
         return self.question()
 
     def ask_reference(self) -> None:
-        self.scores = self.classifier.scores(self.target.tokens)
+        tokens = self.target.tokens
+        self.scores = prior.self_trained(self.classifier, self.classifier.scores(tokens), tokens)
         self.strong = torch.from_numpy(self.rng.random(self.pairs) < STRONG_SHARE).to(self.has.device)
-        self.give_prior(prior.spread(self.scores))
+        shifted = self.rng.random(self.pairs) < self.manner.shifted_share
+        self.shifts = torch.from_numpy(np.where(shifted, self.rng.normal(0, SHIFT, self.pairs), 0)).to(self.scores).unsqueeze(1)
+        self.give_prior(prior.spread(self.scores) + self.shifts)
         for k, found in enumerate(self.matched):
             if self.rng.random() < POINTLESS_SHARE:
                 continue
@@ -112,7 +121,8 @@ class Dialogue:
         self.mask[start:] = previous[start:]
         self.has[start:] = 1 - forgets[start:].float()
         if adapting:
-            self.give_prior(prior.adapted(self.classifier, self.scores, self.target.tokens, logits[: self.pairs]))
+            adapted = prior.adapted(self.classifier, self.scores, self.target.tokens, logits[: self.pairs])
+            self.give_prior(adapted + self.shifts / 2)
         return self.question()
 
     def add(self, k: int, *clicks: Click) -> None:
@@ -127,4 +137,7 @@ class Dialogue:
                 rows[k, : len(points)] = points
         table = torch.from_numpy(rows).to(self.has.device)
         mask = self.mask.clone()
-        return Question(table[:, :, :2], table[:, :, 2], mask, self.has.clone(), table[:, :, 3])
+        shifted = torch.zeros_like(self.has)
+        if self.pairs and self.round < 2:
+            shifted[: self.pairs] = (self.shifts[:, 0] != 0).float()
+        return Question(table[:, :, :2], table[:, :, 2], mask, self.has.clone(), table[:, :, 3], shifted)

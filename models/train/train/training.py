@@ -1,7 +1,8 @@
 """The training run: rounds of questions, one step of the optimiser after each.
 
-First the mask is learnt. Then its averaged weights stand still, and the estimate of the IoU is learnt from their answers: those
-that will be given, not the ones of half-trained weights.
+In two parts: the second starts from the averaged weights of the first, at a lower rate, and asks more boldly. What comes of the
+run is the mean of the two parts' averages (Wortsman et al. 2022, arXiv 2109.01903): on kinds of images that neither has seen, about
+as good as the better of them.
 """
 
 import time
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from .batches import Batch, Batches, load_batches
 from .decoder import MASK_STRIDE, Decoder, Points
 from .encoder import Encoded
+from .manner import BOLD, PLAIN, Manner
 from .questions import Dialogue, Question
 from .sets import Labelled
 
@@ -24,13 +26,13 @@ from .sets import Labelled
 @dataclass(frozen=True)
 class Settings:
     batches: int = 1900
-    """That the mask is learnt from."""
-    estimate_batches: int = 200
-    """After these, for the estimate of the IoU alone."""
+    """Of the first part."""
+    bold_batches: int = 1000
+    """Of the second."""
     size: int = 16
     pairs: int = 8
     rate: float = 1.5e-3
-    estimate_rate: float = 2e-3
+    bold_rate: float = 6e-4
     decay: float = 1e-2
     warmup: int = 100
     average: float = 0.998
@@ -42,7 +44,7 @@ class Settings:
     @property
     def total(self) -> int:
         """Batches of the whole run."""
-        return self.batches + self.estimate_batches
+        return self.batches + self.bold_batches
 
 
 RANKING = 0.3
@@ -60,20 +62,32 @@ class Training:
         self.averaged = Decoder().to(device, memory_format=torch.channels_last).eval()
         self.averaged.load_state_dict(self.decoder.state_dict())
         self.averaged.requires_grad_(False)
-        self.averaged.iou.requires_grad_(True)
-        self.optimiser = torch.optim.AdamW(self.decoder.parameters(), settings.rate, weight_decay=settings.decay)
-        self.estimator = torch.optim.AdamW(self.averaged.iou.parameters(), settings.estimate_rate, weight_decay=settings.decay)
         self.batch = 0
-        self.steps = 0
+        self.start_part()
         self.curve: list[dict[str, float]] = []
+
+    def start_part(self) -> None:
+        """From the averaged weights, with an optimiser that knows no steps yet."""
+        self.plain = {name: value.clone() for name, value in self.averaged.state_dict().items()}
+        self.decoder.load_state_dict(self.plain)
+        self.optimiser = torch.optim.AdamW(self.decoder.parameters(), weight_decay=self.settings.decay)
+        self.steps = 0
+
+    def result(self) -> Decoder:
+        """The averaged weights, in the second part half and half with those that the first ended with."""
+        result = Decoder().to(self.device, memory_format=torch.channels_last).eval()
+        own = self.averaged.state_dict()
+        bold = self.batch > self.settings.batches
+        result.load_state_dict({name: torch.lerp(self.plain[name], value, 0.5) for name, value in own.items()} if bold else own)
+        return result.requires_grad_(False)
 
     def save(self, path: Path) -> None:
         state = {
             "settings": asdict(self.settings),
             "decoder": self.decoder.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "plain": self.plain,
             "optimiser": self.optimiser.state_dict(),
-            "estimator": self.estimator.state_dict(),
             "batch": self.batch,
             "steps": self.steps,
             "curve": self.curve,
@@ -92,42 +106,43 @@ class Training:
             raise ValueError(f"{path}: expected the checkpoint of a run with {expected}, found one with {found}")
         self.decoder.load_state_dict(state["decoder"])
         self.averaged.load_state_dict(state["averaged"])
+        self.plain = state["plain"]
         self.optimiser.load_state_dict(state["optimiser"])
-        self.estimator.load_state_dict(state["estimator"])
         self.batch, self.steps, self.curve = state["batch"], state["steps"], state["curve"]
 
     def batches(self, sets: dict[str, list[Labelled]], encoder: Path) -> Batches:
         of = self.settings
-        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, end=of.total)
+        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, bold=of.batches, end=of.total)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Returns losses and IoU, the means over the batch's rounds."""
+        if batch.number == self.settings.batches:
+            self.start_part()
         rng = np.random.default_rng((self.settings.seed, 1, batch.number))
         batch = batch.to(self.device)
         target, truth = batch.targets, batch.masks.float()
-        dialogue = Dialogue(target, truth, batch.classifier, batch.matched, rng)
+        manner = BOLD if self.is_bold() else PLAIN
+        dialogue = Dialogue(target, truth, batch.classifier, batch.matched, rng, manner)
         long = rng.random() < self.settings.long_share
-        estimating = batch.number >= self.settings.batches
-        decoder, learn = (self.averaged, self.learn_estimate) if estimating else (self.decoder, self.learn)
         question = dialogue.first()
         measured: list[dict[str, float]] = []
         rounds = 8 if long else 4
         for turn in range(rounds):
             learns = not long or turn % 2 == 1
             with torch.set_grad_enabled(learns):
-                logits, iou = self.ask(decoder, target, question)
+                logits, iou = self.ask(target, question)
             if learns:
-                measured.append(learn(logits, iou, truth, question))
+                measured.append(self.learn(logits, iou, truth, question, manner))
             if turn < rounds - 1:
                 question = dialogue.following(logits.detach())
         self.batch = batch.number + 1
         return {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
 
-    def ask(self, decoder: Decoder, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
+    def ask(self, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
         features = {name: value.contiguous(memory_format=torch.channels_last) for name, value in target.features.items()}
         # Not on a CPU: few have fast bfloat16, and runs there shall round alike.
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"):
-            logits, iou = decoder(
+            logits, iou = self.decoder(
                 target.pixel_values,
                 features,
                 question.point_coords,
@@ -137,28 +152,36 @@ class Training:
             )
         return logits.float(), iou.float()
 
-    def learn(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question) -> dict[str, float]:
+    def learn(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question, manner: Manner) -> dict[str, float]:
         small = F.avg_pool2d(truth, MASK_STRIDE)
-        mask_loss = mask_losses(logits, small, question, truth)
-        descend(self.optimiser, mask_loss, self.settings.rate * self.rate())
+        mask_loss = mask_losses(logits, small, question, truth, lone_overlap=manner.lone_overlap)
+        hard = true_iou(logits, small)
+        estimate_loss = (iou.squeeze(1) - hard).square().mean() + RANKING * ranking_loss(iou.squeeze(1), hard)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.zero_grad(set_to_none=True)
+        (mask_loss + estimate_loss).backward()
+        # Apart, so that a large error of the estimate does not slow down the mask.
+        estimate = list(self.decoder.iou.parameters())
+        mask = [of for name, of in self.decoder.named_parameters() if not name.startswith("iou.")]
+        for parameters in (mask, estimate):
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+        self.optimiser.step()
         self.steps += 1
         self.update_average()
-        return {"mask loss": mask_loss.item(), "IoU": true_iou(logits, small).mean().item()}
+        return {"mask loss": mask_loss.item(), "estimate loss": estimate_loss.item(), "IoU": hard.mean().item()}
 
-    def learn_estimate(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question) -> dict[str, float]:
-        small = F.avg_pool2d(truth, MASK_STRIDE)
-        hard = true_iou(logits, small)
-        loss = (iou.squeeze(1) - hard).square().mean() + RANKING * ranking_loss(iou.squeeze(1), hard)
-        descend(self.estimator, loss, self.settings.estimate_rate * self.rate())
-        return {"estimate loss": loss.item(), "IoU": hard.mean().item()}
+    def is_bold(self) -> bool:
+        """Whether the batch at hand is of the second part."""
+        return self.batch >= self.settings.batches
 
     def rate(self) -> float:
-        """Share of the full rate, in each of the two parts: up for the warm-up, then down along half a cosine."""
+        """In each of the two parts: up for the warm-up, then down along half a cosine."""
         of = self.settings
-        start, count = (0, of.batches) if self.batch < of.batches else (of.batches, of.estimate_batches)
+        start, count, most = (of.batches, of.bold_batches, of.bold_rate) if self.is_bold() else (0, of.batches, of.rate)
         done = (self.batch - start) / count
         up = min(1.0, (self.batch - start + 1) / of.warmup)
-        return up * (0.005 + 0.995 * 0.5 * (1 + float(np.cos(np.pi * done))))
+        return most * up * (0.005 + 0.995 * 0.5 * (1 + float(np.cos(np.pi * done))))
 
     def update_average(self) -> None:
         share = min(self.settings.average, (1 + self.steps) / (10 + self.steps))
@@ -167,20 +190,13 @@ class Training:
                 average.lerp_(own, 1 - share)
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_([of for group in optimiser.param_groups for of in group["params"]], 1.0)
-    optimiser.step()
-
-
-def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor) -> Tensor:
-    """Cross entropy, heavier where a person has clicked, and soft Dice (Milletari et al. 2016, arXiv 1606.04797).
+def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor, *, lone_overlap: bool = False) -> Tensor:
+    """Cross entropy, heavier where a person has clicked, and soft Dice (Milletari et al. 2016, arXiv 1606.04797), of all questions but
+    those with a shifted prior.
 
     Args:
         logits, small: [batch, 1, height/2, width/2]; `small` is the truth's share per cell.
+        lone_overlap: see `Manner`.
     """
     points = Points(truth, question.point_coords, torch.where(question.trusted > 0, question.point_labels, -1.0))
     clicked = points.discs(logits.shape[-2], logits.shape[-1], MASK_STRIDE, 6.0).amax(1, keepdim=True)
@@ -189,7 +205,14 @@ def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor
     common = (drawn * small).sum((1, 2, 3))
     total = (drawn.square() + small.square()).sum((1, 2, 3))
     dice = 1 - (2 * common + 1) / (total + 1)
-    return 2 * entropy.mean() + dice.mean()
+    alone = is_lone_click(question).float() if lone_overlap else torch.zeros_like(dice)
+    each = (2 - 1.2 * alone) * entropy.mean((1, 2, 3)) + (1 + alone) * dice
+    return (each * (1 - question.shifted)).sum() / (1 - question.shifted).sum().clamp(min=1)
+
+
+def is_lone_click(question: Question) -> Tensor:
+    """Whether all that is asked is one click of a person, bool [batch]."""
+    return (question.trusted.sum(1) == 1) & ((question.point_labels >= 0).sum(1) == 1) & (question.has_mask_input == 0)
 
 
 def ranking_loss(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -235,7 +258,7 @@ def run(
             )
             training.curve.append({"batch": done, **means})
         if done % 200 == 0 or done == total:
-            scores = validate(training.averaged)
+            scores = validate(training.result())
             training.curve[-1] |= scores
             report("validation  " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
         if done % 100 == 0 or done == total:

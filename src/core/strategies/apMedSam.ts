@@ -7,7 +7,7 @@
  * no positive point survives is not absent yet, but decoded from the prior alone: absent is what the segmenter then leaves
  * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
-import { adaptedScores } from '../adaptation';
+import { adaptedScores, selfTrainedScores } from '../adaptation';
 import { foregroundScores } from '../foregroundPrior';
 import { area } from '../geometry';
 import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
@@ -23,7 +23,14 @@ import { concatSupport, expectedObjectSize, meanObjectSize, type SupportRule, su
 import { trustOf, trustParts } from '../trust';
 import { abstainBelow } from './abstention';
 import { dualSpacePrompts } from './dualSpace';
-import { describeSelfTest, gentlePrompt, learnReferences, referenceDoubts, strongPrompt } from './referenceModel';
+import {
+  describeSelfTest,
+  gentlePrompt,
+  learnReferences,
+  type ReferenceModel,
+  referenceDoubts,
+  strongPrompt,
+} from './referenceModel';
 import type {
   EncodedImage,
   EncodedReference,
@@ -82,7 +89,7 @@ export const apMedSam: Strategy = {
       ],
       async segment(target, runStages) {
         const { stage } = runStages;
-        const scores = model && (await stage('prior', () => foregroundScores(model.classifier, target.tokens)));
+        const scores = model && (await stage('prior', () => scoresOf(model, target, ablation.selfTraining)));
         const expectedSize = mean(objectSizes.map(({ size, of }) => expectedObjectSize(size, of, target.size)));
         const table = await stage('match', () => matcher.match(target.tokens));
         const candidates = await stage('prompts', () =>
@@ -127,6 +134,11 @@ export const apMedSam: Strategy = {
     };
   },
 };
+
+function scoresOf({ classifier }: ReferenceModel, { tokens }: EncodedImage, selfTraining: boolean): FloatMap {
+  const scores = foregroundScores(classifier, tokens);
+  return selfTraining ? selfTrainedScores(classifier, scores, tokens) : scores;
+}
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 

@@ -24,6 +24,8 @@ export interface Ablation {
   readonly exclusive: boolean;
   /** The foreground prior as mask prompt. */
   readonly prior: boolean;
+  /** The prior learning from the patches of the target that it is itself sure of, before the segmenter is asked. */
+  readonly selfTraining: boolean;
   /** Trusting the prior over the decoder where the reference's self-test says so. */
   readonly selfTest: boolean;
   /** Dropping specks: components that weigh next to nothing beside the heaviest one. */
@@ -39,6 +41,7 @@ export const NO_ABLATION: Ablation = {
   sparse: true,
   exclusive: true,
   prior: true,
+  selfTraining: true,
   selfTest: true,
   specks: true,
   refine: true,

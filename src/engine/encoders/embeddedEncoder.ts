@@ -8,7 +8,7 @@ import { type Contract, type FloatTensor, float32, type Session, toFloats, toTen
 import { type Encoding, type ImageEncoder, inputSideOf } from './imageEncoder';
 
 const EMBEDDED_STRIDE = 8;
-const EMBEDDED_DIM = 1088;
+const EMBEDDED_DIM = 128;
 
 /** Outputs of the embedded encoder that the embedded decoder reads; together they are its image embedding. */
 export const embeddedFeatures = [
