@@ -185,7 +185,7 @@ describe('models', () => {
     const imported = await workshop.run([...importing, '--title', 'My own'], { home });
     expect(imported).toMatchObject({ code: 0, stderr: '' });
     expect(imported.stdout).toMatch(
-      /^Imported the encoder "mine" \(embedded-encoder\.onnx, 1\.9 MB, SHA-256 [0-9a-f]{64}\)\.\n$/,
+      /^Imported the encoder "mine" \(embedded-encoder\.onnx, 2\.1 MB, SHA-256 [0-9a-f]{64}\)\.\n$/,
     );
     expect(complaint(await workshop.run(importing, { home }))).toBe(
       'There already is a user encoder called "mine"; choose another name.',
@@ -195,7 +195,7 @@ describe('models', () => {
     expect(table.code).toBe(0);
     expect(table.stdout).toMatch(/^\| id +\| +kind \|/);
     expect(table.stdout).toMatch(
-      /^\| mine +\| +encoder \| +embedded \| +1\.9 MB \| +user \| +imported \| +My own \|$/m,
+      /^\| mine +\| +encoder \| +embedded \| +2\.1 MB \| +user \| +imported \| +My own \|$/m,
     );
     const rows = jsonLines((await workshop.run(['models', 'list', '--json'], { home })).stdout);
     expect(rows.slice(0, 3)).toMatchObject([
@@ -206,8 +206,8 @@ describe('models', () => {
         title: 'My own',
         source: 'user',
         state: 'imported',
-        bytesHere: 1_858_554,
-        files: [{ bytes: 1_858_554 }],
+        bytesHere: 2_138_533,
+        files: [{ bytes: 2_138_533 }],
       },
       { id: 'embedded', kind: 'encoder', source: 'shipped' },
       { id: 'embedded', kind: 'segmenter', source: 'shipped' },

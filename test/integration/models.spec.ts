@@ -52,7 +52,7 @@ describe('the Models view', () => {
 
   it('tells what is there and what can be had, and offers what fits', async () => {
     const embedded = await row('embedded');
-    assert.match(embedded.description, /^default, 1\.9 MB, Apache-2\.0, shipped$/);
+    assert.match(embedded.description, /^default, 2\.1 MB, Apache-2\.0, shipped$/);
     assert.deepEqual(embedded.can, ['canUse', 'canVerify']);
     const official = await row('dinov2-small');
     assert.equal(official.description, '88.5 MB, Apache-2.0, not downloaded');

@@ -18,6 +18,7 @@ from . import made
 
 @dataclass(frozen=True)
 class Tiny(Settings):
+    bold_batches: int = 1
     size: int = 3
     pairs: int = 2
 
@@ -48,17 +49,17 @@ class Command(unittest.TestCase):
     def test_trains_exports_and_evaluates(self):
         code, said, _ = self.call("--batches", "2")
         self.assertEqual(code, 0)
-        for part in ("discs: 3 images", "batch 2/2  mask loss", "validation  samples Dice 0.500", "largest difference", "new Dice"):
+        for part in ("discs: 3 images", "batch 2/3  mask loss", "batch 3/3  mask loss", "validation  samples Dice 0.500", "largest difference", "new Dice"):
             self.assertIn(part, said)
         self.assertNotIn("absent", said)
         names = {path.name for path in self.out.iterdir()}
         self.assertEqual(names, {"checkpoint.pt", "curve.json", "curve.png", "embedded-decoder.onnx", "regions"})
         curve = json.loads((self.out / "curve.json").read_text())
-        self.assertEqual([row["batch"] for row in curve], [2])
-        self.assertIn("scenes IoU@5", curve[0])
+        self.assertEqual([row["batch"] for row in curve], [2, 3])
+        self.assertIn("scenes IoU@5", curve[-1])
 
         code, said, _ = self.call("--batches", "2", "--evaluate")
-        self.assertEqual((code, said.splitlines()[0]), (0, "goes on after batch 2"))
+        self.assertEqual((code, said.splitlines()[0]), (0, "goes on after batch 3"))
         self.assertNotIn("discs", said)
         code, _, errors = self.call("--batches", "3")
         self.assertEqual(code, 1)

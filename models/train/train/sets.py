@@ -20,7 +20,7 @@ TRAINING_SETS = (
 """Licences: see the data card in models/README.md."""
 
 UNSEEN_SETS = ("cxr_lung", "lung_ct", "wbc2_cell", "busi_benign")
-"""For the last word only: nothing is trained or tuned on them. Of two finished runs, the better one here was shipped."""
+"""Nothing is trained on them. Of finished candidates, the better one here was shipped."""
 
 LONG_SIDE = 448
 """Larger images are scaled down to it: training never asks for more."""
