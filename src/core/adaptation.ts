@@ -1,7 +1,7 @@
 /**
- * Adaptation (stage D): the foreground prior learns from the mask it led to what the object looks like in *this* target, as
- * in self-training (Scudder 1965; pseudo-labels, Lee 2013). Patches whose logits are sure are its labels; the weights stay
- * near those that the reference gave.
+ * Adaptation (stage D): the foreground prior learns what the object looks like in *this* target, as in self-training (Scudder
+ * 1965; pseudo-labels, Lee 2013): first from its own scores, then from the mask it led to. What is sure of these are its
+ * labels; the weights stay near those that the reference gave.
  */
 import { type ForegroundClassifier, fitForeground, foregroundScores, PENALTY, scorePrompt } from './foregroundPrior';
 import { samplePatches } from './matching';

@@ -5,7 +5,8 @@ import unittest
 import numpy as np
 import onnx
 import torch
-from train.projection import DIM, LEVELS, difference, joined, opened, principal_basis, second_moment, unit, with_basis
+from train.encoder import opened
+from train.projection import DIM, LEVELS, difference, joined, principal_basis, second_moment, unit, with_basis
 
 from . import made
 

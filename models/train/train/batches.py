@@ -44,9 +44,11 @@ class Batch:
     """What the references teach."""
     matched: list[list[prior.MatchedPoint]]
     """Points that the references' matches lead to."""
+    manner: Manner
+    """How it is asked."""
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.number, self.targets.to(device), self.masks.to(device), self.classifier.to(device), self.matched)
+        return Batch(self.number, self.targets.to(device), self.masks.to(device), self.classifier.to(device), self.matched, self.manner)
 
 
 class Batches(IterableDataset):
@@ -93,7 +95,7 @@ class Batches(IterableDataset):
             for k in range(self.pairs)
         ]
         masks = torch.from_numpy(np.stack([mask for _, mask in targets])).unsqueeze(1)
-        return Batch(number, target, masks, prior.fit(reference, shares), matched)
+        return Batch(number, target, masks, prior.fit(reference, shares), matched, self.manner(number))
 
     def pair(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         source = drawn_from(ONE_SHOT_SOURCES, rng)

@@ -29,11 +29,7 @@ class Encoded:
 
 class Encoder:
     def __init__(self, path: Path, threads: int):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Its int8 weights are only storage: with quantised arithmetic it would be slower and less exact.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = opened(path.read_bytes(), threads)
 
     def encode(self, images: np.ndarray) -> Encoded:
         """Images uint8 [batch, height, width, 3]; height and width are multiples of 32."""
@@ -43,3 +39,12 @@ class Encoder:
             torch.from_numpy(value) for value in self.session.run(names, {"pixel_values": pixels})
         )
         return Encoded(torch.from_numpy(pixels), dict(zip(FEATURES, features, strict=True)), tokens)
+
+
+def opened(model: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """The encoder's graph on the CPU; with 0 threads as many as the runtime takes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Its int8 weights are only storage: with quantised arithmetic it would be slower and less exact.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

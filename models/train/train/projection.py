@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import Tensor
 
+from .encoder import opened
 from .scenes import scene
 from .sets import TRAINING_SETS, load_sets
 
@@ -137,12 +138,6 @@ def difference(model: onnx.ModelProto, basis: np.ndarray, height: int, width: in
     full = joined([unit(torch.from_numpy(level)) for level in levels])
     own = unit(torch.einsum("bchw,cd->bdhw", full, torch.from_numpy(basis)))
     return float(np.abs(tokens - own.flatten(2).transpose(1, 2).numpy()).max())
-
-
-def opened(model: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def images_of(data: Path, without: Path) -> Iterable[list[np.ndarray]]:

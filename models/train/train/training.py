@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .batches import Batch, Batches, load_batches
 from .decoder import MASK_STRIDE, Decoder, Points
 from .encoder import Encoded
-from .manner import BOLD, PLAIN, Manner
+from .manner import Manner
 from .questions import Dialogue, Question
 from .sets import Labelled
 
@@ -121,8 +121,7 @@ class Training:
         rng = np.random.default_rng((self.settings.seed, 1, batch.number))
         batch = batch.to(self.device)
         target, truth = batch.targets, batch.masks.float()
-        manner = BOLD if self.is_bold() else PLAIN
-        dialogue = Dialogue(target, truth, batch.classifier, batch.matched, rng, manner)
+        dialogue = Dialogue(target, truth, batch.classifier, batch.matched, rng, batch.manner)
         long = rng.random() < self.settings.long_share
         question = dialogue.first()
         measured: list[dict[str, float]] = []
@@ -132,7 +131,7 @@ class Training:
             with torch.set_grad_enabled(learns):
                 logits, iou = self.ask(target, question)
             if learns:
-                measured.append(self.learn(logits, iou, truth, question, manner))
+                measured.append(self.learn(logits, iou, truth, question, batch.manner))
             if turn < rounds - 1:
                 question = dialogue.following(logits.detach())
         self.batch = batch.number + 1
