@@ -3,7 +3,14 @@
  * 1965; pseudo-labels, Lee 2013): first from its own scores, then from the mask it led to. What is sure of these are its
  * labels; the weights stay near those that the reference gave.
  */
-import { type ForegroundClassifier, fitForeground, foregroundScores, PENALTY, scorePrompt } from './foregroundPrior';
+import {
+  type ForegroundClassifier,
+  fitForeground,
+  foregroundScores,
+  PENALTY,
+  scorePrompt,
+  standOut,
+} from './foregroundPrior';
 import { samplePatches } from './matching';
 import type { PatchTokens } from './patchGrid';
 import { type FloatMap, resizeBilinear } from './raster';
@@ -23,22 +30,18 @@ const ADAPTED_SHARE = 2 / 3;
 /** What the classifier itself is sure of: from this share of the way between the median score and the highest ones. */
 const SURE_SHARE = 0.75;
 
-/** The share of the highest scores that is left out: single patches run away. */
-const HIGHEST = 0.99;
-
 /**
  * Scores of all patches, float32 on the target's grid, by the classifier adapted to what it is itself sure of in the target:
  * patches with the highest scores are the object, those nearer to the median than halfway to them are not. Where the two part
  * differs from image to image; a reference tells only the order.
  */
 export function selfTrainedScores(classifier: ForegroundClassifier, scores: FloatMap, tokens: PatchTokens): FloatMap {
-  const sorted = scores.data.slice().sort();
-  const median = sorted[sorted.length >> 1];
-  const reach = SURE_SHARE * (sorted[Math.floor(HIGHEST * (sorted.length - 1))] - median);
+  const { median, reach } = standOut(scores);
+  const sure = SURE_SHARE * reach;
   const { data } = scores;
   const all = Int32Array.from(data, (_, patch) => patch);
-  const foreground = all.filter((patch) => data[patch] > median + reach);
-  const background = all.filter((patch) => data[patch] < median + reach / 2);
+  const foreground = all.filter((patch) => data[patch] > median + sure);
+  const background = all.filter((patch) => data[patch] < median + sure / 2);
   return learntScores(classifier, scores, tokens, foreground, background);
 }
 

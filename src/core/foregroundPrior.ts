@@ -214,6 +214,16 @@ export function foregroundScores({ weights, bias }: ForegroundClassifier, tokens
   return { size: grid, data: scores };
 }
 
+/** The share of the highest scores that is left out: single patches run away. */
+const HIGHEST = 0.99;
+
+/** The median score, and how far the highest ones stand out from it. */
+export function standOut({ data }: FloatMap): { median: number; reach: number } {
+  const sorted = data.slice().sort();
+  const median = sorted[sorted.length >> 1];
+  return { median, reach: sorted[Math.floor(HIGHEST * (sorted.length - 1))] - median };
+}
+
 /**
  * Scores scaled to a standard deviation of 2, the range of logits that mask prompts have; the mean stays, so that 0
  * remains the decision.

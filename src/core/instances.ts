@@ -5,7 +5,7 @@
 import { squaredDistance } from './geometry';
 import type { Mask, RunMask } from './mask';
 import { iou } from './maskMetrics';
-import { type PromptCandidate, spreadPositives } from './prompts';
+import { type PromptCandidate, spreadPoints } from './prompts';
 
 /** One object of those that were asked for one by one. */
 export interface Instance {
@@ -55,7 +55,7 @@ export function instancePrompts(
     const others = medoids
       .filter((_, index) => index !== instance)
       .map((candidate): PromptCandidate => ({ ...candidate, label: 0, source: 'instance' }));
-    return [...spreadPositives(cluster), ...others, ...negatives].map((candidate) => ({ ...candidate, instance }));
+    return [...spreadPoints(cluster), ...others, ...negatives].map((candidate) => ({ ...candidate, instance }));
   });
 }
 

@@ -48,8 +48,8 @@ const RADII_LONG_SIDE = 1024;
 /** GBMSeg's numbers: negatives at least 64 px from each other and 128 px from every positive. */
 export const GBMSEG_RADII: SamplingRadii = { sparse: 64, exclusive: 128 };
 
-/** Most positives given to the segmenter per instance. */
-export const MOST_POSITIVES = 16;
+/** Most positives given to the segmenter per instance; as many negatives where it also gets a prior. */
+export const MOST_POINTS = 16;
 
 /**
  * Radii for an image of `target` pixels: GBMSeg's, scaled to the long side; the exclusive one is at most half the size
@@ -76,23 +76,23 @@ export function toCandidate(
 }
 
 /**
- * Stage A.7, positives: spreads at most `limit` points by farthest-point sampling, starting with the smallest forward
+ * Stage A.7, positives: spreads at most `limit` candidates by farthest-point sampling, starting with the smallest forward
  * distance; the others become `thinned`. Ties go to the lowest target patch. Input order is kept.
  */
-export function spreadPositives(positives: readonly PromptCandidate[], limit = MOST_POSITIVES): PromptCandidate[] {
-  if (positives.length <= limit) return [...positives];
-  const before = (a: number, b: number): boolean => positives[a].targetPatch < positives[b].targetPatch;
-  const indices = positives.map((_, index) => index);
+export function spreadPoints(points: readonly PromptCandidate[], limit = MOST_POINTS): PromptCandidate[] {
+  if (points.length <= limit) return [...points];
+  const before = (a: number, b: number): boolean => points[a].targetPatch < points[b].targetPatch;
+  const indices = points.map((_, index) => index);
   let next = indices.reduce((best, i) => {
-    const gain = positives[i].forwardDistance - positives[best].forwardDistance;
+    const gain = points[i].forwardDistance - points[best].forwardDistance;
     return gain < 0 || (gain === 0 && before(i, best)) ? i : best;
   });
   const chosen = new Set<number>();
-  const nearest = new Float64Array(positives.length).fill(Number.POSITIVE_INFINITY);
+  const nearest = new Float64Array(points.length).fill(Number.POSITIVE_INFINITY);
   while (chosen.size < limit) {
     chosen.add(next);
-    const centre = positives[next].point;
-    for (const i of indices) nearest[i] = Math.min(nearest[i], squaredDistance(positives[i].point, centre));
+    const centre = points[next].point;
+    for (const i of indices) nearest[i] = Math.min(nearest[i], squaredDistance(points[i].point, centre));
     next = indices
       .filter((i) => !chosen.has(i))
       .reduce((best, i) => {
@@ -100,7 +100,7 @@ export function spreadPositives(positives: readonly PromptCandidate[], limit = M
         return gain > 0 || (gain === 0 && before(i, best)) ? i : best;
       });
   }
-  return positives.map((positive, index) => (chosen.has(index) ? positive : { ...positive, reason: 'thinned' }));
+  return points.map((candidate, index) => (chosen.has(index) ? candidate : { ...candidate, reason: 'thinned' }));
 }
 
 /**

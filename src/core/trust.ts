@@ -4,9 +4,9 @@
  *
  * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told by
  * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
- * part of one without the object, has no near ones. *Is the outline right?* Told by the segmenter's logits: how much of the
- * mask depends on where the threshold lies, and how much of it a second look changed. The IoU prediction, which was learnt, holds only for
- * data like that of its training.
+ * part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image in what
+ * the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on where the
+ * threshold lies. The IoU prediction, which was learnt, holds only for data like that of its training.
  *
  * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
  * that the fit has not seen (the bench leaves each kind out in turn). They belong to unit tokens.
@@ -20,14 +20,14 @@ import type { FloatMap } from './raster';
 export interface TrustParts {
   /** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]: 1 where the outline is sharp. */
   readonly stability: number;
-  /**
-   * Dice of the mask and of the first answer, which the mask was refined from: what a second look changes was unsure. 1 where
-   * there was one answer only.
-   */
-  readonly agreement: number;
   /** Mean cosine of the reference's proposing patches with the target patch nearest to each. */
   readonly forwardSimilarity: number;
-  /** Mean cosine of the target's patches with the proposing patch nearest to each. */
+  /**
+   * How much higher the reference's foreground classifier scores the mask than the rest of the image, over how far its
+   * highest scores stand out in the references: about 1 where the object is, near 0 where nothing looks like it.
+   */
+  readonly priorContrast: number;
+  /** Told, not counted: mean cosine of the target's patches with the proposing patch nearest to each. */
   readonly backwardSimilarity: number;
   /** Told, not counted: mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
   readonly confidence: number;
@@ -46,20 +46,20 @@ export interface TrustParts {
 export interface TrustInput {
   /** One map per object that was asked for, at the decoder's resolution. */
   readonly logits: readonly FloatMap[];
-  /** Those of the first answer, of the same sizes; the same where nothing was asked again. */
-  readonly firstLogits?: readonly FloatMap[];
   readonly table: MatchTable;
   readonly proposers: PatchSets;
   /** Share of the foreground proposers whose match came back. */
   readonly consistency: number;
-  /** Scores on the target's patch grid, positive where it looks like the object. */
+  /** What the reference's classifier says of the target, and how far its scores stand out in the references. */
+  readonly likeness: { readonly scores: FloatMap; readonly reach: number };
+  /** Scores that led to the mask, positive where it looks like the object; none where the segmenter was given none. */
   readonly prior?: FloatMap | undefined;
   /** Area of the support mask as a share of its image. */
   readonly supportShare: number;
 }
 
 /** Parts of the trust in a mask. Tokens of reference and target must be of unit length. */
-export function trustParts({ logits, table, proposers, firstLogits = logits, ...about }: TrustInput): TrustParts {
+export function trustParts({ logits, table, proposers, ...about }: TrustInput): TrustParts {
   const { nearestForeground, nearestForegroundDistance, nearestBackgroundDistance } = table;
   const { stability, confidence, share } = maskSureness(logits);
   const coverage = gridCoverage(logits, table);
@@ -83,8 +83,8 @@ export function trustParts({ logits, table, proposers, firstLogits = logits, ...
   const landing = proposers.foreground.length > 0 ? landed.size / proposers.foreground.length : 0;
   return {
     stability: rounded(stability),
-    agreement: rounded(firstLogits === logits ? 1 : maskAgreement(logits, firstLogits)),
     forwardSimilarity: rounded(forwardSimilarity(table, proposers)),
+    priorContrast: rounded(contrast(coverage, about.likeness)),
     backwardSimilarity: rounded(nearest / patches),
     confidence: rounded(confidence),
     consistency: rounded(about.consistency),
@@ -99,7 +99,7 @@ export function trustParts({ logits, table, proposers, firstLogits = logits, ...
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** The parts that count. */
-export type CountedParts = Pick<TrustParts, 'stability' | 'agreement' | 'forwardSimilarity' | 'backwardSimilarity'>;
+export type CountedParts = Pick<TrustParts, 'stability' | 'forwardSimilarity' | 'priorContrast'>;
 
 /**
  * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free images. Every
@@ -107,21 +107,17 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'agreement' | 'forward
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: 0.01, stability: 1.052, agreement: 0.107 },
-  presence: { bias: -14.916, forwardSimilarity: 7.763, backwardSimilarity: 2.768 },
+  outline: { bias: 0.368, stability: 1.088 },
+  presence: { bias: -17.591, forwardSimilarity: 11.156, priorContrast: 4.972 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */
 export function trustOf(parts: CountedParts): number {
   const { outline, presence } = TRUST_COEFFICIENTS;
-  const { stability, agreement, forwardSimilarity, backwardSimilarity } = trustTerms(parts);
+  const { stability, forwardSimilarity, priorContrast } = trustTerms(parts);
   return rounded(
-    sigmoid(outline.bias + outline.stability * stability + outline.agreement * agreement) *
-      sigmoid(
-        presence.bias +
-          presence.forwardSimilarity * forwardSimilarity +
-          presence.backwardSimilarity * backwardSimilarity,
-      ),
+    sigmoid(outline.bias + outline.stability * stability) *
+      sigmoid(presence.bias + presence.forwardSimilarity * forwardSimilarity + presence.priorContrast * priorContrast),
   );
 }
 
@@ -129,13 +125,12 @@ export function trustOf(parts: CountedParts): number {
 export function trustTerms(parts: CountedParts): CountedParts {
   return {
     stability: logOdds(parts.stability),
-    agreement: logOdds(parts.agreement),
     forwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.forwardSimilarity)),
-    backwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.backwardSimilarity)),
+    priorContrast: parts.priorContrast,
   };
 }
 
-/** Below this, shares and what similarities lack of 1 are all the same. */
+/** Below these, shares and what similarities lack of 1 are all the same. */
 const LEAST_SHARE = 1e-3;
 const LEAST_LACK = 1e-4;
 
@@ -155,6 +150,23 @@ function forwardSimilarity({ nearestTargetDistance }: MatchTable, { foreground, 
   for (const patch of background) sum += cosineOf(nearestTargetDistance[patch]);
   return sum / (foreground.length + background.length);
 }
+
+/** Mean score in the mask less that outside it, in units of `reach`; 0 where there is no inside or outside. */
+function contrast(coverage: Float32Array, { scores, reach }: TrustInput['likeness']): number {
+  let inside = 0;
+  let share = 0;
+  let all = 0;
+  scores.data.forEach((score, patch) => {
+    inside += coverage[patch] * score;
+    share += coverage[patch];
+    all += score;
+  });
+  const rest = coverage.length - share;
+  return reach > 0 && share > 0 && rest > 0 ? (inside / share - (all - inside) / rest) / reach : 0;
+}
+
+/** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]. */
+export const maskStability = (logits: readonly FloatMap[]): number => maskSureness(logits).stability;
 
 /** Logits over all objects: how sharp and sure the mask is, and which share of the image it takes. */
 function maskSureness(maps: readonly FloatMap[]): { stability: number; confidence: number; share: number } {
@@ -179,21 +191,6 @@ function maskSureness(maps: readonly FloatMap[]): { stability: number; confidenc
     confidence: drawn > 0 ? probability / drawn : 0,
     share: pixels > 0 ? drawn / pixels : 0,
   };
-}
-
-/** Dice of the masks of two answers at the decoder's resolution. */
-function maskAgreement(answers: readonly FloatMap[], others: readonly FloatMap[]): number {
-  let common = 0;
-  let total = 0;
-  answers.forEach(({ data }, k) => {
-    for (let at = 0; at < data.length; at++) {
-      const one = data[at] > 0 ? 1 : 0;
-      const other = others[k].data[at] > 0 ? 1 : 0;
-      common += one & other;
-      total += one + other;
-    }
-  });
-  return total > 0 ? (2 * common) / total : 1;
 }
 
 /** float32 [patches] of the target's grid: share of the patch's pixels, by their centres, that any of the objects takes. */

@@ -3,7 +3,8 @@
  *
  * The folder is what models/export made with --random: speed does not depend on weights. The engine runs whole targets, from
  * file to mask, on each pair of models, in float32 and int8; beside it, given a Python with PyTorch, the same in PyTorch eager,
- * in turns, so that what else the machine does hits both alike.
+ * in turns, so that what else the machine does hits both alike, each after a rest: threads that wait for more work by
+ * spinning (OpenMP's do) would take the cores from the next one.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +12,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { textTable } from '../../src/cli/textTable';
 import { area } from '../../src/core/geometry';
@@ -51,6 +53,9 @@ const PAIRS: Readonly<Record<string, Pair>> = {
 };
 
 const PRECISIONS = { float32: '', int8: '-int8' } as const;
+
+/** Milliseconds before each run. */
+const REST = 500;
 
 const STAGES = ['read', 'encode', 'match', 'prompts', 'embed', 'decode', 'mask', 'total'];
 
@@ -142,6 +147,7 @@ async function compare(
   for (let round = 0; round <= rounds; round++) {
     const { image } = targets[round % targets.length]!;
     for (const [index, runner] of runners.entries()) {
+      await setTimeout(REST);
       const found = await runner.run(image);
       peaks[index] = found.peakRss;
       if (round === 0) continue;

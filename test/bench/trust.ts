@@ -226,14 +226,15 @@ async function label(
 
 // Fitting.
 
-/** [outline bias, stability, agreement, presence bias, forward similarity, backward similarity], as in trust.ts. */
+/** [outline bias, stability, presence bias, forward similarity, prior contrast], as in trust.ts. */
 type Coefficients = readonly number[];
 
-const OUTLINE = 3;
+/** Those before are the outline's. */
+const PRESENCE = 2;
 
 const termsOf = (parts: TrustParts): number[] => {
-  const { stability, agreement, forwardSimilarity, backwardSimilarity } = trustTerms(parts);
-  return [1, stability, agreement, 1, forwardSimilarity, backwardSimilarity];
+  const { stability, forwardSimilarity, priorContrast } = trustTerms(parts);
+  return [1, stability, 1, forwardSimilarity, priorContrast];
 };
 
 const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
@@ -242,7 +243,7 @@ function factors(coefficients: Coefficients, terms: readonly number[]): [outline
   let outline = 0;
   let presence = 0;
   terms.forEach((term, k) => {
-    if (k < OUTLINE) outline += coefficients[k] * term;
+    if (k < PRESENCE) outline += coefficients[k] * term;
     else presence += coefficients[k] * term;
   });
   return [sigmoid(outline), sigmoid(presence)];
@@ -251,7 +252,7 @@ function factors(coefficients: Coefficients, terms: readonly number[]): [outline
 /** What a row's kind weighs in the fit, shared by the rows of the kind in a set: sets of any size weigh the same. */
 const WEIGHTS: Readonly<Record<Kind, number>> = { real: 1, part: 0.2, free: 0.3, other: 0.3 };
 
-const PENALTY = 1e-3;
+const PENALTY = 1e-4;
 
 /**
  * Cross-entropy between trust and Dice (0 where the object is absent), with a small penalty on standardised coefficients;
@@ -266,7 +267,7 @@ function fitTrust(rows: readonly Row[]): Coefficients {
   const weights = raw.map((weight) => weight / total);
   const goals = judged.map((row) => (row.kind === 'real' || row.kind === 'part' ? row.dice : 0));
   const terms = judged.map(({ parts }) => termsOf(parts!));
-  const isBias = (k: number) => k === 0 || k === OUTLINE;
+  const isBias = (k: number) => k === 0 || k === PRESENCE;
   const mean = terms[0].map((_, k) => (isBias(k) ? 0 : terms.reduce((sum, row, i) => sum + weights[i] * row[k], 0)));
   const deviation = terms[0].map((_, k) =>
     isBias(k) ? 1 : Math.sqrt(terms.reduce((sum, row, i) => sum + weights[i] * (row[k] - mean[k]) ** 2, 0)),
@@ -285,17 +286,17 @@ function fitTrust(rows: readonly Row[]): Coefficients {
       value -= weights[i] * (goals[i] * Math.log(trust) + (1 - goals[i]) * Math.log(1 - trust));
       const slope = (weights[i] * (trust - goals[i])) / (1 - trust);
       row.forEach((term, k) => {
-        gradient[k] += slope * (1 - (k < OUTLINE ? outline : presence)) * term;
+        gradient[k] += slope * (1 - (k < PRESENCE ? outline : presence)) * term;
       });
     });
     return { value, gradient };
   };
 
-  const found = minimise(loss, [1.5, 0, 0, 2, 0, 0]);
+  const found = minimise(loss, [1.5, 0, 2, 0, 0]);
   const plain = found.map((coefficient, k) => coefficient / deviation[k]);
-  for (const bias of [0, OUTLINE]) {
-    for (let k = bias + 1; k < bias + OUTLINE; k++) plain[bias] -= plain[k] * mean[k];
-  }
+  plain.forEach((coefficient, k) => {
+    if (!isBias(k)) plain[k < PRESENCE ? 0 : PRESENCE] -= coefficient * mean[k];
+  });
   return plain;
 }
 
@@ -413,12 +414,10 @@ function report(rows: readonly Row[]): void {
   calibration(judged.filter(({ kind }) => kind === 'real'));
   const times = rows.filter(({ parts }) => parts !== null).map(({ milliseconds }) => milliseconds);
   console.log(`\nJudging takes ${summarise(times).median.toFixed(2)} ms (median).`);
-  const [outlineBias, stability, agreement, presenceBias, forward, backward] = fitTrust(rows).map((value) =>
-    value.toFixed(3),
-  );
+  const [outlineBias, stability, presenceBias, forward, contrast] = fitTrust(rows).map((value) => value.toFixed(3));
   console.log('\nFrom all sets:\n');
-  console.log(`  outline: { bias: ${outlineBias}, stability: ${stability}, agreement: ${agreement} },`);
-  console.log(`  presence: { bias: ${presenceBias}, forwardSimilarity: ${forward}, backwardSimilarity: ${backward} },`);
+  console.log(`  outline: { bias: ${outlineBias}, stability: ${stability} },`);
+  console.log(`  presence: { bias: ${presenceBias}, forwardSimilarity: ${forward}, priorContrast: ${contrast} },`);
   console.log(`\nIn src/core/trust.ts: ${JSON.stringify(TRUST_COEFFICIENTS)}`);
 }
 

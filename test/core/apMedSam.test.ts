@@ -1,6 +1,7 @@
 /** Strategy ap-medsam on stand-in models: what is asked of the segmenter, and what becomes of its answers. */
 import { describe, expect, it } from 'vitest';
-import { fromRuns, hasForeground, toRuns } from '../../src/core/mask';
+import type { Size } from '../../src/core/geometry';
+import { fromRuns, hasForeground, type Mask, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
 import type { PromptSet } from '../../src/core/segmenter';
 import { apMedSam } from '../../src/core/strategies/apMedSam';
@@ -14,8 +15,16 @@ const one = discs(size, { x: 40, y: 40, radius: 20 });
 const moved = discs(size, { x: 60, y: 55, radius: 20 });
 const three = discs(size, { x: 20, y: 20, radius: 11 }, { x: 72, y: 24, radius: 11 }, { x: 40, y: 74, radius: 11 });
 const nothing = discs(size);
+/** A decoder whose outlines are so blurred that it is asked again. */
+const blurred: FakeImageOptions['decode'] = (prompt, of) => {
+  const { logits, iouPrediction } = discOrPrompt(prompt, of);
+  return { logits: { ...logits, data: logits.data.map((value) => (value > 2.5 ? value : value / 3)) }, iouPrediction };
+};
 
-async function run(reference = one, target = moved, options: FakeImageOptions = {}, ablation = {}) {
+const run = (reference = one, target = moved, options: FakeImageOptions = {}, ablation = {}) =>
+  runOn(reference, target, grid, options, ablation);
+
+async function runOn(reference: Mask, target: Mask, grid: Size, options: FakeImageOptions = {}, ablation = {}) {
   const parameters = { ...DEFAULT_PARAMETERS, ablation: { ...NO_ABLATION, ...ablation } };
   const prepared = await apMedSam.prepare(fakeImage(reference, grid, options), reference, parameters, plainRunner);
   const asked: PromptSet[] = [];
@@ -25,7 +34,7 @@ async function run(reference = one, target = moved, options: FakeImageOptions = 
 
 describe('a segmenter that answers for a whole class', () => {
   it('is asked with spread points and the prior as mask prompt, then with the prior adapted to its answer', async () => {
-    const { prepared, found, asked } = await run();
+    const { prepared, found, asked } = await run(one, moved, { decode: blurred });
     expect(prepared.foregroundPatches).toBeGreaterThan(10);
     expect(asked).toHaveLength(2);
     expect(asked[1].points).toEqual(asked[0].points);
@@ -53,10 +62,26 @@ describe('a segmenter that answers for a whole class', () => {
     expect(found.maskPrompt).toBe(asked[0].maskPrompt);
   });
 
+  it('is asked once where its answer is sharp and the prior learns nothing new from it', async () => {
+    const { asked, found } = await run();
+    expect(asked).toHaveLength(1);
+    expect(found.maskPrompt).toBe(asked[0].maskPrompt);
+    expect(dice(fromRuns(found.mask), moved)).toBeGreaterThan(0.85);
+  });
+
+  it('is given no more negatives than positives may be, the others are thinned', async () => {
+    const wide = { width: 192, height: 192 };
+    const [small, there] = [discs(wide, { x: 40, y: 40, radius: 14 }), discs(wide, { x: 50, y: 60, radius: 14 })];
+    const { found } = await runOn(small, there, { width: 32, height: 32 });
+    const negatives = found.prompts.filter(({ label }) => label === 0);
+    expect(negatives.filter(({ reason }) => reason === 'kept')).toHaveLength(16);
+    expect(negatives.filter(({ reason }) => reason === 'thinned').length).toBeGreaterThan(16);
+  });
+
   it('keeps its first answer where the second is empty', async () => {
     let answers = 0;
     const once: FakeImageOptions['decode'] = (prompt, of) => {
-      const { logits, iouPrediction } = discOrPrompt(prompt, of);
+      const { logits, iouPrediction } = blurred(prompt, of);
       const data = answers++ === 0 ? logits.data : logits.data.map(() => -1);
       return { logits: { ...logits, data }, iouPrediction };
     };

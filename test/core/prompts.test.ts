@@ -4,12 +4,12 @@ import type { Point } from '../../src/core/geometry';
 import {
   exclusiveSampling,
   GBMSEG_RADII,
-  MOST_POSITIVES,
+  MOST_POINTS,
   type PromptCandidate,
   type PromptReason,
   scaledRadii,
   sparseSampling,
-  spreadPositives,
+  spreadPoints,
   toCandidate,
 } from '../../src/core/prompts';
 import { seededRandom } from '../seeded';
@@ -58,7 +58,7 @@ const clouds = [0, 1, 2, 3, 7, 20, 45].flatMap((count) => [
   randomCandidates(count, random, 40),
 ]);
 
-describe('spreadPositives', () => {
+describe('spreadPoints', () => {
   /** The patches chosen, the best by search through all that are left. */
   function chosenByForce(positives: readonly PromptCandidate[], limit: number): Set<number> {
     const chosen: PromptCandidate[] = [];
@@ -76,8 +76,8 @@ describe('spreadPositives', () => {
 
   it('keeps the points that farthest-point sampling by search keeps', () => {
     for (const cloud of clouds) {
-      for (const limit of [1, 2, 5, MOST_POSITIVES]) {
-        const spread = spreadPositives(cloud, limit);
+      for (const limit of [1, 2, 5, MOST_POINTS]) {
+        const spread = spreadPoints(cloud, limit);
         const chosen = chosenByForce(cloud, limit);
         expect(spread).toEqual(cloud.map((one) => (chosen.has(one.targetPatch) ? one : { ...one, reason: 'thinned' })));
         expect(reasons(spread).filter((reason) => reason === 'kept')).toHaveLength(Math.min(limit, cloud.length));
@@ -92,9 +92,9 @@ describe('spreadPositives', () => {
       candidate(2, { x: 6, y: 0 }, { forwardDistance: 0.4 }),
       candidate(3, { x: 9, y: 0 }, { forwardDistance: 0.2 }),
     ];
-    expect(reasons(spreadPositives(row, 1))).toEqual(['thinned', 'kept', 'thinned', 'thinned']);
-    expect(reasons(spreadPositives(row, 2))).toEqual(['kept', 'kept', 'thinned', 'thinned']);
-    expect(reasons(spreadPositives(row, 3))).toEqual(['kept', 'kept', 'thinned', 'kept']);
+    expect(reasons(spreadPoints(row, 1))).toEqual(['thinned', 'kept', 'thinned', 'thinned']);
+    expect(reasons(spreadPoints(row, 2))).toEqual(['kept', 'kept', 'thinned', 'thinned']);
+    expect(reasons(spreadPoints(row, 3))).toEqual(['kept', 'kept', 'thinned', 'kept']);
   });
 
   it('settles ties by the lowest patch, wherever it stands in the list', () => {
@@ -104,22 +104,22 @@ describe('spreadPositives', () => {
       candidate(40, { x: 10, y: 0 }),
       candidate(20, { x: 0, y: 10 }),
     ];
-    expect(reasons(spreadPositives(square, 1))).toEqual(['thinned', 'kept', 'thinned', 'thinned']);
-    expect(reasons(spreadPositives(square, 3))).toEqual(['kept', 'kept', 'thinned', 'kept']);
+    expect(reasons(spreadPoints(square, 1))).toEqual(['thinned', 'kept', 'thinned', 'thinned']);
+    expect(reasons(spreadPoints(square, 3))).toEqual(['kept', 'kept', 'thinned', 'kept']);
   });
 
   it('never takes one of several points in the same place twice', () => {
     const heap = [4, 2, 9].map((patch) => candidate(patch, { x: 1, y: 1 }));
-    expect(reasons(spreadPositives(heap, 2))).toEqual(['kept', 'kept', 'thinned']);
+    expect(reasons(spreadPoints(heap, 2))).toEqual(['kept', 'kept', 'thinned']);
   });
 
   it('leaves up to 16 alone, and its argument always', () => {
     const sixteen = randomCandidates(16, seededRandom(1));
-    expect(spreadPositives(sixteen)).toEqual(sixteen);
-    expect(spreadPositives(sixteen)).not.toBe(sixteen);
+    expect(spreadPoints(sixteen)).toEqual(sixteen);
+    expect(spreadPoints(sixteen)).not.toBe(sixteen);
     const seventeen = randomCandidates(17, seededRandom(1));
     const before = structuredClone(seventeen);
-    expect(reasons(spreadPositives(seventeen)).filter((reason) => reason === 'thinned')).toHaveLength(1);
+    expect(reasons(spreadPoints(seventeen)).filter((reason) => reason === 'thinned')).toHaveLength(1);
     expect(seventeen).toEqual(before);
   });
 });

@@ -10,6 +10,10 @@ const size = { width: 96, height: 96 };
 const grid = { width: 12, height: 12 };
 const drawn = discs(size, { x: 40, y: 40, radius: 24 });
 const logits: FloatMap = { size, data: Float32Array.from(drawn.data, (value) => (value === 1 ? 4 : -4)) };
+const likeness: TrustInput['likeness'] = {
+  scores: { size: grid, data: Float32Array.from({ length: area(grid) }, (_, patch) => (patch % 12 < 6 ? 1 : -1)) },
+  reach: 4,
+};
 const prior: FloatMap = { size: grid, data: new Float32Array(area(grid)).fill(-1) };
 const reference = tokensFromMask(drawn, grid, 1);
 const target = tokensFromMask(drawn, grid, 2);
@@ -17,7 +21,7 @@ const proposers: PatchSets = { foreground: Int32Array.of(39, 52, 53, 65), backgr
 const table = matchTokens(reference, target, proposers);
 
 const parts = (input: Partial<TrustInput> = {}) =>
-  trustParts({ logits: [logits], table, proposers, consistency: 0.75, supportShare: 0.2, ...input });
+  trustParts({ logits: [logits], table, proposers, consistency: 0.75, likeness, supportShare: 0.2, ...input });
 
 const row = (...values: number[]): FloatMap => ({
   size: { width: values.length, height: 1 },
@@ -36,13 +40,6 @@ describe('how sure a mask is', () => {
     expect(stability).toBeCloseTo(2 / 6, 3);
     expect(confidence).toBeCloseTo((sigmoid(2) + sigmoid(0.5) + sigmoid(1) + sigmoid(1.5)) / 4, 3);
     expect(areaRatio).toBe(2);
-  });
-
-  it('shows in how far it is the first answer', () => {
-    const found = parts({ logits: [row(9, -9, 9, 9)], firstLogits: [row(2, 0.5, -0.5, -1)] });
-    expect(found.agreement).toBeCloseTo((2 * 1) / (3 + 2), 3);
-    expect(parts().agreement).toBe(1);
-    expect(parts({ logits: [row(-1, -1)], firstLogits: [row(-1, -2)] }).agreement).toBe(1);
   });
 
   it('is nothing for an empty mask', () => {
@@ -98,6 +95,28 @@ describe('similarity', () => {
   });
 });
 
+describe('contrast', () => {
+  const left = (value: number): FloatMap => ({
+    size: { width: 12, height: 12 },
+    data: Float32Array.from({ length: 144 }, (_, at) => (at % 12 < 6 ? value : -value)),
+  });
+
+  it('is the mean score of the mask less that of the rest, in units of what stands out in the reference', () => {
+    // Scores are 1 in the left half and -1 in the right one.
+    expect(parts({ logits: [left(1)] }).priorContrast).toBe(2 / 4);
+    expect(parts({ logits: [left(-1)] }).priorContrast).toBe(-2 / 4);
+    const column: FloatMap = { ...left(1), data: left(1).data.map((_, at) => (at % 12 < 3 ? 1 : -1)) };
+    // Inside 1; outside a third of the left half's and all of the right half's patches.
+    expect(parts({ logits: [column] }).priorContrast).toBeCloseTo((1 - (3 - 6) / 9) / 4, 3);
+  });
+
+  it('is nothing where nothing or everything is drawn, or nothing stood out', () => {
+    expect(parts({ logits: [{ ...left(1), data: left(1).data.map(() => -3) }] }).priorContrast).toBe(0);
+    expect(parts({ logits: [{ ...left(1), data: left(1).data.map(() => 3) }] }).priorContrast).toBe(0);
+    expect(parts({ logits: [left(1)], likeness: { ...likeness, reach: 0 } }).priorContrast).toBe(0);
+  });
+});
+
 describe('agreement with the prior', () => {
   it('is the Dice of patches, and null without a prior', () => {
     expect(parts().priorAgreement).toBeNull();
@@ -110,7 +129,12 @@ describe('agreement with the prior', () => {
       nearestForegroundDistance: table.nearestForegroundDistance.slice(0, 2),
       nearestBackgroundDistance: table.nearestBackgroundDistance.slice(0, 2),
     };
-    const found = parts({ logits: [row(1, -1, 1, 1)], table: { ...two, ...few }, prior: first });
+    const found = parts({
+      logits: [row(1, -1, 1, 1)],
+      table: { ...two, ...few },
+      prior: first,
+      likeness: { scores: first, reach: 1 },
+    });
     expect(found.priorAgreement).toBeCloseTo((2 * 0.5) / (1 + 1.5), 3);
   });
 });
@@ -118,9 +142,8 @@ describe('agreement with the prior', () => {
 describe('trust', () => {
   const typical: CountedParts = {
     stability: 0.9,
-    agreement: 0.95,
     forwardSimilarity: 0.85,
-    backwardSimilarity: 0.8,
+    priorContrast: 0.8,
   };
 
   it('rises with every part, from 0 to 1', () => {
@@ -137,8 +160,8 @@ describe('trust', () => {
 
   it('is low if either the outline is unsure or the image is of another kind', () => {
     expect(trustOf(typical)).toBeGreaterThan(0.6);
-    expect(trustOf({ ...typical, stability: 0.3, agreement: 0.5 })).toBeLessThan(0.4);
-    expect(trustOf({ ...typical, forwardSimilarity: 0.5, backwardSimilarity: 0.5 })).toBeLessThan(0.1);
+    expect(trustOf({ ...typical, stability: 0.3 })).toBeLessThan(0.4);
+    expect(trustOf({ ...typical, forwardSimilarity: 0.5 })).toBeLessThan(0.1);
   });
 
   it('has no coefficient that makes it fall', () => {

@@ -56,7 +56,7 @@ export const TRUST_PARTS: TrustParts = {
   confidence: 0.9,
   forwardSimilarity: 0.7,
   backwardSimilarity: 0.6,
-  agreement: 1,
+  priorContrast: 1,
   consistency: 0.5,
   reverseMatch: 0.4,
   reverseDice: 0.3,

@@ -8,26 +8,26 @@
  * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
 import { adaptedScores, selfTrainedScores } from '../adaptation';
-import { foregroundScores } from '../foregroundPrior';
+import { foregroundScores, scoreDice } from '../foregroundPrior';
 import { area } from '../geometry';
 import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
 import { emptyRuns, foregroundArea, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
 import { consistency, samplePatches } from '../matching';
 import { concatTokens } from '../patchGrid';
-import type { PromptCandidate } from '../prompts';
+import { type PromptCandidate, spreadPoints } from '../prompts';
 import { type FloatMap, thresholdToMask, thresholdToRuns } from '../raster';
 import { refine } from '../refinement';
 import type { PromptSet } from '../segmenter';
 import { withoutSpecks } from '../specks';
 import { concatSupport, expectedObjectSize, meanObjectSize, type SupportRule, supportPatches } from '../supportMask';
-import { trustOf, trustParts } from '../trust';
+import { maskStability, trustOf, trustParts } from '../trust';
 import { abstainBelow } from './abstention';
 import { dualSpacePrompts } from './dualSpace';
 import {
   describeSelfTest,
   gentlePrompt,
+  learnClassifier,
   learnReferences,
-  type ReferenceModel,
   referenceDoubts,
   strongPrompt,
 } from './referenceModel';
@@ -77,6 +77,7 @@ export const apMedSam: Strategy = {
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
     const model = usesPrior ? await learnReferences(references, runner, ablation.selfTest) : undefined;
+    const { classifier, reach } = model ?? learnClassifier(references);
     const trusted = model !== undefined && model.strongDice >= model.gentleDice;
 
     return {
@@ -89,7 +90,10 @@ export const apMedSam: Strategy = {
       ],
       async segment(target, runStages) {
         const { stage } = runStages;
-        const scores = model && (await stage('prior', () => scoresOf(model, target, ablation.selfTraining)));
+        const raw = await stage('prior', () => foregroundScores(classifier, target.tokens));
+        const scores =
+          model &&
+          (ablation.selfTraining ? await stage('prior', () => selfTrainedScores(classifier, raw, target.tokens)) : raw);
         const expectedSize = mean(objectSizes.map(({ size, of }) => expectedObjectSize(size, of, target.size)));
         const table = await stage('match', () => matcher.match(target.tokens));
         const candidates = await stage('prompts', () =>
@@ -105,12 +109,13 @@ export const apMedSam: Strategy = {
         );
         const returned = consistency(table, proposers.foreground, sets.foreground);
         const consistent = returned >= LEAST_CONSISTENCY;
-        const judge: Judge = (logits, firstLogits = logits) => {
+        const judge: Judge = (logits) => {
           // The coefficients belong to cosines.
           if (!(tokens.normalised && target.tokens.normalised)) return {};
           const parts = trustParts({
-            ...{ logits, firstLogits, table, proposers, prior: scores, supportShare },
+            ...{ logits, table, proposers, prior: scores, supportShare },
             consistency: returned,
+            likeness: { scores: raw, reach },
           });
           return { trust: trustOf(parts), trustParts: parts };
         };
@@ -120,9 +125,10 @@ export const apMedSam: Strategy = {
               scores,
               toPrompt: trusted && consistent ? strongPrompt : gentlePrompt,
               adapt: (logits: FloatMap) =>
-                ablation.refine ? adaptedScores(model.classifier, scores, target.tokens, logits) : undefined,
+                ablation.refine ? adaptedScores(classifier, scores, target.tokens, logits) : undefined,
             };
-          const found = await segmentClass(target, runStages, candidates, consistent, prior, ablation.specks, judge);
+          const proposed = prior && ablation.sparse ? fewNegatives(candidates) : candidates;
+          const found = await segmentClass(target, runStages, proposed, consistent, prior, ablation.specks, judge);
           return abstainBelow(found, minTrust);
         }
         const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
@@ -134,11 +140,6 @@ export const apMedSam: Strategy = {
     };
   },
 };
-
-function scoresOf({ classifier }: ReferenceModel, { tokens }: EncodedImage, selfTraining: boolean): FloatMap {
-  const scores = foregroundScores(classifier, tokens);
-  return selfTraining ? selfTrainedScores(classifier, scores, tokens) : scores;
-}
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -155,10 +156,7 @@ const ruleNotes: Readonly<Record<SupportRule, string[]>> = {
 };
 
 /** What is said of the mask that these logits draw. */
-type Judge = (
-  logits: readonly FloatMap[],
-  firstLogits?: readonly FloatMap[],
-) => Pick<Segmentation, 'trust' | 'trustParts'>;
+type Judge = (logits: readonly FloatMap[]) => Pick<Segmentation, 'trust' | 'trustParts'>;
 
 /** What a reference says of one target, and how that becomes a mask prompt. */
 interface TargetPrior {
@@ -168,7 +166,7 @@ interface TargetPrior {
   readonly adapt: (logits: FloatMap) => FloatMap | undefined;
 }
 
-/** One question for everything of the class, asked again with the prior adapted to the answer. */
+/** One question for everything of the class; where the answer is unsure, asked again with the prior adapted to it. */
 async function segmentClass(
   target: EncodedImage,
   { stage }: StageRunner,
@@ -193,12 +191,13 @@ async function segmentClass(
   const first = await ask(prior?.scores);
   // The mask itself is not fed back: the embedded decoder loses on lungs and carotids what it gains on nuclei.
   const adapted = prior && (await stage('adapt', () => prior.adapt(first.decoded.logits)));
-  const second = adapted && (await ask(adapted));
+  const asksAgain = prior && adapted && !isSettled(first.decoded.logits, prior.scores, adapted);
+  const second = asksAgain ? await ask(adapted) : undefined;
   const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
   const logits = dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits;
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
-  const judgement = await stage('trust', () => judge([logits], second && [first.decoded.logits]));
+  const judgement = await stage('trust', () => judge([logits]));
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
   const { iouPrediction } = decoded;
   return {
@@ -265,6 +264,26 @@ async function segmentInstances(
 }
 
 const isKept = ({ reason }: PromptCandidate): boolean => reason === 'kept';
+
+/** As many as positives: more cost time, and the prior says the rest. */
+function fewNegatives(candidates: readonly PromptCandidate[]): PromptCandidate[] {
+  const isNegative = (candidate: PromptCandidate) => candidate.label === 0 && isKept(candidate);
+  const spread = spreadPoints(candidates.filter(isNegative));
+  const byPatch = new Map(spread.map((candidate) => [candidate.targetPatch, candidate]));
+  return candidates.map((candidate) => (isNegative(candidate) ? byPatch.get(candidate.targetPatch)! : candidate));
+}
+
+/** Sharpness of the answer times what the prior keeps of itself on learning from it. */
+const SETTLED = 0.7;
+
+/**
+ * Whether the answer would stay as it is: on twelve sets, of 1,400 answers 56 % are settled, and asked again 1 % of these
+ * would change by more than 5 % of their pixels.
+ */
+function isSettled(answer: FloatMap, prior: FloatMap, adapted: FloatMap): boolean {
+  const before = prior.data.map((score) => (score > 0 ? 1 : 0));
+  return maskStability([answer]) * scoreDice(adapted, before) >= SETTLED;
+}
 
 const isPositivePrompt = ({ label, reason }: PromptCandidate): boolean => label === 1 && reason === 'kept';
 

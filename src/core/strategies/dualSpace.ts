@@ -21,7 +21,7 @@ import {
   type PromptSource,
   scaledRadii,
   sparseSampling,
-  spreadPositives,
+  spreadPoints,
   toCandidate,
 } from '../prompts';
 import type { Ablation } from './strategy';
@@ -79,7 +79,7 @@ export async function dualSpacePrompts(input: DualSpaceInput): Promise<PromptCan
   if (ablation.exclusive) pool = exclusiveSampling(pool, positives, radii.exclusive);
   const rejectedNegatives = place(negatives.rejected, 0, 'forward', 'failed backward');
   return [
-    ...[...(ablation.sparse ? spreadPositives(positives) : positives), ...rejectedPositives].sort(byPatch),
+    ...[...(ablation.sparse ? spreadPoints(positives) : positives), ...rejectedPositives].sort(byPatch),
     ...[...pool.filter(({ source }) => source === 'forward'), ...rejectedNegatives].sort(byPatch),
     ...pool.filter(({ source }) => source === 'hard').sort(byPatch),
   ];

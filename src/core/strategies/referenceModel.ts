@@ -9,6 +9,7 @@ import {
   type LabelledTokens,
   scoreDice,
   scorePrompt,
+  standOut,
 } from '../foregroundPrior';
 import type { Box } from '../geometry';
 import { centroid, cropMask, type Mask, mirrorMask } from '../mask';
@@ -19,15 +20,31 @@ import { patchCoverage } from '../supportMask';
 import type { EncodedImage, ImageVariant, LabelledReference, PreparationRunner } from './strategy';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
-const REVISION = 'reference-model-2';
+const REVISION = 'reference-model-3';
 
-export interface ReferenceModel {
+export interface LearntClassifier {
   readonly classifier: ForegroundClassifier;
+  /** How far its highest scores stand out in the references themselves, see `standOut`; the mean over them. */
+  readonly reach: number;
+}
+
+export interface ReferenceModel extends LearntClassifier {
   /** Dice of the reference's own mask, decoded from a gentle and from a strong prior whose patches were held out; NaN untested. */
   readonly gentleDice: number;
   readonly strongDice: number;
   /** Mean Dice of patches in the changed copies, by a classifier that knows the reference alone; NaN untested. */
   readonly copyDice: number;
+}
+
+/** The classifier from the references alone, for segmenters that take no prior. */
+export function learnClassifier(references: readonly LabelledReference[]): LearntClassifier {
+  const classifier = fitForeground(references.map(({ image, mask }) => labelled(image, image.tokens, mask)));
+  return { classifier, reach: meanReach(classifier, references) };
+}
+
+function meanReach(classifier: ForegroundClassifier, references: readonly LabelledReference[]): number {
+  const reaches = references.map(({ image }) => standOut(foregroundScores(classifier, image.tokens)).reach);
+  return reaches.reduce((sum, reach) => sum + reach, 0) / reaches.length;
 }
 
 /** A prior as mask prompt that the decoder may overrule. */
@@ -67,10 +84,11 @@ export async function learnReferences(
     }
     const classifier = await runner.stage('fit prior', () => fitForeground(samples));
     const mean = (which: number) => tests.reduce((sum, test) => sum + test[which], 0) / tests.length;
-    return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, mean(0), mean(1), mean(2)) };
+    const reach = meanReach(classifier, references);
+    return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, reach, mean(0), mean(1), mean(2)) };
   });
-  const [bias, gentleDice, strongDice, copyDice] = numbers;
-  return { classifier: { weights, bias }, gentleDice, strongDice, copyDice };
+  const [bias, reach, gentleDice, strongDice, copyDice] = numbers;
+  return { classifier: { weights, bias }, reach, gentleDice, strongDice, copyDice };
 }
 
 /** How much of the object is found again where nothing but brightness, side and size has changed. */
