@@ -411,6 +411,8 @@ export class OpenImage {
         image: place.path,
         prompts: { points, ...(box && { box }), ...(maskPrompt && { maskPrompt }) },
         ...(before?.maskPrompt && { dropSpecks: true }),
+        // What began as a strategy's prompts is drawn as the strategy draws.
+        ...(session.origin === 'person' && { bestOverlap: true }),
         withMaskPrompt: this.capabilities?.iterative ?? false,
         ...this.encoderWindow(),
       },

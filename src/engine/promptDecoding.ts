@@ -1,5 +1,6 @@
 /** Questions about an image that a person asks with prompts, one after another. */
 import { degradePrompts, isEmptyQuestion } from '../core/degradation';
+import { forBestDice } from '../core/expectedDice';
 import { thresholdToRuns } from '../core/raster';
 import { checkPrompts } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
@@ -45,7 +46,8 @@ export class PromptDecoding {
     });
     await target.keep('embedding');
     const { mask, drawn } = await stage('mask', () => {
-      const drawn = request.dropSpecks ? withoutSpecks(logits) : logits;
+      const bold = request.bestOverlap && segmenter.capabilities.wholeClass ? forBestDice(logits) : logits;
+      const drawn = request.dropSpecks ? withoutSpecks(bold) : bold;
       return { mask: thresholdToRuns(drawn, size, 0), drawn };
     });
     return {

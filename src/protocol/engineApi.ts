@@ -206,6 +206,11 @@ export interface DecodeRequest {
   readonly prompts: PromptSet;
   /** Drop components that weigh next to nothing beside the heaviest one, as `ap-medsam` does. */
   readonly dropSpecks?: boolean;
+  /**
+   * Draw what is expected to overlap best with the object (see `forBestDice`) instead of what is likelier meant than not, where
+   * the segmenter answers for a whole class: a person's clicks may mean one object or all that are like it.
+   */
+  readonly bestOverlap?: boolean;
   /** Also return what the next question about the same object can be given as mask prompt. */
   readonly withMaskPrompt?: boolean;
 }

@@ -125,6 +125,7 @@ async function click(engine: EngineClient, labelled: LabelledImage): Promise<Rou
     const answer = await engine.decode({
       image: labelled.image,
       prompts: { points, ...(maskPrompt && { maskPrompt }) },
+      bestOverlap: true,
       withMaskPrompt: !values['without-mask-prompt'],
     });
     ({ maskPrompt } = answer);

@@ -318,6 +318,16 @@ describe('decoding what a person asks', () => {
     expect(clean.every((value, i) => value <= plain[i])).toBe(true);
   });
 
+  it('is bolder on request where a click may mean one object or all', async () => {
+    const asked = { image: sampleImage(2), prompts: { points: [point(100, 100)] } };
+    const plain = fromRuns((await engine.decode(asked)).mask).data;
+    const { mask, maskPrompt } = await engine.decode({ ...asked, bestOverlap: true, withMaskPrompt: true });
+    const bold = fromRuns(mask).data;
+    expect(plain.every((value, i) => value <= bold[i])).toBe(true);
+    expect(bold).not.toEqual(plain);
+    expect(thresholdToRuns(maskPrompt!, mask.size, 0)).toEqual(mask);
+  });
+
   it.each([false, true])(
     'gives the logits of its mask to be asked with again, specks dropped: %s',
     async (dropSpecks) => {
