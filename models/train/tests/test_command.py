@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from train import __main__ as command
-from train import batches
+from train import batches, estimate
 from train.training import Settings
 
 from . import made
@@ -21,6 +21,7 @@ class Tiny(Settings):
     bold_batches: int = 1
     size: int = 3
     pairs: int = 2
+    estimate_batches: int = 2
 
 
 class Command(unittest.TestCase):
@@ -35,6 +36,7 @@ class Command(unittest.TestCase):
             mock.patch.multiple(command, TRAINING_SETS=("discs",), UNSEEN_SETS=("new", "absent")),
             mock.patch.object(command, "Settings", Tiny),
             mock.patch.object(command, "VALIDATION_SCENES", 1),
+            mock.patch.object(estimate, "STEPS", 20),
             mock.patch.object(command, "evaluate", lambda *_, **__: dict.fromkeys(("Dice", "IoU@1", "IoU@3", "IoU@5"), 0.5)),
         ):
             patched.start()
@@ -49,7 +51,7 @@ class Command(unittest.TestCase):
     def test_trains_exports_and_evaluates(self):
         code, said, _ = self.call("--batches", "2")
         self.assertEqual(code, 0)
-        for part in ("discs: 3 images", "batch 2/3  mask loss", "batch 3/3  mask loss", "validation  samples Dice 0.500", "largest difference", "new Dice"):
+        for part in ("discs: 3 images", "batch 2/3  mask loss", "batch 3/3  mask loss", "validation  samples Dice 0.500", "fits the IoU prediction to 2 more batches", "largest difference", "new Dice"):
             self.assertIn(part, said)
         self.assertNotIn("absent", said)
         names = {path.name for path in self.out.iterdir()}

@@ -11,6 +11,7 @@ import torch
 
 from .curve import draw_curve
 from .encoder import Encoder
+from .estimate import collect, fit_head
 from .evaluate import evaluate, prepare
 from .exporting import export
 from .preparing import prepare_sets
@@ -76,6 +77,11 @@ def train(training: Training, options: argparse.Namespace, encoder: Encoder, che
         validate=lambda decoder: validate(decoder, validation),
         report=lambda line: print(line, flush=True),
     )
+    if training.estimate is None:
+        print(f"fits the IoU prediction to {training.settings.estimate_batches} more batches", flush=True)
+        answers = collect(training.result(), training.batches_for_estimate(sets, MODELS / "embedded-encoder.onnx"), training.device)
+        training.estimate = fit_head(answers, training.settings.seed).state_dict()
+        training.save(checkpoint)
     draw_curve(training.curve, options.out / "curve.png")
     (options.out / "curve.json").write_text(json.dumps(training.curve, indent=1))
     worst = export(training.result().cpu(), options.out / "embedded-decoder.onnx")

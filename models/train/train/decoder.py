@@ -57,6 +57,14 @@ def projection(into: int, out: int, kernel: int = 1, stride: int = 1) -> nn.Conv
     return layer
 
 
+FACTS = 11 + 6
+"""About a mask, for its IoU prediction."""
+
+
+def estimate_head() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(FACTS, 64), nn.ReLU(), nn.Linear(64, 1))
+
+
 class Decoder(nn.Module):
     """See `forward`. `widths` are the channels at stride 2, 4, 8 and 16."""
 
@@ -83,7 +91,7 @@ class Decoder(nn.Module):
         self.body2 = projection(w2, w2, 3)
         self.out = nn.Conv2d(w2, 1, 1)
         self.keep = nn.Parameter(torch.tensor(0.3))
-        self.iou = nn.Sequential(nn.Linear(w16 + 2 * w8 + 11 + 6, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.iou = estimate_head()
 
     def forward(
         self,
@@ -149,28 +157,25 @@ class Decoder(nn.Module):
         x2 = self.body2(F.relu(x2))
         logits = self.out(F.relu(x2)) + self.keep * doubled(prior)
 
-        return logits, self.estimate(logits.detach(), x16.detach(), x8.detach(), match8, prior, foreground, has, points)
+        return logits, self.estimate(logits.detach(), match8, prior, foreground, has, points)
 
     def estimate(
         self,
         logits: Tensor,
-        x16: Tensor,
-        x8: Tensor,
         match8: Tensor,
         prior: Tensor,
         foreground: Tensor,
         has: Tensor,
         points: "Points",
     ) -> Tensor:
-        """IoU prediction, float32 [batch, 1]: from the features in and around the mask, how sure it is, how its border parts
-        what differs, how far it follows the mask prompt. No gradient reaches the mask."""
+        """IoU prediction, float32 [batch, 1]: from how sure the mask is, how its border parts what differs, how far it follows the
+        mask prompt. Not from the features themselves, which tell one kind of image from another and mislead on kinds never
+        seen. No gradient reaches the mask."""
         drawn = torch.sigmoid(logits)
         drawn4 = F.avg_pool2d(drawn, 2)
         drawn8 = F.avg_pool2d(drawn4, 2)
         mean = (2, 3)
         area = drawn8.mean(mean)
-        inside = (x8 * drawn8).mean(mean) / (area + 1e-3)
-        around = (x8 * (1 - drawn8)).mean(mean) / (1 - area + 1e-3)
         unsure = (4 * drawn * (1 - drawn)).mean(mean)
         common = torch.minimum(drawn4, foreground).mean(mean)
         either = torch.maximum(drawn4, foreground).mean(mean)
@@ -194,7 +199,7 @@ class Decoder(nn.Module):
             points.count(FOREGROUND) / 8,
             points.count(BACKGROUND) / 8,
         ]
-        return torch.sigmoid(self.iou(torch.cat([x16.mean(mean), inside, around, *facts], 1)))
+        return torch.sigmoid(self.iou(torch.cat(facts, 1)))
 
 
 def doubled(x: Tensor) -> Tensor:

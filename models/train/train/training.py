@@ -39,6 +39,8 @@ class Settings:
     """Of the weights, per step."""
     long_share: float = 0.25
     """Of the batches with eight rounds, of which half are learnt from; the others have four."""
+    estimate_batches: int = 120
+    """That the IoU prediction is fitted to in the end."""
     seed: int = 0
 
     @property
@@ -65,6 +67,8 @@ class Training:
         self.batch = 0
         self.start_part()
         self.curve: list[dict[str, float]] = []
+        self.estimate: dict[str, Tensor] | None = None
+        """Weights of the IoU prediction, fitted to what came of the run."""
 
     def start_part(self) -> None:
         """From the averaged weights, with an optimiser that knows no steps yet."""
@@ -74,11 +78,14 @@ class Training:
         self.steps = 0
 
     def result(self) -> Decoder:
-        """The averaged weights, in the second part half and half with those that the first ended with."""
+        """The averaged weights, in the second part half and half with those that the first ended with; with the estimate once it is
+        fitted to them."""
         result = Decoder().to(self.device, memory_format=torch.channels_last).eval()
         own = self.averaged.state_dict()
         bold = self.batch > self.settings.batches
         result.load_state_dict({name: torch.lerp(self.plain[name], value, 0.5) for name, value in own.items()} if bold else own)
+        if self.estimate is not None:
+            result.iou.load_state_dict(self.estimate)
         return result.requires_grad_(False)
 
     def save(self, path: Path) -> None:
@@ -91,6 +98,7 @@ class Training:
             "batch": self.batch,
             "steps": self.steps,
             "curve": self.curve,
+            "estimate": self.estimate,
         }
         part = path.with_suffix(".part")
         torch.save(state, part)
@@ -109,10 +117,16 @@ class Training:
         self.plain = state["plain"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.batch, self.steps, self.curve = state["batch"], state["steps"], state["curve"]
+        self.estimate = state["estimate"]
 
     def batches(self, sets: dict[str, list[Labelled]], encoder: Path) -> Batches:
         of = self.settings
         return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=self.batch, bold=of.batches, end=of.total)
+
+    def batches_for_estimate(self, sets: dict[str, list[Labelled]], encoder: Path) -> Batches:
+        of = self.settings
+        end = of.total + of.estimate_batches
+        return Batches(sets, encoder, size=of.size, pairs=of.pairs, seed=of.seed, start=of.total, bold=of.batches, end=end)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Returns losses and IoU, the means over the batch's rounds."""
