@@ -48,7 +48,7 @@ const RADII_LONG_SIDE = 1024;
 /** GBMSeg's numbers: negatives at least 64 px from each other and 128 px from every positive. */
 export const GBMSEG_RADII: SamplingRadii = { sparse: 64, exclusive: 128 };
 
-/** Most positives given to the segmenter per instance; as many negatives where it also gets a prior. */
+/** Most positives given to the segmenter per instance. */
 export const MOST_POINTS = 16;
 
 /**

@@ -127,7 +127,7 @@ export const apMedSam: Strategy = {
               adapt: (logits: FloatMap) =>
                 ablation.refine ? adaptedScores(classifier, scores, target.tokens, logits) : undefined,
             };
-          const proposed = prior && ablation.sparse ? fewNegatives(candidates) : candidates;
+          const proposed = prior && ablation.sparse ? fewPoints(candidates) : candidates;
           const found = await segmentClass(target, runStages, proposed, consistent, prior, ablation.specks, judge);
           return abstainBelow(found, minTrust);
         }
@@ -265,12 +265,19 @@ async function segmentInstances(
 
 const isKept = ({ reason }: PromptCandidate): boolean => reason === 'kept';
 
-/** As many as positives: more cost time, and the prior says the rest. */
-function fewNegatives(candidates: readonly PromptCandidate[]): PromptCandidate[] {
-  const isNegative = (candidate: PromptCandidate) => candidate.label === 0 && isKept(candidate);
-  const spread = spreadPoints(candidates.filter(isNegative));
+/** Of each label, beside a prior: more cost 0.4 ms each and tell nothing new. The embedded decoder was trained with up to 8. */
+const MOST_BESIDE_PRIOR = 12;
+
+/** The kept candidates of each label, thinned to the few that say where; the prior says the rest. */
+function fewPoints(candidates: readonly PromptCandidate[]): PromptCandidate[] {
+  const spread = ([1, 0] as const).flatMap((label) =>
+    spreadPoints(
+      candidates.filter((candidate) => candidate.label === label && isKept(candidate)),
+      MOST_BESIDE_PRIOR,
+    ),
+  );
   const byPatch = new Map(spread.map((candidate) => [candidate.targetPatch, candidate]));
-  return candidates.map((candidate) => (isNegative(candidate) ? byPatch.get(candidate.targetPatch)! : candidate));
+  return candidates.map((candidate) => (isKept(candidate) ? byPatch.get(candidate.targetPatch)! : candidate));
 }
 
 /** Sharpness of the answer times what the prior keeps of itself on learning from it. */
