@@ -45,7 +45,7 @@ const NOISE = [
   // The window's own log, written while the window goes.
   /Unable to write file 'vscode-log:/,
   // Files and a database of VS Code's own, still being read and written when another folder opens in the window.
-  /^%c {2}ERR color: #f33 \w+: Unable to (read|write) file '[^']*' \(Canceled: Canceled\)/,
+  /^%c {2}ERR color: #f33 (\w+: )?Unable to (read|write) file '[^']*' \(Canceled: Canceled\)/,
   /^%c {2}ERR color: #f33 Failed to execute 'abort' on 'IDBTransaction'/,
   // A backup that a newer one has replaced while it was being made: VS Code cancels it and says so.
   /^%c {2}ERR color: #f33 Canceled: Canceled/,

@@ -30,7 +30,7 @@ export interface Ablation {
   readonly selfTest: boolean;
   /** Dropping specks: components that weigh next to nothing beside the heaviest one. */
   readonly specks: boolean;
-  /** Feeding the decoded mask back; for segmenters that answer one object at a time. */
+  /** Asking again: with the mask fed back, or, of a whole class, with the prior that has learnt from an unsure answer. */
   readonly refine: boolean;
 }
 
