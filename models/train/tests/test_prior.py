@@ -164,7 +164,7 @@ class Adapted(unittest.TestCase):
         scores = self.scores[0].numpy()
         ordered = np.sort(scores)
         median = ordered[24]
-        reach = constant("adaptation.ts", "SURE_SHARE") * (ordered[int(constant("adaptation.ts", "HIGHEST") * 47)] - median)
+        reach = constant("adaptation.ts", "SURE_SHARE") * (ordered[int(constant("foregroundPrior.ts", "HIGHEST") * 47)] - median)
         object_, ground = scores > median + reach, scores < median + reach / 2
         self.assertTrue(0 < object_.sum() < ground.sum() < 48)
         own = prior.fit(
@@ -192,7 +192,7 @@ class Constants(unittest.TestCase):
         self.assertEqual(constant("adaptation.ts", "LEAST_LOGIT"), prior.SURE)
         self.assertAlmostEqual(constant("adaptation.ts", "ADAPTED_SHARE"), prior.ADAPTED_SHARE)
         self.assertEqual(constant("adaptation.ts", "SURE_SHARE"), prior.SURE_SHARE)
-        self.assertEqual(constant("adaptation.ts", "HIGHEST"), prior.HIGHEST)
+        self.assertEqual(constant("foregroundPrior.ts", "HIGHEST"), prior.HIGHEST)
 
 
 class MatchedPoints(unittest.TestCase):
