@@ -49,7 +49,7 @@ const RADII_LONG_SIDE = 1024;
 export const GBMSEG_RADII: SamplingRadii = { sparse: 64, exclusive: 128 };
 
 /** Most positives given to the segmenter per instance. */
-export const MOST_POINTS = 16;
+export const MOST_POSITIVES = 16;
 
 /**
  * Radii for an image of `target` pixels: GBMSeg's, scaled to the long side; the exclusive one is at most half the size
@@ -79,7 +79,7 @@ export function toCandidate(
  * Stage A.7, positives: spreads at most `limit` candidates by farthest-point sampling, starting with the smallest forward
  * distance; the others become `thinned`. Ties go to the lowest target patch. Input order is kept.
  */
-export function spreadPoints(points: readonly PromptCandidate[], limit = MOST_POINTS): PromptCandidate[] {
+export function spreadPoints(points: readonly PromptCandidate[], limit = MOST_POSITIVES): PromptCandidate[] {
   if (points.length <= limit) return [...points];
   const before = (a: number, b: number): boolean => points[a].targetPatch < points[b].targetPatch;
   const indices = points.map((_, index) => index);

@@ -4,7 +4,7 @@ import type { Point } from '../../src/core/geometry';
 import {
   exclusiveSampling,
   GBMSEG_RADII,
-  MOST_POINTS,
+  MOST_POSITIVES,
   type PromptCandidate,
   type PromptReason,
   scaledRadii,
@@ -76,7 +76,7 @@ describe('spreadPoints', () => {
 
   it('keeps the points that farthest-point sampling by search keeps', () => {
     for (const cloud of clouds) {
-      for (const limit of [1, 2, 5, MOST_POINTS]) {
+      for (const limit of [1, 2, 5, MOST_POSITIVES]) {
         const spread = spreadPoints(cloud, limit);
         const chosen = chosenByForce(cloud, limit);
         expect(spread).toEqual(cloud.map((one) => (chosen.has(one.targetPatch) ? one : { ...one, reason: 'thinned' })));

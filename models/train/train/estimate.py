@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from .batches import Batches, load_batches
 from .decoder import MASK_STRIDE, Decoder, estimate_head
-from .questions import Dialogue, Question
-from .training import RANKING, ranking_loss, true_iou
+from .questions import Dialogue
+from .training import RANKING, ask, ranking_loss, true_iou
 
 ROUNDS = 4
 STEPS = 3000
@@ -48,19 +48,13 @@ def collect(decoder: Decoder, batches: Batches, device: torch.device) -> Answers
             dialogue = Dialogue(batch.targets, truth, batch.classifier, batch.matched, rng, batch.manner)
             question = dialogue.first()
             for turn in range(ROUNDS):
-                logits = answer(decoder, batch.targets, question)
+                logits, _ = ask(decoder, batch.targets, question)
                 found.append(true_iou(logits, F.avg_pool2d(truth, MASK_STRIDE)).cpu())
                 if turn < ROUNDS - 1:
                     question = dialogue.following(logits)
     finally:
         hook.remove()
     return Answers(torch.stack(given), torch.stack(found))
-
-
-def answer(decoder: Decoder, target, question: Question) -> Tensor:
-    prompts = (question.point_coords, question.point_labels, question.mask_input, question.has_mask_input)
-    logits, _ = decoder(target.pixel_values, target.features, *prompts)
-    return logits.float()
 
 
 def fit_head(answers: Answers, seed: int) -> nn.Sequential:

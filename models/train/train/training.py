@@ -143,27 +143,13 @@ class Training:
         for turn in range(rounds):
             learns = not long or turn % 2 == 1
             with torch.set_grad_enabled(learns):
-                logits, iou = self.ask(target, question)
+                logits, iou = ask(self.decoder, target, question)
             if learns:
                 measured.append(self.learn(logits, iou, truth, question, batch.manner))
             if turn < rounds - 1:
                 question = dialogue.following(logits.detach())
         self.batch = batch.number + 1
         return {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
-
-    def ask(self, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
-        features = {name: value.contiguous(memory_format=torch.channels_last) for name, value in target.features.items()}
-        # Not on a CPU: few have fast bfloat16, and runs there shall round alike.
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"):
-            logits, iou = self.decoder(
-                target.pixel_values,
-                features,
-                question.point_coords,
-                question.point_labels,
-                question.mask_input,
-                question.has_mask_input,
-            )
-        return logits.float(), iou.float()
 
     def learn(self, logits: Tensor, iou: Tensor, truth: Tensor, question: Question, manner: Manner) -> dict[str, float]:
         small = F.avg_pool2d(truth, MASK_STRIDE)
@@ -201,6 +187,17 @@ class Training:
         with torch.no_grad():
             for average, own in zip(self.averaged.parameters(), self.decoder.parameters(), strict=True):
                 average.lerp_(own, 1 - share)
+
+
+def ask(decoder: Decoder, target: Encoded, question: Question) -> tuple[Tensor, Tensor]:
+    """Logits [batch, 1, height/2, width/2] and IoU predictions [batch, 1], float32."""
+    features = {name: value.contiguous(memory_format=torch.channels_last) for name, value in target.features.items()}
+    device = target.pixel_values.device.type
+    prompts = (question.point_coords, question.point_labels, question.mask_input, question.has_mask_input)
+    # Not on a CPU: few have fast bfloat16, and runs there shall round alike.
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu"):
+        logits, iou = decoder(target.pixel_values, features, *prompts)
+    return logits.float(), iou.float()
 
 
 def mask_losses(logits: Tensor, small: Tensor, question: Question, truth: Tensor, *, lone_overlap: bool = False) -> Tensor:

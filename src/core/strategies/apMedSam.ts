@@ -77,7 +77,8 @@ export const apMedSam: Strategy = {
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
     const model = usesPrior ? await learnReferences(references, runner, ablation.selfTest) : undefined;
-    const { classifier, reach } = model ?? learnClassifier(references);
+    // The coefficients of trust belong to cosines: other tokens are not judged, and without a prior nothing else needs it.
+    const learnt = model ?? (tokens.normalised ? learnClassifier(references) : undefined);
     const trusted = model !== undefined && model.strongDice >= model.gentleDice;
 
     return {
@@ -90,10 +91,16 @@ export const apMedSam: Strategy = {
       ],
       async segment(target, runStages) {
         const { stage } = runStages;
-        const raw = await stage('prior', () => foregroundScores(classifier, target.tokens));
+        const likeness =
+          learnt &&
+          (await stage('prior', () => ({
+            scores: foregroundScores(learnt.classifier, target.tokens),
+            reach: learnt.reach,
+          })));
         const scores =
-          model &&
-          (ablation.selfTraining ? await stage('prior', () => selfTrainedScores(classifier, raw, target.tokens)) : raw);
+          ablation.selfTraining && model && likeness
+            ? await stage('prior', () => selfTrainedScores(model.classifier, likeness.scores, target.tokens))
+            : model && likeness?.scores;
         const expectedSize = mean(objectSizes.map(({ size, of }) => expectedObjectSize(size, of, target.size)));
         const table = await stage('match', () => matcher.match(target.tokens));
         const candidates = await stage('prompts', () =>
@@ -110,12 +117,10 @@ export const apMedSam: Strategy = {
         const returned = consistency(table, proposers.foreground, sets.foreground);
         const consistent = returned >= LEAST_CONSISTENCY;
         const judge: Judge = (logits) => {
-          // The coefficients belong to cosines.
-          if (!(tokens.normalised && target.tokens.normalised)) return {};
+          if (!(likeness && tokens.normalised && target.tokens.normalised)) return {};
           const parts = trustParts({
-            ...{ logits, table, proposers, prior: scores, supportShare },
+            ...{ logits, table, proposers, likeness, prior: scores, supportShare },
             consistency: returned,
-            likeness: { scores: raw, reach },
           });
           return { trust: trustOf(parts), trustParts: parts };
         };
@@ -125,7 +130,7 @@ export const apMedSam: Strategy = {
               scores,
               toPrompt: trusted && consistent ? strongPrompt : gentlePrompt,
               adapt: (logits: FloatMap) =>
-                ablation.refine ? adaptedScores(classifier, scores, target.tokens, logits) : undefined,
+                ablation.refine ? adaptedScores(model.classifier, scores, target.tokens, logits) : undefined,
             };
           const proposed = prior && ablation.sparse ? fewPoints(candidates) : candidates;
           const found = await segmentClass(target, runStages, proposed, consistent, prior, ablation.specks, judge);
