@@ -8,6 +8,7 @@ import {
   fitForeground,
   foregroundScores,
   PENALTY,
+  pickTokens,
   scorePrompt,
   standOut,
 } from './foregroundPrior';
@@ -38,11 +39,19 @@ const SURE_SHARE = 0.75;
 export function selfTrainedScores(classifier: ForegroundClassifier, scores: FloatMap, tokens: PatchTokens): FloatMap {
   const { median, reach } = standOut(scores);
   const sure = SURE_SHARE * reach;
-  const { data } = scores;
-  const all = Int32Array.from(data, (_, patch) => patch);
-  const foreground = all.filter((patch) => data[patch] > median + sure);
-  const background = all.filter((patch) => data[patch] < median + sure / 2);
+  const foreground = patchesBetween(scores.data, median + sure, Number.POSITIVE_INFINITY);
+  const background = patchesBetween(scores.data, Number.NEGATIVE_INFINITY, median + sure / 2);
   return learntScores(classifier, scores, tokens, foreground, background);
+}
+
+/** Patches with a value greater than `low` and less than `high`, ascending. */
+function patchesBetween(values: Float32Array, low: number, high: number): Int32Array {
+  const patches = new Int32Array(values.length);
+  let count = 0;
+  for (let patch = 0; patch < values.length; patch++) {
+    if (values[patch] > low && values[patch] < high) patches[count++] = patch;
+  }
+  return patches.subarray(0, count);
 }
 
 /**
@@ -60,10 +69,9 @@ export function adaptedScores(
 ): FloatMap | undefined {
   // The logit at each patch's centre: neighbours blur what a mean over the patch would call sure.
   const { data } = resizeBilinear(logits, tokens.grid);
-  const all = Int32Array.from(data, (_, patch) => patch);
-  const foreground = all.filter((patch) => data[patch] > LEAST_LOGIT);
+  const foreground = patchesBetween(data, LEAST_LOGIT, Number.POSITIVE_INFINITY);
   if (foreground.length === 0) return undefined;
-  const background = all.filter((patch) => data[patch] < -LEAST_LOGIT);
+  const background = patchesBetween(data, Number.NEGATIVE_INFINITY, -LEAST_LOGIT);
   return learntScores(classifier, scores, tokens, foreground, background);
 }
 
@@ -75,22 +83,21 @@ function learntScores(
   foreground: Int32Array,
   background: Int32Array,
 ): FloatMap {
-  const object = new Set(samplePatches(foreground, MOST_PATCHES));
-  const teaches = new Set([...object, ...samplePatches(background, MOST_PATCHES)]);
-  const patches = scores.data.length;
-  const adapted = fitForeground(
-    [{ tokens, coverage: Float32Array.from({ length: patches }, (_, k) => (object.has(k) ? 1 : 0)) }],
-    {
-      use: (_, patch) => teaches.has(patch),
-      near: classifier,
-      penalty: (PENALTY * teaches.size) / patches,
-      iterations: ITERATIONS,
-    },
-  );
-  const own = scorePrompt(foregroundScores(adapted, tokens)).data;
+  const object = samplePatches(foreground, MOST_PATCHES);
+  const rest = samplePatches(background, MOST_PATCHES);
+  const teaching = new Int32Array(object.length + rest.length);
+  teaching.set(object);
+  teaching.set(rest, object.length);
+  const coverage = new Float32Array(teaching.length).fill(1, 0, object.length);
+  const adapted = fitForeground([{ tokens: pickTokens(tokens, teaching), coverage }], {
+    near: classifier,
+    penalty: (PENALTY * teaching.length) / scores.data.length,
+    iterations: ITERATIONS,
+  });
+  const { size, data } = scorePrompt(foregroundScores(adapted, tokens));
   const first = scorePrompt(scores).data;
-  return {
-    size: tokens.grid,
-    data: own.map((score, patch) => ADAPTED_SHARE * score + (1 - ADAPTED_SHARE) * first[patch]),
-  };
+  for (let patch = 0; patch < data.length; patch++) {
+    data[patch] = ADAPTED_SHARE * data[patch] + (1 - ADAPTED_SHARE) * first[patch];
+  }
+  return { size, data };
 }

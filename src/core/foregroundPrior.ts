@@ -8,12 +8,18 @@
 import { area } from './geometry';
 import type { PatchTokens } from './patchGrid';
 import type { FloatMap } from './raster';
+import { pickRows } from './tokenRows';
 
-/** Tokens of a labelled image with the labelled share of every patch. */
-export interface LabelledTokens {
-  readonly tokens: PatchTokens;
+/** Tokens of some patches with the labelled share of each. */
+export interface LabelledRows {
+  readonly tokens: Omit<PatchTokens, 'grid'>;
   /** float32 [patches], in [0, 1]. */
   readonly coverage: Float32Array;
+}
+
+/** Tokens of a labelled image, all of its patches. */
+export interface LabelledTokens extends LabelledRows {
+  readonly tokens: PatchTokens;
 }
 
 /** Score of a token of unit length: weights . token + bias; positive means foreground. */
@@ -23,12 +29,23 @@ export interface ForegroundClassifier {
   readonly bias: number;
 }
 
+/** The tokens of some patches, in their order. */
+export const pickTokens = (tokens: PatchTokens, patches: Int32Array): LabelledRows['tokens'] => ({
+  ...pickRows(tokens, patches),
+  normalised: tokens.normalised,
+});
+
+/** Some of a labelled image's patches, in their order. */
+export function pickLabelled({ tokens, coverage }: LabelledTokens, patches: Int32Array): LabelledRows {
+  const shares = new Float32Array(patches.length);
+  for (let row = 0; row < patches.length; row++) shares[row] = coverage[patches[row]];
+  return { tokens: pickTokens(tokens, patches), coverage: shares };
+}
+
 /** Penalty per labelled image, for tokens of length 1, where all its patches teach. */
 export const PENALTY = 10;
 
 export interface ForegroundFit {
-  /** Leaves patches out where false. */
-  readonly use?: (sample: number, patch: number) => boolean;
   /** What the weights are drawn to; zero where undefined. */
   readonly near?: ForegroundClassifier;
   /** Strength of that pull per labelled image, for tokens of length 1. */
@@ -38,59 +55,42 @@ export interface ForegroundFit {
 }
 
 /**
- * Fits the classifier to labelled images, whose tokens must have the same length. Patches covered by half or more weigh
- * as much in total as all others.
+ * Fits the classifier to labelled images or parts of them, whose tokens must have the same length. Patches covered by half
+ * or more weigh as much in total as all others.
  */
 export function fitForeground(
-  samples: readonly LabelledTokens[],
-  { use = () => true, near, penalty = PENALTY, iterations = 20 }: ForegroundFit = {},
+  samples: readonly LabelledRows[],
+  { near, penalty = PENALTY, iterations = 20 }: ForegroundFit = {},
 ): ForegroundClassifier {
   const { dim } = samples[0].tokens;
-  const rows = collectRows(samples, use);
-  const { weight, goal, count } = rows;
+  const rows = collectRows(samples);
+  const { weight, goal } = rows;
+  const count = goal.length;
   // Without any foreground there is nothing to tell apart.
   if (!goal.some((value) => value > -1)) return near ?? { weights: new Float32Array(dim), bias: -1 };
   if (near !== undefined) {
     // What is left to explain: the difference of weights is what is fitted and kept small.
-    const start = Float64Array.from(near.weights);
-    rows.forEach((row, token, offset, scale) => {
-      goal[row] -= scale * dotAt(token, offset, start) + near.bias;
-    });
+    const known = products(rows, Float64Array.from(near.weights));
+    for (let row = 0; row < count; row++) goal[row] -= known[row] + near.bias;
   }
-  const mean = new Float64Array(dim);
-  let meanGoal = 0;
-  rows.forEach((row, token, offset, scale) => {
-    const share = weight[row] / count;
-    meanGoal += share * goal[row];
-    addScaled(mean, token, offset, share * scale);
-  });
-
-  /** Centred, weighted X'W(Xv): one pass, each token read once for both products. */
-  const normal = (v: Float64Array): Float64Array => {
-    const shift = dot(mean, v);
-    return backProject((row, token, offset, scale) => {
-      return weight[row] * (scale * dotAt(token, offset, v) - shift);
-    });
-  };
-  const backProject = (residual: RowFunction): Float64Array => {
-    const result = new Float64Array(dim);
-    let total = 0;
-    rows.forEach((row, token, offset, scale) => {
-      const value = residual(row, token, offset, scale);
-      total += value;
-      addScaled(result, token, offset, value * scale);
-    });
-    for (let k = 0; k < dim; k++) result[k] -= total * mean[k];
-    return result;
-  };
-
+  const shares = weight.map((value) => value / count);
+  const mean = weightedSum(rows, shares, dim);
+  const meanGoal = dot(shares, goal);
   const weights = conjugateGradient(
     (v) => {
-      const product = normal(v);
+      // Centred, weighted X'W(Xv).
+      const image = products(rows, v);
+      const shift = dot(mean, v);
+      for (let row = 0; row < count; row++) image[row] = weight[row] * (image[row] - shift);
+      const product = centredSum(rows, image, mean);
       for (let k = 0; k < dim; k++) product[k] += penalty * samples.length * v[k];
       return product;
     },
-    backProject((row) => weight[row] * (goal[row] - meanGoal)),
+    centredSum(
+      rows,
+      weight.map((value, row) => value * (goal[row] - meanGoal)),
+      mean,
+    ),
     iterations,
   );
   const bias = meanGoal - dot(mean, weights);
@@ -98,47 +98,84 @@ export function fitForeground(
   return { weights: near.weights.map((value, k) => value + weights[k]), bias: near.bias + bias };
 }
 
-type RowFunction = (row: number, token: Float32Array, offset: number, scale: number) => number;
-
-/** The patches in use as rows: goal in [-1, 1], class-balanced weight, and the factor that makes the token unit. */
-function collectRows(samples: readonly LabelledTokens[], use: (sample: number, patch: number) => boolean) {
-  const patches = samples.map(({ coverage }, sample) =>
-    Int32Array.from({ length: coverage.length }, (_, patch) => patch).filter((patch) => use(sample, patch)),
-  );
-  const shares = patches.flatMap((list, sample) => Array.from(list, (patch) => samples[sample].coverage[patch]));
-  // Where no patch is half covered (a thin object), the best-covered ones stand for the object.
-  const best = shares.reduce((most, share) => Math.max(most, share), 0);
-  const isForeground = (share: number) => share >= Math.min(0.5, best) && share > 0;
-  const count = shares.length;
-  const positives = shares.filter(isForeground).length;
-  const goal = Float64Array.from(shares, (share) => (isForeground(share) && share < 0.5 ? 1 : 2 * share - 1));
-  const weight = Float64Array.from(shares, (share) =>
-    isForeground(share) ? count / 2 / positives : count / 2 / Math.max(1, count - positives),
-  );
-  const scales = samples.map(({ tokens }, sample) =>
-    Float64Array.from(patches[sample], (patch) => unitScale(tokens, patch)),
-  );
-  return {
-    count,
-    goal,
-    weight,
-    forEach(visit: (row: number, token: Float32Array, offset: number, scale: number) => void): void {
-      let row = 0;
-      samples.forEach(({ tokens }, sample) => {
-        for (let at = 0; at < patches[sample].length; at++) {
-          visit(row++, tokens.data, patches[sample][at] * tokens.dim, scales[sample][at]);
-        }
-      });
-    },
-  };
+/** What teaches: all patches of all samples as rows of one matrix, which stays where its parts are. */
+interface TeachingRows {
+  readonly parts: readonly { readonly data: Float32Array; readonly scales: Float64Array }[];
+  /** float64 [rows], in [-1, 1]. */
+  readonly goal: Float64Array;
+  /** float64 [rows], class-balanced. */
+  readonly weight: Float64Array;
 }
 
-/** What a token is multiplied with to have length 1; 1 for a token of zeros. */
-function unitScale({ data, dim, normalised }: PatchTokens, patch: number): number {
-  if (normalised) return 1;
-  let squares = 0;
-  for (let k = patch * dim; k < (patch + 1) * dim; k++) squares += data[k] * data[k];
-  return squares > 0 ? 1 / Math.sqrt(squares) : 1;
+function collectRows(samples: readonly LabelledRows[]): TeachingRows {
+  const count = samples.reduce((sum, { coverage }) => sum + coverage.length, 0);
+  const goal = new Float64Array(count);
+  samples.reduce((offset, { coverage }) => {
+    goal.set(coverage, offset);
+    return offset + coverage.length;
+  }, 0);
+  // Where no patch is half covered (a thin object), the best-covered ones stand for the object.
+  const least = Math.min(0.5, largest(goal));
+  let positives = 0;
+  for (let row = 0; row < count; row++) if (goal[row] >= least && goal[row] > 0) positives++;
+  const weight = new Float64Array(count);
+  for (let row = 0; row < count; row++) {
+    const share = goal[row];
+    const isForeground = share >= least && share > 0;
+    weight[row] = count / 2 / (isForeground ? positives : Math.max(1, count - positives));
+    goal[row] = isForeground && share < 0.5 ? 1 : 2 * share - 1;
+  }
+  return { parts: samples.map(({ tokens }) => ({ data: tokens.data, scales: unitScales(tokens) })), goal, weight };
+}
+
+function largest(values: Float64Array): number {
+  let most = 0;
+  for (let at = 0; at < values.length; at++) if (values[at] > most) most = values[at];
+  return most;
+}
+
+// The passes over all tokens are functions of their own, not closures of the fit: the optimised code of a closure is lost with
+// it, and a fit per image would never be fast.
+
+/** Each row's product with `v`, float64 [rows]. */
+function products({ parts, goal }: TeachingRows, v: Float64Array): Float64Array {
+  const result = new Float64Array(goal.length);
+  let row = 0;
+  for (const { data, scales } of parts) {
+    for (let at = 0; at < scales.length; at++) result[row++] = scales[at] * dotAt(data, at * v.length, v);
+  }
+  return result;
+}
+
+/** The sum of all rows, each times its factor, float64 [dim]. */
+function weightedSum({ parts }: TeachingRows, factors: Float64Array, dim: number): Float64Array {
+  const sum = new Float64Array(dim);
+  let row = 0;
+  for (const { data, scales } of parts) {
+    for (let at = 0; at < scales.length; at++) addScaled(sum, data, at * dim, factors[row++] * scales[at]);
+  }
+  return sum;
+}
+
+/** The sum of all rows less their `mean`, each times its factor, float64 [dim]. */
+function centredSum(rows: TeachingRows, factors: Float64Array, mean: Float64Array): Float64Array {
+  const sum = weightedSum(rows, factors, mean.length);
+  let total = 0;
+  for (let row = 0; row < factors.length; row++) total += factors[row];
+  for (let k = 0; k < sum.length; k++) sum[k] -= total * mean[k];
+  return sum;
+}
+
+/** What each token is multiplied with to have length 1; 1 for a token of zeros. */
+function unitScales({ data, dim, normalised }: LabelledRows['tokens']): Float64Array {
+  const scales = new Float64Array(data.length / dim).fill(1);
+  if (normalised) return scales;
+  for (let patch = 0, k = 0; patch < scales.length; patch++) {
+    let squares = 0;
+    for (const end = k + dim; k < end; k++) squares += data[k] * data[k];
+    if (squares > 0) scales[patch] = 1 / Math.sqrt(squares);
+  }
+  return scales;
 }
 
 /** Solves A x = b for a symmetric positive definite A given as a product, from x = 0 (Hestenes and Stiefel 1952). */
@@ -206,10 +243,11 @@ function dot(a: Float64Array, b: Float64Array): number {
 export function foregroundScores({ weights, bias }: ForegroundClassifier, tokens: PatchTokens): FloatMap {
   const { data, dim, grid } = tokens;
   const scores = new Float32Array(area(grid));
+  const scales = unitScales(tokens);
   // Products run twice as fast where they meet one type of array only.
   const precise = Float64Array.from(weights);
   for (let patch = 0; patch < scores.length; patch++) {
-    scores[patch] = dotAt(data, patch * dim, precise) * unitScale(tokens, patch) + bias;
+    scores[patch] = dotAt(data, patch * dim, precise) * scales[patch] + bias;
   }
   return { size: grid, data: scores };
 }
@@ -229,10 +267,15 @@ export function standOut({ data }: FloatMap): { median: number; reach: number } 
  * remains the decision.
  */
 export function scorePrompt({ size, data }: FloatMap): FloatMap {
-  const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
-  const variance = data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length;
-  const scale = 2 / (Math.sqrt(variance) + 1e-6);
-  return { size, data: data.map((value) => value * scale) };
+  let sum = 0;
+  for (let patch = 0; patch < data.length; patch++) sum += data[patch];
+  const mean = sum / data.length;
+  let squares = 0;
+  for (let patch = 0; patch < data.length; patch++) squares += (data[patch] - mean) ** 2;
+  const scale = 2 / (Math.sqrt(squares / data.length) + 1e-6);
+  const scaled = new Float32Array(data.length);
+  for (let patch = 0; patch < data.length; patch++) scaled[patch] = data[patch] * scale;
+  return { size, data: scaled };
 }
 
 /** Dice of the patches with a positive score and of `coverage`, in [0, 1] per patch; 1 where neither has anything. */

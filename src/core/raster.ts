@@ -17,7 +17,11 @@ export interface FloatMap {
  */
 export function resizeBilinear(map: FloatMap, size: Size): FloatMap {
   const data = new Float32Array(area(size));
-  forEachBilinearRow(map, size, (values, y) => data.set(values, y * size.width));
+  const blender = openBlender(map, size);
+  for (let y = 0; y < size.height; y++) {
+    blendRow(blender, y);
+    blendColumns(blender, data, y * size.width);
+  }
   return { size, data };
 }
 
@@ -28,10 +32,13 @@ export function resizeBilinear(map: FloatMap, size: Size): FloatMap {
 export function thresholdToMask(map: FloatMap, size: Size, threshold: number): Mask {
   const mask = createMask(size);
   const { data } = mask;
-  forEachBilinearRow(map, size, (values, y) => {
-    const start = y * size.width;
-    for (let x = 0; x < values.length; x++) data[start + x] = values[x] > threshold ? 1 : 0;
-  });
+  const values = new Float32Array(size.width);
+  const blender = openBlender(map, size);
+  for (let y = 0, at = 0; y < size.height; y++) {
+    blendRow(blender, y);
+    blendColumns(blender, values, 0);
+    for (let x = 0; x < values.length; x++, at++) data[at] = values[x] > threshold ? 1 : 0;
+  }
   return mask;
 }
 
@@ -44,13 +51,15 @@ export function thresholdToMask(map: FloatMap, size: Size, threshold: number): M
  * once at most, and its ends tell whether it does.
  */
 export function thresholdToRuns(map: FloatMap, size: Size, threshold: number): RunMask {
+  const blender = openBlender(map, size);
+  const { blended } = blender;
+  const { weight } = blender.columns;
+  const { starts, left, firstWeight, lastWeight } = stretchesOf(blender.columns);
   const runs: number[] = [];
   let inside = false;
   let runStart = 0;
-  let stretches: Stretches | undefined;
-  forEachBlendedRow(map, size, (blended, columns, y) => {
-    stretches ??= stretchesOf(columns);
-    const { starts, left, firstWeight, lastWeight } = stretches;
+  for (let y = 0; y < size.height; y++) {
+    blendRow(blender, y);
     const rowStart = y * size.width;
     for (let i = 0; i < left.length; i++) {
       const base = blended[left[i]];
@@ -67,14 +76,14 @@ export function thresholdToRuns(map: FloatMap, size: Size, threshold: number): R
       let after = starts[i + 1] - 1;
       while (after - before > 1) {
         const middle = (before + after) >> 1;
-        if (Math.fround(base + step * columns.weight[middle]) > threshold === inside) before = middle;
+        if (Math.fround(base + step * weight[middle]) > threshold === inside) before = middle;
         else after = middle;
       }
       runs.push(rowStart + after - runStart);
       runStart = rowStart + after;
       inside = endsInside;
     }
-  });
+  }
   runs.push(area(size) - runStart);
   return { size, runs: Uint32Array.from(runs) };
 }
@@ -102,65 +111,63 @@ function nearest(from: number, to: number): Int32Array {
   return Int32Array.from({ length: to }, (_, k) => Math.floor(((2 * k + 1) * from) / (2 * to)));
 }
 
-/** Calls `visit` with each row of the resized map, top to bottom; `values` is reused for the next row. */
-function forEachBilinearRow(map: FloatMap, size: Size, visit: (values: Float32Array, y: number) => void): void {
-  const values = new Float32Array(size.width);
-  forEachBlendedRow(map, size, (blended, { index, weight }, y) => {
-    for (let x = 0; x < values.length; x++) {
-      const left = blended[index[x]];
-      values[x] = left + (blended[index[x] + 1] - left) * weight[x];
-    }
-    visit(values, y);
-  });
-}
-
 /**
- * Calls `visit` for each row of the resized map, top to bottom, with the map's columns at the height of that row: `blended`
- * (reused for the next row) has one more value than the map is wide, as the last column's right neighbour.
+ * Blends the map's rows to what they are at the height of a row of the resized map. Plain functions read it, not closures: the
+ * optimised code of a closure is lost with the closure, and a call per image would never be fast.
  */
-function forEachBlendedRow(
-  map: FloatMap,
-  size: Size,
-  visit: (blended: Float32Array, columns: Taps, y: number) => void,
-): void {
-  const { columns, blend } = blender(map, size);
-  for (let y = 0; y < size.height; y++) visit(blend(y), columns, y);
+interface Blender {
+  readonly map: FloatMap;
+  readonly rows: Taps;
+  readonly columns: Taps;
+  /** One row of the map, and one value more, as the last column's right neighbour. */
+  readonly blended: Float32Array;
 }
 
-/** Blends the map's rows to what they are at the height of any row of the resized map; see `forEachBlendedRow`. */
-function blender(map: FloatMap, size: Size): { readonly columns: Taps; blend(y: number): Float32Array } {
+function openBlender(map: FloatMap, size: Size): Blender {
   const { width, height } = map.size;
   if (map.data.length !== area(map.size)) {
     throw new RangeError(`map of ${describeSize(map.size)} needs ${area(map.size)} values, got ${map.data.length}`);
   }
   checkResize(map.size, size);
-  const { data } = map;
-  const rows = taps(height, size.height);
-  const blended = new Float32Array(width + 1);
   return {
+    map,
+    rows: taps(height, size.height),
     columns: taps(width, size.width),
-    blend(y) {
-      const upper = rows.index[y] * width;
-      const lower = Math.min(rows.index[y] + 1, height - 1) * width;
-      const down = rows.weight[y];
-      for (let x = 0; x < width; x++) {
-        const value = data[upper + x];
-        blended[x] = value + (data[lower + x] - value) * down;
-      }
-      blended[width] = blended[width - 1];
-      return blended;
-    },
+    blended: new Float32Array(width + 1),
   };
+}
+
+/** Fills `blended` for row `y` of the resized map. */
+function blendRow({ map, rows, blended }: Blender, y: number): void {
+  const { data } = map;
+  const { width, height } = map.size;
+  const upper = rows.index[y] * width;
+  const lower = Math.min(rows.index[y] + 1, height - 1) * width;
+  const down = rows.weight[y];
+  for (let x = 0; x < width; x++) {
+    const value = data[upper + x];
+    blended[x] = value + (data[lower + x] - value) * down;
+  }
+  blended[width] = blended[width - 1];
+}
+
+/** Writes the blended row at all columns of the resized map to `values`, from `offset`. */
+function blendColumns({ columns, blended }: Blender, values: Float32Array, offset: number): void {
+  const { index, weight } = columns;
+  for (let x = 0; x < index.length; x++) {
+    const left = blended[index[x]];
+    values[offset + x] = left + (blended[index[x] + 1] - left) * weight[x];
+  }
 }
 
 /** Single pixels (x, y) of `resizeBilinear(map, size)`; cheap where neighbours in a row are asked for in turn. */
 export function bilinearSampler(map: FloatMap, size: Size): (x: number, y: number) => number {
-  const { columns, blend } = blender(map, size);
-  const { index, weight } = columns;
+  const blender = openBlender(map, size);
+  const { blended } = blender;
+  const { index, weight } = blender.columns;
   let row = -1;
-  let blended = new Float32Array(0);
   return (x, y) => {
-    if (y !== row) blended = blend(y) as Float32Array<ArrayBuffer>;
+    if (y !== row) blendRow(blender, y);
     row = y;
     const left = blended[index[x]];
     return Math.fround(left + (blended[index[x] + 1] - left) * weight[x]);

@@ -3,7 +3,7 @@
  * that are to be judged held out of the prior. No target mask is ever looked at.
  */
 
-import { fitForeground, foregroundScores, type LabelledTokens } from './foregroundPrior';
+import { fitForeground, foregroundScores, type LabelledTokens, pickLabelled } from './foregroundPrior';
 import { area } from './geometry';
 import type { FloatMap } from './raster';
 
@@ -22,13 +22,12 @@ export function heldOutScores(labelled: LabelledTokens): FloatMap {
     return (row % 2) * 2 + (column % 2);
   };
   const data = new Float32Array(area(grid));
+  const patches = Int32Array.from(data.keys());
   for (let heldOut = 0; heldOut < 4; heldOut++) {
-    const rest = (patch: number) => colour(patch) !== heldOut;
-    if (!labelled.coverage.some((_, patch) => rest(patch))) continue;
-    const scores = foregroundScores(fitForeground([labelled], { use: (_, patch) => rest(patch) }), labelled.tokens);
-    scores.data.forEach((score, patch) => {
-      if (!rest(patch)) data[patch] = score;
-    });
+    const rest = patches.filter((patch) => colour(patch) !== heldOut);
+    if (rest.length === 0) continue;
+    const scores = foregroundScores(fitForeground([pickLabelled(labelled, rest)]), labelled.tokens);
+    for (const patch of patches) if (colour(patch) === heldOut) data[patch] = scores.data[patch];
   }
   return { size: grid, data };
 }

@@ -29,8 +29,8 @@ export function stackRows(a: TokenRows, b: TokenRows): TokenRows {
 /** The rows of `patches`, in their order. */
 export function pickRows({ data, dim }: TokenRows, patches: ArrayLike<number>): TokenRows {
   const picked = new Float32Array(patches.length * dim);
-  for (let row = 0; row < patches.length; row++) {
-    picked.set(data.subarray(patches[row] * dim, (patches[row] + 1) * dim), row * dim);
+  for (let row = 0, to = 0; row < patches.length; row++) {
+    for (let from = patches[row] * dim, k = 0; k < dim; k++) picked[to++] = data[from + k];
   }
   return { dim, data: picked };
 }
