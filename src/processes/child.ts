@@ -10,6 +10,8 @@ export interface ChildOptions<LocalApi> {
   readonly entry: string;
   /** Passed as JSON on the command line; see `configFromArguments`. */
   readonly config: unknown;
+  /** Of its JavaScript engine, as on the command line of node. */
+  readonly v8Options?: readonly string[];
   /** Added to the environment. */
   readonly env?: NodeJS.ProcessEnv;
   /** What the child may call. */
@@ -73,7 +75,7 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
   delete env.NODE_OPTIONS;
   const child = fork(entry, [JSON.stringify(config)], {
     serialization: 'advanced',
-    execArgv: [],
+    execArgv: [...(options.v8Options ?? [])],
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });

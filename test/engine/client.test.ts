@@ -78,7 +78,7 @@ describe('EngineClient', () => {
     expect(config).toEqual({ encoder: 'fake', threads: 1 });
     expect(env).toMatchObject({ ORT_DISABLE_TELEMETRY: '1', ELECTRON_RUN_AS_NODE: '1', PATH: process.env.PATH });
     expect(env).not.toHaveProperty('NODE_OPTIONS');
-    expect(execArgv).toEqual([]);
+    expect(execArgv).toEqual(['--initial-old-space-size=128', '--min-semi-space-size=8']);
   });
 
   it('logs what the process prints', async () => {
