@@ -1,10 +1,14 @@
 /**
  * Speed on the true architectures: npm run bench:architectures -- <folder> [--pairs S,B] [--rounds 5] [--python <python>]
  *
- * The folder is what models/export made with --random: speed does not depend on weights. The engine runs whole targets, from
- * file to mask, on each pair of models, in float32 and int8; beside it, given a Python with PyTorch, the same in PyTorch eager,
- * in turns, so that what else the machine does hits both alike, each after a rest: threads that wait for more work by
- * spinning (OpenMP's do) would take the cores from the next one.
+ * The folder is what models/export made with --random: speed does not depend on weights. Whole targets, from file to mask, on
+ * each pair of models, in float32 and int8; beside them, given a Python with PyTorch, the same in PyTorch eager, in turns, so
+ * that what else the machine does hits all alike. Two tables:
+ *
+ * - A folder, as the program labels one: several processes of one thread, each reading ahead. PyTorch as its users run it, and
+ *   in as many processes as ours.
+ * - One target at a time, in one process of all threads, stage by stage; each after a rest: threads that wait for more work
+ *   by spinning (OpenMP's do) would take the cores from the next one.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,15 +23,19 @@ import { area } from '../../src/core/geometry';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { type LabelledImage, labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
+import { defaultParallelism } from '../../src/engine/pool';
 import { readManifest } from '../../src/models/manifest';
 import type { SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
-import { environment, repository, startEngines } from './bench';
+import { type BenchModels, environment, repository, startEngines } from './bench';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     pairs: { type: 'string', default: 'S,B' },
     rounds: { type: 'string', default: '5' },
+    /** How often each labels the folder, of `images` targets. */
+    folders: { type: 'string', default: '3' },
+    images: { type: 'string', default: '8' },
     threads: { type: 'string', default: '2' },
     python: { type: 'string' },
     seed: { type: 'string', default: '0' },
@@ -59,11 +67,19 @@ const REST = 500;
 
 const STAGES = ['read', 'encode', 'match', 'prompts', 'embed', 'decode', 'mask', 'total'];
 
-/** One of the things compared. */
+/** What answers one target after the other. */
 interface Runner {
   readonly title: string;
   run(image: string): Promise<{ times: Readonly<Record<string, number>>; area: number; peakRss: number }>;
   dispose(): Promise<void>;
+}
+
+/** What labels a folder; started anew for each, so that none holds memory in another's turn. */
+interface Labeller {
+  readonly title: string;
+  start(): Promise<Runner[]>;
+  /** Targets that each of its runners has under way. */
+  readonly lanes: number;
 }
 
 async function main(): Promise<void> {
@@ -90,46 +106,120 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
     parameters: DEFAULT_PARAMETERS,
     cacheBelow: 0,
   };
-  const runners: Runner[] = [];
-  const machines: string[] = [];
   /** By image: the points of the last answer, for the peer. */
-  const prompts = new Map<string, SegmentResult['prompts']>();
+  const prompts: Prompts = new Map();
+  const machines = new Set<string>();
+  const ours = (models: BenchModels, engines: number, threads: number) => {
+    const pool = startEngines(engines, threads, path.join(work, models.encoder), 2 ** 31, models);
+    return {
+      prepare: async () => {
+        await pool.prepareReference(request);
+        machines.add(environment(await pool.info()));
+      },
+      run: async (image: string) => {
+        const result = await pool.segment({ ...request, image });
+        prompts.set(image, result.prompts);
+        const { peakRss } = await pool.info();
+        return { times: result.times, area: share(result), peakRss };
+      },
+      dispose: () => pool.dispose(),
+    };
+  };
+  const theirs = async (threads: number) => {
+    const peer = new Peer(values.python!, pair, threads, values.seed);
+    machines.add(await peer.prepare(reference.image));
+    return peer.runner(prompts);
+  };
+
+  const threads = Number(values.threads);
+  const parallel = defaultParallelism(threads);
+  const labellers: Labeller[] = [];
+  const runners: Runner[] = [];
+  for (const [precision, suffix] of Object.entries(PRECISIONS)) {
+    const models = { modelsDir: folder, encoder: `${pair.encoder}${suffix}`, segmenter: `${pair.segmenter}${suffix}` };
+    const missing = [models.encoder, models.segmenter].filter((id) => !known.has(id));
+    if (missing.length > 0) {
+      console.log(`\n${pair.title}, ${precision}: not run, the folder has no ${missing.join(' and no ')}.`);
+      continue;
+    }
+    labellers.push({
+      title: `ap-medsam, ${precision}, ${describe(parallel.engines, parallel.threads)}`,
+      lanes: 2 * parallel.engines,
+      async start() {
+        const { prepare, ...pool } = ours(models, parallel.engines, parallel.threads);
+        await prepare();
+        return [{ title: precision, ...pool }];
+      },
+    });
+    const { prepare, ...one } = ours(models, 1, threads);
+    await prepare();
+    runners.push({ title: `ap-medsam, ${precision}`, ...one });
+  }
+  if (runners.length === 0) return;
+  if (values.python !== undefined) {
+    for (const [processes, each] of [
+      [parallel.engines, parallel.threads],
+      [1, threads],
+    ] as const) {
+      labellers.push({
+        title: `PyTorch eager, float32, ${describe(processes, each)}`,
+        lanes: 1,
+        start: () => Promise.all(Array.from({ length: processes }, () => theirs(each))),
+      });
+    }
+    runners.push(await theirs(threads));
+  }
   try {
-    for (const [precision, suffix] of Object.entries(PRECISIONS)) {
-      const ids = { encoder: `${pair.encoder}${suffix}`, segmenter: `${pair.segmenter}${suffix}` };
-      const missing = Object.values(ids).filter((id) => !known.has(id));
-      if (missing.length > 0) {
-        console.log(`\n${pair.title}, ${precision}: not run, the folder has no ${missing.join(' and no ')}.`);
-        continue;
-      }
-      const engine = startEngines(1, Number(values.threads), path.join(work, `${ids.encoder}`), 2 ** 31, {
-        modelsDir: folder,
-        ...ids,
-      });
-      await engine.prepareReference(request);
-      machines[0] ??= environment(await engine.info());
-      runners.push({
-        title: `ap-medsam, ${precision}`,
-        run: async (image) => {
-          const result = await engine.segment({ ...request, image });
-          prompts.set(image, result.prompts);
-          const { peakRss } = await engine.info();
-          return { times: result.times, area: share(result), peakRss };
-        },
-        dispose: () => engine.dispose(),
-      });
-    }
-    if (runners.length === 0) return;
-    if (values.python !== undefined) {
-      const peer = new Peer(values.python, pair, values.threads, values.seed);
-      runners.push(peer.runner(prompts));
-      machines.push(await peer.prepare(reference.image));
-    }
     await compare(pair, runners, targets, prompts);
-    console.log(`\n${machines.join('; ')}; ${values.threads} threads each`);
   } finally {
     for (const runner of runners) await runner.dispose();
   }
+  const images = Array.from({ length: Number(values.images) }, (_, at) => targets[at % targets.length]!.image);
+  await compareFolders(pair, labellers, images);
+  console.log(`\n${[...machines].join('; ')}; ${threads} threads in all`);
+}
+
+type Prompts = Map<string, SegmentResult['prompts']>;
+
+const describe = (processes: number, threads: number): string =>
+  `${processes} process${processes > 1 ? 'es' : ''} x ${threads} thread${threads > 1 ? 's' : ''}`;
+
+/** The same folder labelled by all in turns: wall time per target once the models are loaded and warm. */
+async function compareFolders(pair: Pair, labellers: readonly Labeller[], images: readonly string[]): Promise<void> {
+  const found = labellers.map(() => ({ times: [] as number[], peak: 0 }));
+  for (let round = 0; round < Number(values.folders); round++) {
+    for (const [index, { start, lanes }] of labellers.entries()) {
+      const processes = await start();
+      await setTimeout(REST);
+      const workers = processes.flatMap((process) => Array<Runner>(lanes).fill(process));
+      const label = async (count: number) => {
+        let next = 0;
+        const work = async (runner: Runner) => {
+          while (next < count) {
+            const { peakRss } = await runner.run(images[next++ % images.length]!);
+            found[index]!.peak = Math.max(found[index]!.peak, peakRss);
+          }
+        };
+        const started = performance.now();
+        await Promise.all(workers.map(work));
+        return (performance.now() - started) / count;
+      };
+      await label(workers.length);
+      found[index]!.times.push(await label(images.length));
+      for (const runner of processes) await runner.dispose();
+    }
+  }
+  const perTarget = found.map(({ times }) => summarise(times).median);
+  const baseline = perTarget.at(-1)!;
+  const rows = labellers.map(({ title }, index) => [
+    title,
+    Math.min(...found[index]!.times).toFixed(0),
+    perTarget[index]!.toFixed(0),
+    values.python === undefined ? '-' : (baseline / perTarget[index]!).toFixed(2),
+    (found[index]!.peak / 1e6).toFixed(0),
+  ]);
+  console.log(`\n### ${pair.title}, a folder of ${images.length}: ms per target, ${values.folders} times\n`);
+  console.log(textTable(['', 'min', 'median', 'times faster', 'peak RSS MB of each process'], rows));
 }
 
 /** All runners in turns, on one target after the other; the first round warms up. */
@@ -137,7 +227,7 @@ async function compare(
   pair: Pair,
   runners: readonly Runner[],
   targets: readonly LabelledImage[],
-  prompts: ReadonlyMap<string, SegmentResult['prompts']>,
+  prompts: Prompts,
 ): Promise<void> {
   const rounds = Number(values.rounds);
   const times = runners.map(() => new Map<string, number[]>());
@@ -182,10 +272,10 @@ class Peer {
   private readonly child: ChildProcessByStdio<Writable, Readable, null>;
   private readonly answers: AsyncIterator<string>;
 
-  constructor(python: string, pair: Pair, threads: string, seed: string) {
+  constructor(python: string, pair: Pair, threads: number, seed: string) {
     const [encoder, segmenter] = pair.peer;
     const script = path.join(repository, 'test', 'bench', 'peers', 'torch_pipeline.py');
-    const args = ['--encoder', encoder, '--segmenter', segmenter, '--threads', threads, '--seed', seed];
+    const args = ['--encoder', encoder, '--segmenter', segmenter, '--threads', String(threads), '--seed', seed];
     this.child = spawn(python, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.answers = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
@@ -195,7 +285,7 @@ class Peer {
     return (await this.ask({ reference })).versions as string;
   }
 
-  runner(prompts: ReadonlyMap<string, SegmentResult['prompts']>): Runner {
+  runner(prompts: Prompts): Runner {
     return {
       title: 'PyTorch eager, float32',
       run: async (image) => {
