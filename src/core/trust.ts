@@ -4,15 +4,17 @@
  *
  * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told by
  * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
- * part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image in what
- * the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on where the
- * threshold lies. The IoU prediction, which was learnt, holds only for data like that of its training.
+ * part of one without the object, has no near ones; by how far the mask stands out from the rest of the image in what the
+ * reference taught; and by whether it runs off the image where the reference's object lies inside. *Is the outline right?*
+ * Told by the segmenter's logits: how much of the mask depends on where the threshold lies; and by whether the outline is as
+ * plain or as ragged as the reference's. The IoU prediction, which was learnt, holds only for data like that of its training.
  *
  * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
  * that the fit has not seen (the bench leaves each kind out in turn). They belong to unit tokens.
  */
 import { scoreDice } from './foregroundPrior';
 import { area } from './geometry';
+import { type MaskShape, maskShape } from './maskShape';
 import type { MatchTable, PatchSets } from './matching';
 import type { FloatMap } from './raster';
 
@@ -27,6 +29,13 @@ export interface TrustParts {
    * highest scores stand out in the references: about 1 where the object is, near 0 where nothing looks like it.
    */
   readonly priorContrast: number;
+  /**
+   * How much of the image's border the support mask takes over how much the mask takes, both a little enlarged: 1 where it is
+   * as much, near 0 where the mask runs off an image in which the object should lie inside.
+   */
+  readonly borderRatio: number;
+  /** The smaller over the larger complexity of the mask's and the support mask's outline, in (0, 1]; see `maskShape`. */
+  readonly outlineLikeness: number;
   /** Told, not counted: mean cosine of the target's patches with the proposing patch nearest to each. */
   readonly backwardSimilarity: number;
   /** Told, not counted: mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
@@ -54,14 +63,19 @@ export interface TrustInput {
   readonly likeness: { readonly scores: FloatMap; readonly reach: number };
   /** Scores that led to the mask, positive where it looks like the object; none where the segmenter was given none. */
   readonly prior?: FloatMap | undefined;
-  /** Area of the support mask as a share of its image. */
-  readonly supportShare: number;
+  /** The mean over the references' support masks. */
+  readonly support: MaskShape;
 }
+
+/** Added to both sides of a ratio of borders, of complexities: below it they are all the same. */
+const LITTLE_BORDER = 0.02;
+const LITTLE_COMPLEXITY = 0.5;
 
 /** Parts of the trust in a mask. Tokens of reference and target must be of unit length. */
 export function trustParts({ logits, table, proposers, ...about }: TrustInput): TrustParts {
   const { nearestForeground, nearestForegroundDistance, nearestBackgroundDistance } = table;
-  const { stability, confidence, share } = maskSureness(logits);
+  const { stability, confidence } = maskSureness(logits);
+  const shape = maskShape(logits);
   const coverage = gridCoverage(logits, table);
   const patches = nearestForeground.length;
   let covered = 0;
@@ -85,13 +99,18 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
     stability: rounded(stability),
     forwardSimilarity: rounded(forwardSimilarity(table, proposers)),
     priorContrast: rounded(contrast(coverage, about.likeness)),
+    borderRatio: rounded((about.support.border + LITTLE_BORDER) / (shape.border + LITTLE_BORDER)),
+    outlineLikeness: rounded(
+      (Math.min(about.support.complexity, shape.complexity) + LITTLE_COMPLEXITY) /
+        (Math.max(about.support.complexity, shape.complexity) + LITTLE_COMPLEXITY),
+    ),
     backwardSimilarity: rounded(nearest / patches),
     confidence: rounded(confidence),
     consistency: rounded(about.consistency),
     reverseMatch: rounded(reverseMatch),
     reverseDice: rounded(reverseMatch + landing > 0 ? (2 * reverseMatch * landing) / (reverseMatch + landing) : 0),
     priorAgreement: about.prior ? rounded(scoreDice(about.prior, coverage)) : null,
-    areaRatio: rounded(about.supportShare > 0 ? share / about.supportShare : 0),
+    areaRatio: rounded(about.support.area > 0 ? shape.area / about.support.area : 0),
   };
 }
 
@@ -99,7 +118,10 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** The parts that count. */
-export type CountedParts = Pick<TrustParts, 'stability' | 'forwardSimilarity' | 'priorContrast'>;
+export type CountedParts = Pick<
+  TrustParts,
+  'stability' | 'outlineLikeness' | 'forwardSimilarity' | 'priorContrast' | 'borderRatio'
+>;
 
 /**
  * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free images. Every
@@ -107,26 +129,33 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'forwardSimilarity' | 
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: 0.368, stability: 1.088 },
-  presence: { bias: -17.591, forwardSimilarity: 11.156, priorContrast: 4.972 },
+  outline: { bias: 0.502, stability: 1.073, outlineLikeness: 0.165 },
+  presence: { bias: -19.505, forwardSimilarity: 12.872, priorContrast: 4.574, borderRatio: 0.694 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */
 export function trustOf(parts: CountedParts): number {
   const { outline, presence } = TRUST_COEFFICIENTS;
-  const { stability, forwardSimilarity, priorContrast } = trustTerms(parts);
+  const { stability, outlineLikeness, forwardSimilarity, priorContrast, borderRatio } = trustTerms(parts);
   return rounded(
-    sigmoid(outline.bias + outline.stability * stability) *
-      sigmoid(presence.bias + presence.forwardSimilarity * forwardSimilarity + presence.priorContrast * priorContrast),
+    sigmoid(outline.bias + outline.stability * stability + outline.outlineLikeness * outlineLikeness) *
+      sigmoid(
+        presence.bias +
+          presence.forwardSimilarity * forwardSimilarity +
+          presence.priorContrast * priorContrast +
+          presence.borderRatio * borderRatio,
+      ),
   );
 }
 
-/** The parts as the sums take them: shares as log odds, similarities as the negative log of what they lack of 1. */
+/** The parts as the sums take them: shares as log odds, similarities as the negative log of what they lack of 1, ratios as logs. */
 export function trustTerms(parts: CountedParts): CountedParts {
   return {
     stability: logOdds(parts.stability),
     forwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.forwardSimilarity)),
     priorContrast: parts.priorContrast,
+    borderRatio: Math.log(Math.max(LEAST_SHARE, parts.borderRatio)),
+    outlineLikeness: Math.log(Math.max(LEAST_SHARE, parts.outlineLikeness)),
   };
 }
 
@@ -168,15 +197,13 @@ function contrast(coverage: Float32Array, { scores, reach }: TrustInput['likenes
 /** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]. */
 export const maskStability = (logits: readonly FloatMap[]): number => maskSureness(logits).stability;
 
-/** Logits over all objects: how sharp and sure the mask is, and which share of the image it takes. */
-function maskSureness(maps: readonly FloatMap[]): { stability: number; confidence: number; share: number } {
+/** Logits over all objects: how sharp and sure the mask is. */
+function maskSureness(maps: readonly FloatMap[]): { stability: number; confidence: number } {
   let loose = 0;
   let strict = 0;
   let drawn = 0;
   let probability = 0;
-  let pixels = 0;
-  for (const { size, data } of maps) {
-    pixels = Math.max(pixels, area(size));
+  for (const { data } of maps) {
     for (const logit of data) {
       if (logit <= -1) continue;
       loose++;
@@ -189,7 +216,6 @@ function maskSureness(maps: readonly FloatMap[]): { stability: number; confidenc
   return {
     stability: loose > 0 ? strict / loose : 0,
     confidence: drawn > 0 ? probability / drawn : 0,
-    share: pixels > 0 ? drawn / pixels : 0,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Trust: its parts against counts by hand and plain loops, and that the number rises with each of them. */
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
+import { maskShape } from '../../src/core/maskShape';
 import { type MatchTable, matchTokens, type PatchSets } from '../../src/core/matching';
 import type { FloatMap } from '../../src/core/raster';
 import { type CountedParts, TRUST_COEFFICIENTS, type TrustInput, trustOf, trustParts } from '../../src/core/trust';
@@ -21,7 +22,15 @@ const proposers: PatchSets = { foreground: Int32Array.of(39, 52, 53, 65), backgr
 const table = matchTokens(reference, target, proposers);
 
 const parts = (input: Partial<TrustInput> = {}) =>
-  trustParts({ logits: [logits], table, proposers, consistency: 0.75, likeness, supportShare: 0.2, ...input });
+  trustParts({
+    logits: [logits],
+    table,
+    proposers,
+    consistency: 0.75,
+    likeness,
+    support: { area: 0.2, border: 0, complexity: 20 },
+    ...input,
+  });
 
 const row = (...values: number[]): FloatMap => ({
   size: { width: values.length, height: 1 },
@@ -34,7 +43,7 @@ describe('how sure a mask is', () => {
   it('is counted over the pixels of all objects', () => {
     const { stability, confidence, areaRatio } = parts({
       logits: [row(2, 0.5, -0.5, -1), row(-3, 0, 1, 1.5)],
-      supportShare: 0.5,
+      support: { area: 0.5, border: 0, complexity: 0 },
     });
     // Above -1: 2, 0.5, -0.5, 0, 1, 1.5; above +1: 2, 1.5; drawn: 2, 0.5, 1, 1.5.
     expect(stability).toBeCloseTo(2 / 6, 3);
@@ -117,6 +126,27 @@ describe('contrast', () => {
   });
 });
 
+describe('shape', () => {
+  const disc = (radius: number, ...more: Parameters<typeof discs>[1][]): FloatMap => ({
+    size,
+    data: Float32Array.from(discs(size, { x: 48, y: 48, radius }, ...more).data, (value) => 2 * value - 1),
+  });
+  const support = maskShape([disc(24)]);
+
+  it('is compared with that of the support mask: the border that it takes, and how ragged it is', () => {
+    expect(parts({ logits: [disc(20)], support }).borderRatio).toBe(1);
+    expect(parts({ logits: [disc(20)], support }).outlineLikeness).toBeGreaterThan(0.9);
+    const off = maskShape([disc(24, { x: 0, y: 0, radius: 24 })]);
+    const running = parts({ logits: [disc(24, { x: 0, y: 0, radius: 24 })], support });
+    expect(running.borderRatio).toBeCloseTo(0.02 / (off.border + 0.02), 3);
+    expect(running.outlineLikeness).toBeCloseTo((support.complexity + 0.5) / (off.complexity + 0.5), 3);
+    // The other way round the ratio is above 1, the likeness the same.
+    const within = parts({ logits: [disc(24)], support: off });
+    expect(within.borderRatio).toBeCloseTo((off.border + 0.02) / 0.02, 3);
+    expect(within.outlineLikeness).toBe(running.outlineLikeness);
+  });
+});
+
 describe('agreement with the prior', () => {
   it('is the Dice of patches, and null without a prior', () => {
     expect(parts().priorAgreement).toBeNull();
@@ -144,6 +174,8 @@ describe('trust', () => {
     stability: 0.9,
     forwardSimilarity: 0.85,
     priorContrast: 0.8,
+    borderRatio: 0.9,
+    outlineLikeness: 0.9,
   };
 
   it('rises with every part, from 0 to 1', () => {

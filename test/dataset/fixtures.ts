@@ -57,6 +57,8 @@ export const TRUST_PARTS: TrustParts = {
   forwardSimilarity: 0.7,
   backwardSimilarity: 0.6,
   priorContrast: 1,
+  borderRatio: 1,
+  outlineLikeness: 1,
   consistency: 0.5,
   reverseMatch: 0.4,
   reverseDice: 0.3,

@@ -9,9 +9,9 @@
  */
 import { adaptedScores, selfTrainedScores } from '../adaptation';
 import { foregroundScores, scoreDice } from '../foregroundPrior';
-import { area } from '../geometry';
 import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
-import { emptyRuns, foregroundArea, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
+import { emptyRuns, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
+import { maskShape, meanShape } from '../maskShape';
 import { consistency, samplePatches } from '../matching';
 import { concatTokens } from '../patchGrid';
 import { type PromptCandidate, spreadPoints } from '../prompts';
@@ -72,7 +72,7 @@ export const apMedSam: Strategy = {
       background: samplePatches(sets.background, MOST_PROPOSERS),
     };
     const objectSizes = references.map((one) => ({ size: meanObjectSize(one.mask), of: one.mask.size }));
-    const supportShare = mean(references.map((one) => foregroundArea(one.mask) / area(one.mask.size)));
+    const support = meanShape(references.map((one) => maskShape([one.mask])));
     const matcher = await runner.openMatcher(tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
@@ -119,7 +119,7 @@ export const apMedSam: Strategy = {
         const judge: Judge = (logits) => {
           if (!(likeness && tokens.normalised && target.tokens.normalised)) return {};
           const parts = trustParts({
-            ...{ logits, table, proposers, likeness, prior: scores, supportShare },
+            ...{ logits, table, proposers, likeness, prior: scores, support },
             consistency: returned,
           });
           return { trust: trustOf(parts), trustParts: parts };
