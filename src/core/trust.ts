@@ -4,17 +4,17 @@
  *
  * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told by
  * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
- * part of one without the object, has no near ones; by how far the mask stands out from the rest of the image in what the
- * reference taught; and by whether it runs off the image where the reference's object lies inside. *Is the outline right?*
- * Told by the segmenter's logits: how much of the mask depends on where the threshold lies; and by whether the outline is as
- * plain or as ragged as the reference's. The IoU prediction, which was learnt, holds only for data like that of its training.
+ * part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image in what
+ * the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on where the
+ * threshold lies; and by whether it runs off the image where the reference's object lies inside. The IoU prediction, which was
+ * learnt, holds only for data like that of its training.
  *
  * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
  * that the fit has not seen (the bench leaves each kind out in turn). They belong to unit tokens.
  */
 import { scoreDice } from './foregroundPrior';
 import { area } from './geometry';
-import { type MaskShape, maskShape } from './maskShape';
+import { type MaskExtent, maskExtent } from './maskExtent';
 import type { MatchTable, PatchSets } from './matching';
 import type { FloatMap } from './raster';
 
@@ -30,12 +30,10 @@ export interface TrustParts {
    */
   readonly priorContrast: number;
   /**
-   * How much of the image's border the support mask takes over how much the mask takes, both a little enlarged: 1 where it is
-   * as much, near 0 where the mask runs off an image in which the object should lie inside.
+   * In [0, 1]: 0 where the mask runs off the image though the reference's object lies inside its own, 1 where it keeps away from
+   * the border or the reference's object does not.
    */
-  readonly borderRatio: number;
-  /** The smaller over the larger complexity of the mask's and the support mask's outline, in (0, 1]; see `maskShape`. */
-  readonly outlineLikeness: number;
+  readonly borderKept: number;
   /** Told, not counted: mean cosine of the target's patches with the proposing patch nearest to each. */
   readonly backwardSimilarity: number;
   /** Told, not counted: mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
@@ -64,18 +62,21 @@ export interface TrustInput {
   /** Scores that led to the mask, positive where it looks like the object; none where the segmenter was given none. */
   readonly prior?: FloatMap | undefined;
   /** The mean over the references' support masks. */
-  readonly support: MaskShape;
+  readonly support: MaskExtent;
 }
 
-/** Added to both sides of a ratio of borders, of complexities: below it they are all the same. */
-const LITTLE_BORDER = 0.02;
-const LITTLE_COMPLEXITY = 0.5;
+/** Of the image's border: less is chance. */
+const TOUCHES = 0.001;
+/** Of the image's border: a mask that takes more runs off the image. */
+const RUNS_OFF = 0.02;
+
+const liesInside = ({ border }: MaskExtent): boolean => border <= TOUCHES;
 
 /** Parts of the trust in a mask. Tokens of reference and target must be of unit length. */
 export function trustParts({ logits, table, proposers, ...about }: TrustInput): TrustParts {
   const { nearestForeground, nearestForegroundDistance, nearestBackgroundDistance } = table;
   const { stability, confidence } = maskSureness(logits);
-  const shape = maskShape(logits);
+  const extent = maskExtent(logits);
   const coverage = gridCoverage(logits, table);
   const patches = nearestForeground.length;
   let covered = 0;
@@ -99,18 +100,14 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
     stability: rounded(stability),
     forwardSimilarity: rounded(forwardSimilarity(table, proposers)),
     priorContrast: rounded(contrast(coverage, about.likeness)),
-    borderRatio: rounded((about.support.border + LITTLE_BORDER) / (shape.border + LITTLE_BORDER)),
-    outlineLikeness: rounded(
-      (Math.min(about.support.complexity, shape.complexity) + LITTLE_COMPLEXITY) /
-        (Math.max(about.support.complexity, shape.complexity) + LITTLE_COMPLEXITY),
-    ),
+    borderKept: rounded(liesInside(about.support) ? 1 - Math.min(1, extent.border / RUNS_OFF) : 1),
     backwardSimilarity: rounded(nearest / patches),
     confidence: rounded(confidence),
     consistency: rounded(about.consistency),
     reverseMatch: rounded(reverseMatch),
     reverseDice: rounded(reverseMatch + landing > 0 ? (2 * reverseMatch * landing) / (reverseMatch + landing) : 0),
     priorAgreement: about.prior ? rounded(scoreDice(about.prior, coverage)) : null,
-    areaRatio: rounded(about.support.area > 0 ? shape.area / about.support.area : 0),
+    areaRatio: rounded(about.support.area > 0 ? extent.area / about.support.area : 0),
   };
 }
 
@@ -118,10 +115,7 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** The parts that count. */
-export type CountedParts = Pick<
-  TrustParts,
-  'stability' | 'outlineLikeness' | 'forwardSimilarity' | 'priorContrast' | 'borderRatio'
->;
+export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwardSimilarity' | 'priorContrast'>;
 
 /**
  * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free images. Every
@@ -129,33 +123,27 @@ export type CountedParts = Pick<
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: 0.502, stability: 1.073, outlineLikeness: 0.165 },
-  presence: { bias: -19.505, forwardSimilarity: 12.872, priorContrast: 4.574, borderRatio: 0.694 },
+  outline: { bias: -0.321, stability: 1.038, borderKept: 0.842 },
+  presence: { bias: -18.933, forwardSimilarity: 12.208, priorContrast: 5.008 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */
 export function trustOf(parts: CountedParts): number {
   const { outline, presence } = TRUST_COEFFICIENTS;
-  const { stability, outlineLikeness, forwardSimilarity, priorContrast, borderRatio } = trustTerms(parts);
+  const { stability, borderKept, forwardSimilarity, priorContrast } = trustTerms(parts);
   return rounded(
-    sigmoid(outline.bias + outline.stability * stability + outline.outlineLikeness * outlineLikeness) *
-      sigmoid(
-        presence.bias +
-          presence.forwardSimilarity * forwardSimilarity +
-          presence.priorContrast * priorContrast +
-          presence.borderRatio * borderRatio,
-      ),
+    sigmoid(outline.bias + outline.stability * stability + outline.borderKept * borderKept) *
+      sigmoid(presence.bias + presence.forwardSimilarity * forwardSimilarity + presence.priorContrast * priorContrast),
   );
 }
 
-/** The parts as the sums take them: shares as log odds, similarities as the negative log of what they lack of 1, ratios as logs. */
+/** The parts as the sums take them: shares as log odds, similarities as the negative log of what they lack of 1. */
 export function trustTerms(parts: CountedParts): CountedParts {
   return {
     stability: logOdds(parts.stability),
     forwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.forwardSimilarity)),
     priorContrast: parts.priorContrast,
-    borderRatio: Math.log(Math.max(LEAST_SHARE, parts.borderRatio)),
-    outlineLikeness: Math.log(Math.max(LEAST_SHARE, parts.outlineLikeness)),
+    borderKept: parts.borderKept,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Trust: its parts against counts by hand and plain loops, and that the number rises with each of them. */
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
-import { maskShape } from '../../src/core/maskShape';
+import { maskExtent } from '../../src/core/maskExtent';
 import { type MatchTable, matchTokens, type PatchSets } from '../../src/core/matching';
 import type { FloatMap } from '../../src/core/raster';
 import { type CountedParts, TRUST_COEFFICIENTS, type TrustInput, trustOf, trustParts } from '../../src/core/trust';
@@ -28,7 +28,7 @@ const parts = (input: Partial<TrustInput> = {}) =>
     proposers,
     consistency: 0.75,
     likeness,
-    support: { area: 0.2, border: 0, complexity: 20 },
+    support: { area: 0.2, border: 0 },
     ...input,
   });
 
@@ -43,7 +43,7 @@ describe('how sure a mask is', () => {
   it('is counted over the pixels of all objects', () => {
     const { stability, confidence, areaRatio } = parts({
       logits: [row(2, 0.5, -0.5, -1), row(-3, 0, 1, 1.5)],
-      support: { area: 0.5, border: 0, complexity: 0 },
+      support: { area: 0.5, border: 0 },
     });
     // Above -1: 2, 0.5, -0.5, 0, 1, 1.5; above +1: 2, 1.5; drawn: 2, 0.5, 1, 1.5.
     expect(stability).toBeCloseTo(2 / 6, 3);
@@ -126,24 +126,23 @@ describe('contrast', () => {
   });
 });
 
-describe('shape', () => {
+describe('reach', () => {
   const disc = (radius: number, ...more: Parameters<typeof discs>[1][]): FloatMap => ({
     size,
     data: Float32Array.from(discs(size, { x: 48, y: 48, radius }, ...more).data, (value) => 2 * value - 1),
   });
-  const support = maskShape([disc(24)]);
 
-  it('is compared with that of the support mask: the border that it takes, and how ragged it is', () => {
-    expect(parts({ logits: [disc(20)], support }).borderRatio).toBe(1);
-    expect(parts({ logits: [disc(20)], support }).outlineLikeness).toBeGreaterThan(0.9);
-    const off = maskShape([disc(24, { x: 0, y: 0, radius: 24 })]);
-    const running = parts({ logits: [disc(24, { x: 0, y: 0, radius: 24 })], support });
-    expect(running.borderRatio).toBeCloseTo(0.02 / (off.border + 0.02), 3);
-    expect(running.outlineLikeness).toBeCloseTo((support.complexity + 0.5) / (off.complexity + 0.5), 3);
-    // The other way round the ratio is above 1, the likeness the same.
-    const within = parts({ logits: [disc(24)], support: off });
-    expect(within.borderRatio).toBeCloseTo((off.border + 0.02) / 0.02, 3);
-    expect(within.outlineLikeness).toBe(running.outlineLikeness);
+  it('to the border counts against a mask where the support mask lies inside, and only there', () => {
+    const inside = maskExtent([disc(24)]);
+    const running = disc(24, { x: 0, y: 0, radius: 24 });
+    const touching = disc(24, { x: 2, y: 48, radius: 3 });
+    const share = maskExtent([touching]).border;
+    expect(share).toBeGreaterThan(0.005);
+    expect(share).toBeLessThan(0.02);
+    expect(parts({ logits: [disc(20)], support: inside }).borderKept).toBe(1);
+    expect(parts({ logits: [touching], support: inside }).borderKept).toBeCloseTo(1 - share / 0.02, 3);
+    expect(parts({ logits: [running], support: inside }).borderKept).toBe(0);
+    expect(parts({ logits: [running], support: maskExtent([touching]) }).borderKept).toBe(1);
   });
 });
 
@@ -174,8 +173,7 @@ describe('trust', () => {
     stability: 0.9,
     forwardSimilarity: 0.85,
     priorContrast: 0.8,
-    borderRatio: 0.9,
-    outlineLikeness: 0.9,
+    borderKept: 0.9,
   };
 
   it('rises with every part, from 0 to 1', () => {

@@ -11,7 +11,7 @@ import { adaptedScores, selfTrainedScores } from '../adaptation';
 import { foregroundScores, scoreDice } from '../foregroundPrior';
 import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
 import { emptyRuns, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
-import { maskShape, meanShape } from '../maskShape';
+import { maskExtent, meanExtent } from '../maskExtent';
 import { consistency, samplePatches } from '../matching';
 import { concatTokens } from '../patchGrid';
 import { type PromptCandidate, spreadPoints } from '../prompts';
@@ -72,7 +72,7 @@ export const apMedSam: Strategy = {
       background: samplePatches(sets.background, MOST_PROPOSERS),
     };
     const objectSizes = references.map((one) => ({ size: meanObjectSize(one.mask), of: one.mask.size }));
-    const support = meanShape(references.map((one) => maskShape([one.mask])));
+    const support = meanExtent(references.map((one) => maskExtent([one.mask])));
     const matcher = await runner.openMatcher(tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
