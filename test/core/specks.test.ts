@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withoutSpecks } from '../../src/core/specks';
+import { showsOneObject, withoutSpecks } from '../../src/core/specks';
 
 const size = { width: 8, height: 3 };
 /** Row-major logits of an 8 x 3 map. */
@@ -26,5 +26,27 @@ describe('specks', () => {
     expect(withoutSpecks(one)).toBe(one);
     const none = map([-1, -1, -1, -1, -1, -1, -1, -1], [0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0]);
     expect(withoutSpecks(none)).toBe(none);
+  });
+
+  it('are what weighs less than half of the object, where one is looked for and nothing else stands out', () => {
+    const none = [-1, -1, -1, -1, -1, -1, -1, -1];
+    const two = map([8, 8, 8, -1, 6, -1, -1, 13], none, none);
+    expect(withoutSpecks(two).data).toEqual(two.data);
+    expect([...withoutSpecks(two, true).data.subarray(0, 8)]).toEqual([8, 8, 8, -1, -8, -1, -1, -8]);
+    // 24 against 6 and 12: the one of 12 is half as heavy.
+    const rival = map([8, 8, 8, -1, 6, -1, 6, 6], none, none);
+    expect([...withoutSpecks(rival, true).data.subarray(0, 8)]).toEqual([8, 8, 8, -1, -8, -1, 6, 6]);
+    // 16 against 8, 8 and 8: many objects, although the reference showed one.
+    const many = map([8, 8, -1, 8, -1, 8, -1, 8], none, none);
+    expect(withoutSpecks(many, true).data).toEqual(many.data);
+  });
+
+  it('in a support mask do not make it show several objects', () => {
+    const mask = (...pixels: number[]) => ({ size: { width: 30, height: 1 }, data: Uint8Array.from(pixels) });
+    const run = (length: number, value: number) => Array<number>(length).fill(value);
+    expect(showsOneObject(mask(...run(25, 1), ...run(4, 0), 1))).toBe(true);
+    expect(showsOneObject(mask(...run(20, 1), ...run(9, 0), 1))).toBe(false);
+    expect(showsOneObject(mask(...run(30, 1)))).toBe(true);
+    expect(showsOneObject(mask(...run(30, 0)))).toBe(false);
   });
 });

@@ -18,7 +18,7 @@ import { type PromptCandidate, spreadPoints } from '../prompts';
 import { type FloatMap, thresholdToMask, thresholdToRuns } from '../raster';
 import { refine } from '../refinement';
 import type { PromptSet } from '../segmenter';
-import { withoutSpecks } from '../specks';
+import { showsOneObject, withoutSpecks } from '../specks';
 import { concatSupport, expectedObjectSize, meanObjectSize, type SupportRule, supportPatches } from '../supportMask';
 import { maskStability, trustOf, trustParts } from '../trust';
 import { abstainBelow } from './abstention';
@@ -72,6 +72,7 @@ export const apMedSam: Strategy = {
       background: samplePatches(sets.background, MOST_PROPOSERS),
     };
     const objectSizes = references.map((one) => ({ size: meanObjectSize(one.mask), of: one.mask.size }));
+    const single = references.every((one) => showsOneObject(one.mask));
     const support = meanExtent(references.map((one) => maskExtent([one.mask])));
     const matcher = await runner.openMatcher(tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
@@ -133,7 +134,8 @@ export const apMedSam: Strategy = {
                 ablation.refine ? adaptedScores(model.classifier, scores, target.tokens, logits) : undefined,
             };
           const proposed = prior && ablation.sparse ? fewPoints(candidates) : candidates;
-          const found = await segmentClass(target, runStages, proposed, consistent, prior, ablation.specks, judge);
+          const tidy = (logits: FloatMap) => (ablation.specks ? withoutSpecks(logits, single) : logits);
+          const found = await segmentClass(target, runStages, proposed, consistent, prior, tidy, judge);
           return abstainBelow(found, minTrust);
         }
         const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
@@ -178,7 +180,7 @@ async function segmentClass(
   candidates: readonly PromptCandidate[],
   consistent: boolean,
   prior: TargetPrior | undefined,
-  dropSpecks: boolean,
+  tidy: (logits: FloatMap) => FloatMap,
   judge: Judge,
 ): Promise<Segmentation> {
   const usable = (consistent || prior === undefined) && candidates.some(isPositivePrompt);
@@ -199,7 +201,7 @@ async function segmentClass(
   const asksAgain = prior && adapted && !isSettled(first.decoded.logits, prior.scores, adapted);
   const second = asksAgain ? await ask(adapted) : undefined;
   const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
-  const logits = dropSpecks ? withoutSpecks(decoded.logits) : decoded.logits;
+  const logits = tidy(decoded.logits);
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
   const judgement = await stage('trust', () => judge([logits]));
