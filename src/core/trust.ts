@@ -123,8 +123,8 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwar
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: -0.327, stability: 1.038, borderKept: 0.847 },
-  presence: { bias: -18.946, forwardSimilarity: 12.218, priorContrast: 5.01 },
+  outline: { bias: -0.275, stability: 1.036, borderKept: 0.819 },
+  presence: { bias: -18.893, forwardSimilarity: 12.159, priorContrast: 5.048 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */

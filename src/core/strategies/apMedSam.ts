@@ -134,8 +134,8 @@ export const apMedSam: Strategy = {
                 ablation.refine ? adaptedScores(model.classifier, scores, target.tokens, logits) : undefined,
             };
           const proposed = prior && ablation.sparse ? fewPoints(candidates) : candidates;
-          const tidy = (logits: FloatMap) => (ablation.specks ? withoutSpecks(logits, single) : logits);
-          const found = await segmentClass(target, runStages, proposed, consistent, prior, tidy, judge);
+          const drop = { specks: ablation.specks, rivals: ablation.specks && single };
+          const found = await segmentClass(target, runStages, proposed, consistent, prior, drop, judge);
           return abstainBelow(found, minTrust);
         }
         const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
@@ -180,7 +180,7 @@ async function segmentClass(
   candidates: readonly PromptCandidate[],
   consistent: boolean,
   prior: TargetPrior | undefined,
-  tidy: (logits: FloatMap) => FloatMap,
+  drop: { readonly specks: boolean; readonly rivals: boolean },
   judge: Judge,
 ): Promise<Segmentation> {
   const usable = (consistent || prior === undefined) && candidates.some(isPositivePrompt);
@@ -201,10 +201,12 @@ async function segmentClass(
   const asksAgain = prior && adapted && !isSettled(first.decoded.logits, prior.scores, adapted);
   const second = asksAgain ? await ask(adapted) : undefined;
   const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
-  const logits = tidy(decoded.logits);
+  const answered = drop.specks ? withoutSpecks(decoded.logits) : decoded.logits;
+  const logits = drop.rivals ? withoutSpecks(answered, true) : answered;
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
-  const judgement = await stage('trust', () => judge([logits]));
+  // A rival that was struck out says something of the mask that stays.
+  const judgement = await stage('trust', () => judge([answered]));
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
   const { iouPrediction } = decoded;
   return {
