@@ -115,13 +115,14 @@ function collectRows(samples: readonly LabelledRows[]): TeachingRows {
     return offset + coverage.length;
   }, 0);
   // Where no patch is half covered (a thin object), the best-covered ones stand for the object.
-  const least = Math.min(0.5, largest(goal));
+  const best = largest(goal);
+  const least = best > 0 ? Math.min(0.5, best) : Number.POSITIVE_INFINITY;
   let positives = 0;
-  for (let row = 0; row < count; row++) if (goal[row] >= least && goal[row] > 0) positives++;
+  for (let row = 0; row < count; row++) if (goal[row] >= least) positives++;
   const weight = new Float64Array(count);
   for (let row = 0; row < count; row++) {
     const share = goal[row];
-    const isForeground = share >= least && share > 0;
+    const isForeground = share >= least;
     weight[row] = count / 2 / (isForeground ? positives : Math.max(1, count - positives));
     goal[row] = isForeground && share < 0.5 ? 1 : 2 * share - 1;
   }

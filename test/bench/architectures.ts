@@ -71,6 +71,8 @@ const STAGES = ['read', 'encode', 'match', 'prompts', 'embed', 'decode', 'mask',
 interface Runner {
   readonly title: string;
   run(image: string): Promise<{ times: Readonly<Record<string, number>>; area: number; peakRss: number }>;
+  /** Targets that are worth having under way at the same time. */
+  readonly lanes: number;
   dispose(): Promise<void>;
 }
 
@@ -78,8 +80,6 @@ interface Runner {
 interface Labeller {
   readonly title: string;
   start(): Promise<Runner[]>;
-  /** Targets that each of its runners has under way. */
-  readonly lanes: number;
 }
 
 async function main(): Promise<void> {
@@ -109,13 +109,13 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
   /** By image: the points of the last answer, for the peer. */
   const prompts: Prompts = new Map();
   const machines = new Set<string>();
-  const ours = (models: BenchModels, engines: number, threads: number) => {
+  const ours = async (title: string, models: BenchModels, engines: number, threads: number): Promise<Runner> => {
     const pool = startEngines(engines, threads, path.join(work, models.encoder), 2 ** 31, models);
+    await pool.prepareReference(request);
+    machines.add(environment(await pool.info()));
     return {
-      prepare: async () => {
-        await pool.prepareReference(request);
-        machines.add(environment(await pool.info()));
-      },
+      title,
+      lanes: pool.lanes,
       run: async (image: string) => {
         const result = await pool.segment({ ...request, image });
         prompts.set(image, result.prompts);
@@ -134,7 +134,7 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
   const threads = Number(values.threads);
   const parallel = defaultParallelism(threads);
   const labellers: Labeller[] = [];
-  const runners: Runner[] = [];
+  const startRunners: (() => Promise<Runner>)[] = [];
   for (const [precision, suffix] of Object.entries(PRECISIONS)) {
     const models = { modelsDir: folder, encoder: `${pair.encoder}${suffix}`, segmenter: `${pair.segmenter}${suffix}` };
     const missing = [models.encoder, models.segmenter].filter((id) => !known.has(id));
@@ -142,20 +142,14 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
       console.log(`\n${pair.title}, ${precision}: not run, the folder has no ${missing.join(' and no ')}.`);
       continue;
     }
+    const { engines, threads: each } = parallel;
     labellers.push({
-      title: `ap-medsam, ${precision}, ${describe(parallel.engines, parallel.threads)}`,
-      lanes: 2 * parallel.engines,
-      async start() {
-        const { prepare, ...pool } = ours(models, parallel.engines, parallel.threads);
-        await prepare();
-        return [{ title: precision, ...pool }];
-      },
+      title: `ap-medsam, ${precision}, ${describe(engines, each)}`,
+      start: async () => [await ours(precision, models, engines, each)],
     });
-    const { prepare, ...one } = ours(models, 1, threads);
-    await prepare();
-    runners.push({ title: `ap-medsam, ${precision}`, ...one });
+    startRunners.push(() => ours(`ap-medsam, ${precision}`, models, 1, threads));
   }
-  if (runners.length === 0) return;
+  if (startRunners.length === 0) return;
   if (values.python !== undefined) {
     for (const [processes, each] of [
       [parallel.engines, parallel.threads],
@@ -163,13 +157,14 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
     ] as const) {
       labellers.push({
         title: `PyTorch eager, float32, ${describe(processes, each)}`,
-        lanes: 1,
         start: () => Promise.all(Array.from({ length: processes }, () => theirs(each))),
       });
     }
-    runners.push(await theirs(threads));
+    startRunners.push(() => theirs(threads));
   }
+  const runners: Runner[] = [];
   try {
+    for (const start of startRunners) runners.push(await start());
     await compare(pair, runners, targets, prompts);
   } finally {
     for (const runner of runners) await runner.dispose();
@@ -188,10 +183,10 @@ const describe = (processes: number, threads: number): string =>
 async function compareFolders(pair: Pair, labellers: readonly Labeller[], images: readonly string[]): Promise<void> {
   const found = labellers.map(() => ({ times: [] as number[], peak: 0 }));
   for (let round = 0; round < Number(values.folders); round++) {
-    for (const [index, { start, lanes }] of labellers.entries()) {
+    for (const [index, { start }] of labellers.entries()) {
       const processes = await start();
       await setTimeout(REST);
-      const workers = processes.flatMap((process) => Array<Runner>(lanes).fill(process));
+      const workers = processes.flatMap((process) => Array<Runner>(process.lanes).fill(process));
       const label = async (count: number) => {
         let next = 0;
         const work = async (runner: Runner) => {
@@ -288,6 +283,7 @@ class Peer {
   runner(prompts: Prompts): Runner {
     return {
       title: 'PyTorch eager, float32',
+      lanes: 1,
       run: async (image) => {
         const kept = prompts.get(image)!;
         const answer = await this.ask({
