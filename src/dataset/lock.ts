@@ -38,11 +38,14 @@ export class ShardLock {
   static async acquire(root: string, shard: Shard, options: ShardLockOptions = {}): Promise<ShardLock> {
     const folder = lockFolder(root);
     const path = join(folder, `shard-${shard.index}-of-${shard.count}.lock`);
+    const staleMs = options.staleMs ?? STALE_MS;
+    // Before taking our own, which the next shard of the other split would find and be refused for.
+    await refuseOtherSplit(root, folder, shard, staleMs);
     const lock = await LockFile.take(path, shard, options);
     if (lock === undefined) throw busy(root, shard, await readHolder(path));
     try {
-      // Looked for after taking our own, so that of two different splits that start together none goes unseen.
-      await refuseOtherSplit(root, folder, shard, options.staleMs ?? STALE_MS);
+      // And after it, so that of two different splits that start together none goes unseen.
+      await refuseOtherSplit(root, folder, shard, staleMs);
     } catch (error) {
       await lock.release();
       throw error;
@@ -64,8 +67,9 @@ async function refuseOtherSplit(root: string, folder: string, shard: Shard, stal
     if (other === undefined || other.count === shard.count) continue;
     const holder = await readLiveHolder(path, staleMs);
     if (holder === null) continue;
+    const split = other.count === 1 ? 'without shards' : `in ${other.count} shards`;
     throw new UserError(
-      `${root} is being processed in ${other.count} shards by ${describeHolder(holder)}: wait for it, or split it the same way.`,
+      `${root} is being processed ${split} by ${describeHolder(holder)}: wait for it, or split it the same way.`,
     );
   }
 }

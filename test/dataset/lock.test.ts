@@ -1,3 +1,4 @@
+import { watch } from 'node:fs';
 import { readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -37,10 +38,18 @@ test('is taken, refused to others with who and since when, and given back', asyn
 test('a split into another number of shards is refused while one is running, and leaves no lock', async () => {
   const root = await temporaryFolder();
   const lock = await ShardLock.acquire(root, FIRST);
+  const changed = new Set<string | null>();
+  const watcher = watch(join(root, '.apmedsam', 'locks'), (_, name) => changed.add(name));
   await expect(ShardLock.acquire(root, { index: 1, count: 1 })).rejects.toThrow(/is being processed in 2 shards by/);
-  expect(await exists(pathOf(root, 'shard-1-of-1.lock'))).toBe(false);
+  await put(pathOf(root, 'last'), '');
+  await vi.waitFor(() => expect(changed).toContain('last'));
+  watcher.close();
+  // Not even for a moment, in which it would have been in the way of the second shard.
+  expect([...changed].filter((name) => name?.startsWith('shard-1-of-1.lock'))).toEqual([]);
   await lock.release();
-  await (await ShardLock.acquire(root, { index: 1, count: 1 })).release();
+  const whole = await ShardLock.acquire(root, { index: 1, count: 1 });
+  await expect(ShardLock.acquire(root, FIRST)).rejects.toThrow(/is being processed without shards by/);
+  await whole.release();
 });
 
 test('a lock of a process of this machine that is gone is taken over at once', async () => {
