@@ -7,7 +7,9 @@ import type { PromptSet } from '../../src/core/segmenter';
 import { apMedSam } from '../../src/core/strategies/apMedSam';
 import { gbmseg } from '../../src/core/strategies/gbmseg';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
+import { patchCoverage } from '../../src/core/supportMask';
 import { discOrPrompt, discs, type FakeImageOptions, fakeImage, plainRunner } from '../fakes';
+import { seededRandom } from '../seeded';
 
 const size = { width: 96, height: 96 };
 const grid = { width: 16, height: 16 };
@@ -93,6 +95,57 @@ describe('a segmenter that answers for a whole class', () => {
     expect(asked).toHaveLength(2);
     expect(found.outcome).toBe('mask');
     expect(found.maskPrompt).toBe(asked[0].maskPrompt);
+  });
+
+  it('is told where the object is to be expected, where the target shows the same from the same side', async () => {
+    /** A matcher by whose answer each patch lies where it lay in the reference, or anywhere. */
+    const matching = (placed: boolean): typeof plainRunner => ({
+      ...plainRunner,
+      openMatcher: async (reference, proposers) => {
+        const matcher = await plainRunner.openMatcher(reference, proposers);
+        const match: typeof matcher.match = async (target) => {
+          const table = await matcher.match(target);
+          const random = seededRandom(1);
+          for (const patch of [...proposers.foreground, ...proposers.background]) {
+            table.nearestTarget[patch] = placed ? patch : Math.floor(random() * table.nearestReference.length);
+          }
+          return table;
+        };
+        return { ...matcher, match };
+      },
+    });
+    const told = async (runner: typeof plainRunner, alignment: boolean) => {
+      const parameters = { ...DEFAULT_PARAMETERS, ablation: { ...NO_ABLATION, alignment } };
+      const prepared = await apMedSam.prepare(fakeImage(one, grid), one, parameters, runner);
+      const asked: PromptSet[] = [];
+      await prepared.segment(fakeImage(one, grid, { asked }, 5), runner);
+      return asked[0].maskPrompt!.data;
+    };
+    const plain = await told(matching(true), false);
+    const aligned = await told(matching(true), true);
+    // Above all where the prior is unsure: along the outline.
+    const coverage = patchCoverage(one, grid);
+    const lack = (data: Float32Array) =>
+      coverage.reduce((sum, share, at) => sum + Math.abs(6 * share - 3 - data[at]), 0);
+    expect(lack(aligned)).toBeLessThan(lack(plain));
+    expect(await told(matching(false), true)).toEqual(await told(matching(false), false));
+  });
+
+  it('is overruled where it draws less of the reference than the prior does', async () => {
+    /** Draws the left half of what it is told of. */
+    const half: FakeImageOptions['decode'] = (prompt, of) => {
+      const { logits, iouPrediction } = discOrPrompt(prompt, of);
+      const data = logits.data.map((value, at) => (at % of.width < 40 ? value : Math.min(value, -0.5)));
+      return { logits: { ...logits, data }, iouPrediction };
+    };
+    const alone = (await run(one, one, { decode: half }, { selfTest: false })).found;
+    const overruled = (await run(one, one, { decode: half })).found;
+    expect(dice(fromRuns(alone.mask), one)).toBeLessThan(0.75);
+    expect(dice(fromRuns(overruled.mask), one)).toBeGreaterThan(0.85);
+    // One that draws what the prior says is left alone.
+    const right = await run(one, moved, {}, { selfTest: true });
+    const untested = await run(one, moved, {}, { selfTest: false });
+    expect(right.found.mask).toEqual(untested.found.mask);
   });
 
   it('gets no mask prompt without the prior', async () => {

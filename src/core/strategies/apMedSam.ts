@@ -8,7 +8,8 @@
  * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
 import { adaptedScores, selfTrainedScores } from '../adaptation';
-import { foregroundScores, scoreDice } from '../foregroundPrior';
+import { alignReference, withMissing } from '../alignment';
+import { foregroundScores, scoreDice, scorePrompt } from '../foregroundPrior';
 import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
 import { emptyRuns, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
 import { maskExtent, meanExtent } from '../maskExtent';
@@ -26,10 +27,13 @@ import { dualSpacePrompts } from './dualSpace';
 import {
   describeSelfTest,
   gentlePrompt,
+  type LearntClassifier,
   learnClassifier,
   learnReferences,
+  placeReferences,
   referenceDoubts,
   strongPrompt,
+  withPrior,
 } from './referenceModel';
 import type {
   EncodedImage,
@@ -80,7 +84,15 @@ export const apMedSam: Strategy = {
     const model = usesPrior ? await learnReferences(references, runner, ablation.selfTest) : undefined;
     // The coefficients of trust belong to cosines: other tokens are not judged, and without a prior nothing else needs it.
     const learnt = model ?? (tokens.normalised ? learnClassifier(references) : undefined);
-    const trusted = model !== undefined && model.strongDice >= model.gentleDice;
+    const scoresOf = ({ classifier }: LearntClassifier, raw: FloatMap, image: EncodedImage): FloatMap =>
+      ablation.selfTraining ? selfTrainedScores(classifier, raw, image.tokens) : scorePrompt(raw);
+    const places =
+      model && ablation.alignment
+        ? placeReferences(references, proposers, (image) =>
+            scoresOf(model, foregroundScores(model.classifier, image.tokens), image),
+          )
+        : [];
+    const trusted = model !== undefined && model.strong.dice >= model.gentle.dice;
 
     return {
       foregroundPatches: sets.foreground.length,
@@ -98,12 +110,11 @@ export const apMedSam: Strategy = {
             scores: foregroundScores(learnt.classifier, target.tokens),
             reach: learnt.reach,
           })));
-        const scores =
-          ablation.selfTraining && model && likeness
-            ? await stage('prior', () => selfTrainedScores(model.classifier, likeness.scores, target.tokens))
-            : model && likeness?.scores;
+        const ownScores = model && likeness && (await stage('prior', () => scoresOf(model, likeness.scores, target)));
         const expectedSize = mean(objectSizes.map(({ size, of }) => expectedObjectSize(size, of, target.size)));
         const table = await stage('match', () => matcher.match(target.tokens));
+        const alignments = await stage('align', () => places.map((place) => alignReference(table, place)));
+        const scores = ownScores && (await stage('align', () => withMissing(ownScores, places, alignments)));
         const candidates = await stage('prompts', () =>
           dualSpacePrompts({
             table,
@@ -126,12 +137,18 @@ export const apMedSam: Strategy = {
           return { trust: trustOf(parts), trustParts: parts };
         };
         if (wholeClass) {
+          const strong = trusted && consistent;
           const prior = model &&
+            ownScores &&
             scores && {
               scores,
-              toPrompt: trusted && consistent ? strongPrompt : gentlePrompt,
-              adapt: (logits: FloatMap) =>
-                ablation.refine ? adaptedScores(model.classifier, scores, target.tokens, logits) : undefined,
+              toPrompt: strong ? strongPrompt : gentlePrompt,
+              weight: (strong ? model.strong : model.gentle).weight,
+              adapt: (logits: FloatMap) => {
+                if (!ablation.refine) return undefined;
+                const adapted = adaptedScores(model.classifier, ownScores, target.tokens, logits);
+                return adapted && withMissing(adapted, places, alignments);
+              },
             };
           const proposed = prior && ablation.sparse ? fewPoints(candidates) : candidates;
           const drop = { specks: ablation.specks, rivals: ablation.specks && single };
@@ -169,6 +186,8 @@ type Judge = (logits: readonly FloatMap[]) => Pick<Segmentation, 'trust' | 'trus
 interface TargetPrior {
   readonly scores: FloatMap;
   readonly toPrompt: (scores: FloatMap) => FloatMap;
+  /** How much of the scores is added to the segmenter's answers. */
+  readonly weight: number;
   /** Scores that have learnt from the mask with these logits; undefined where there is nothing to learn. */
   readonly adapt: (logits: FloatMap) => FloatMap | undefined;
 }
@@ -193,7 +212,9 @@ async function segmentClass(
     const given = prior && scores && { maskPrompt: prior.toPrompt(scores) };
     const question: PromptSet = { points, ...given };
     const [answer] = await stage('decode', () => image.decode([question]));
-    return { given, decoded: answer };
+    if (!(prior && scores)) return { given, decoded: answer };
+    const logits = await stage('mask', () => withPrior(answer.logits, scores, prior.weight));
+    return { given, decoded: { ...answer, logits } };
   };
   const first = await ask(prior?.scores);
   // The mask itself is not fed back: the embedded decoder loses on lungs and carotids what it gains on nuclei.

@@ -2,6 +2,7 @@
  * What `ap-medsam` learns from a reference once per batch: the foreground classifier, and whether its prior may be
  * trusted over the decoder.
  */
+import { missingScores, type PlacedReference } from '../alignment';
 import {
   type ForegroundClassifier,
   fitForeground,
@@ -11,16 +12,18 @@ import {
   scorePrompt,
   standOut,
 } from '../foregroundPrior';
-import type { Box } from '../geometry';
+import { area, type Box } from '../geometry';
 import { centroid, cropMask, type Mask, mirrorMask } from '../mask';
 import { dice } from '../maskMetrics';
-import { type FloatMap, thresholdToMask } from '../raster';
+import type { PatchSets } from '../matching';
+import { type FloatMap, resizeBilinear, thresholdToMask } from '../raster';
+import type { DecodedMask } from '../segmenter';
 import { heldOutScores } from '../selfTest';
 import { patchCoverage } from '../supportMask';
 import type { EncodedImage, ImageVariant, LabelledReference, PreparationRunner } from './strategy';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
-const REVISION = 'reference-model-3';
+const REVISION = 'reference-model-4';
 
 export interface LearntClassifier {
   readonly classifier: ForegroundClassifier;
@@ -29,11 +32,18 @@ export interface LearntClassifier {
 }
 
 export interface ReferenceModel extends LearntClassifier {
-  /** Dice of the reference's own mask, decoded from a gentle and from a strong prior whose patches were held out; NaN untested. */
-  readonly gentleDice: number;
-  readonly strongDice: number;
+  /** What a gentle and what a strong prior find again of the reference's own mask, whose patches were held out. */
+  readonly gentle: PriorTest;
+  readonly strong: PriorTest;
   /** Mean Dice of patches in the changed copies, by a classifier that knows the reference alone; NaN untested. */
   readonly copyDice: number;
+}
+
+export interface PriorTest {
+  /** How much of the prior is added to the decoder's answer, both as logits. */
+  readonly weight: number;
+  /** NaN untested. */
+  readonly dice: number;
 }
 
 /** The classifier from the references alone, for segmenters that take no prior. */
@@ -68,7 +78,8 @@ export async function learnReferences(
   const revision = withSelfTest ? REVISION : `${REVISION}, no self-test`;
   const { weights, numbers } = await runner.remember(revision, async () => {
     const samples: LabelledTokens[] = [];
-    const tests: number[][] = [];
+    const tests: SelfTest[] = [];
+    const copyTests: number[] = [];
     for (const { image, mask } of references) {
       const own = labelled(image, image.tokens, mask);
       const copies: LabelledTokens[] = [];
@@ -78,17 +89,46 @@ export async function learnReferences(
       }
       samples.push(own, ...copies);
       if (!withSelfTest) continue;
-      tests.push(
-        await runner.stage('self-test', async () => [...(await selfTest(image, mask, own)), copyTest(own, copies)]),
-      );
+      tests.push(await runner.stage('self-test', () => selfTest(image, mask, own)));
+      copyTests.push(await runner.stage('self-test', () => copyTest(own, copies)));
     }
     const classifier = await runner.stage('fit prior', () => fitForeground(samples));
-    const mean = (which: number) => tests.reduce((sum, test) => sum + test[which], 0) / tests.length;
     const reach = meanReach(classifier, references);
-    return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, reach, mean(0), mean(1), mean(2)) };
+    const gentle = bestWeight(tests.map((test) => test.gentle));
+    const strong = bestWeight(tests.map((test) => test.strong));
+    const tested = [gentle.weight, gentle.dice, strong.weight, strong.dice, mean(copyTests)];
+    return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, reach, ...tested) };
   });
-  const [bias, reach, gentleDice, strongDice, copyDice] = numbers;
-  return { classifier: { weights, bias }, reach, gentleDice, strongDice, copyDice };
+  const [bias, reach, gentleWeight, gentleDice, strongWeight, strongDice, copyDice] = numbers;
+  return {
+    classifier: { weights, bias },
+    reach,
+    gentle: { weight: gentleWeight, dice: gentleDice },
+    strong: { weight: strongWeight, dice: strongDice },
+    copyDice,
+  };
+}
+
+/** The references as they are laid over a target, with what `scoresOf` lacks in each. Their patches are joined in their order. */
+export function placeReferences(
+  references: readonly LabelledReference[],
+  { foreground, background }: PatchSets,
+  scoresOf: (image: EncodedImage) => FloatMap,
+): PlacedReference[] {
+  let end = 0;
+  return references.map(({ image, mask }) => {
+    const { grid } = image.tokens;
+    const offset = end;
+    end += area(grid);
+    const own = (patches: Int32Array) => patches.filter((patch) => patch >= offset && patch < offset + area(grid));
+    const { coverage } = labelled(image, image.tokens, mask);
+    return {
+      grid,
+      offset,
+      proposers: { foreground: own(foreground), background: own(background) },
+      missing: missingScores(scoresOf(image), coverage),
+    };
+  });
 }
 
 /** How much of the object is found again where nothing but brightness, side and size has changed. */
@@ -131,20 +171,58 @@ function changedMask(mask: Mask, change: ImageVariant): Mask {
   return change.kind === 'zoom' ? cropMask(mask, change.box) : mask;
 }
 
-async function selfTest(reference: EncodedImage, mask: Mask, own: LabelledTokens): Promise<[number, number]> {
+/** Dice of the reference's own mask by each of `PRIOR_WEIGHTS`. */
+interface SelfTest {
+  readonly gentle: readonly number[];
+  readonly strong: readonly number[];
+}
+
+async function selfTest(reference: EncodedImage, mask: Mask, own: LabelledTokens): Promise<SelfTest> {
   const scores = heldOutScores(own);
   const image = await reference.promptable();
-  const decoded = await image.decode([
+  const [gentle, strong] = await image.decode([
     { points: [], maskPrompt: gentlePrompt(scores) },
     { points: [], maskPrompt: strongPrompt(scores) },
   ]);
-  const scored = decoded.map(({ logits }) => dice(thresholdToMask(logits, mask.size, 0), mask));
-  return [scored[0], scored[1]];
+  const found = ({ logits }: DecodedMask) =>
+    PRIOR_WEIGHTS.map((weight) => dice(thresholdToMask(withPrior(logits, scores, weight), mask.size, 0), mask));
+  return { gentle: found(gentle), strong: found(strong) };
+}
+
+/** How much of the prior may be added to an answer. More would be an answer without a decoder. */
+const PRIOR_WEIGHTS = [0, 0.25, 0.5, 1] as const;
+
+/** The reference's own patches make a better prior than those of any target will: a gain below this is none. */
+const LEAST_GAIN = 0.03;
+
+/** The least weight that is as good as the best one, in the mean over the references. */
+function bestWeight(tests: readonly (readonly number[])[]): PriorTest {
+  const dices = PRIOR_WEIGHTS.map((_, which) => mean(tests.map((test) => test[which])));
+  const enough = Math.max(...dices) - LEAST_GAIN;
+  const which = Math.max(
+    0,
+    dices.findIndex((value) => value >= enough),
+  );
+  return { weight: tests.length > 0 ? PRIOR_WEIGHTS[which] : 0, dice: dices[which] };
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/**
+ * An answer with some of the prior that led to it, both as logits. What a decoder was trained on it draws better than the prior
+ * tells it; what it never saw it overrules where it should not. Where it draws nothing, that is its answer.
+ */
+export function withPrior(logits: FloatMap, scores: FloatMap, weight: number): FloatMap {
+  if (weight === 0 || !logits.data.some((logit) => logit > 0)) return logits;
+  const prior = resizeBilinear(scorePrompt(scores), logits.size).data;
+  const data = new Float32Array(prior.length);
+  for (let at = 0; at < data.length; at++) data[at] = logits.data[at] + weight * prior[at];
+  return { size: logits.size, data };
 }
 
 /** "Dice 0.83 where the decoder may overrule the prior, 0.91 where it may not; 0.75 in changed copies". */
-export const describeSelfTest = ({ gentleDice, strongDice, copyDice }: ReferenceModel): string =>
-  `self-test on the reference: Dice ${gentleDice.toFixed(2)} where the decoder may overrule the prior, ${strongDice.toFixed(2)} where it may not; ${copyDice.toFixed(2)} in changed copies of it`;
+export const describeSelfTest = ({ gentle, strong, copyDice }: ReferenceModel): string =>
+  `self-test on the reference: Dice ${gentle.dice.toFixed(2)} where the decoder may overrule the prior, ${strong.dice.toFixed(2)} where it may not; ${copyDice.toFixed(2)} in changed copies of it`;
 
 /** Below this the reference's mask is not found again in the reference itself: of 36 measured, 2, the worst of their sets. */
 const WEAK_SELF_TEST = 0.6;
@@ -152,9 +230,9 @@ const WEAK_SELF_TEST = 0.6;
 const WEAK_COPIES = 0.5;
 
 /** What speaks against a reference, one sentence each. */
-export function referenceDoubts({ gentleDice, strongDice, copyDice }: ReferenceModel): string[] {
+export function referenceDoubts({ gentle, strong, copyDice }: ReferenceModel): string[] {
   const doubts: string[] = [];
-  const best = Math.max(gentleDice, strongDice);
+  const best = Math.max(gentle.dice, strong.dice);
   if (best < WEAK_SELF_TEST) {
     doubts.push(
       `warning: the object is hardly found again in the reference itself (Dice ${best.toFixed(2)}): it may be too small or look like its surroundings; another reference is likely to serve better`,

@@ -26,7 +26,9 @@ export interface Ablation {
   readonly prior: boolean;
   /** The prior learning from the patches of the target that it is itself sure of, before the segmenter is asked. */
   readonly selfTraining: boolean;
-  /** Trusting the prior over the decoder where the reference's self-test says so. */
+  /** What the prior lacks in the reference added where that lies in the target, as far as their matches agree on where. */
+  readonly alignment: boolean;
+  /** Trusting the prior over the decoder, and adding it to the decoder's answers, where the reference's self-test says so. */
   readonly selfTest: boolean;
   /** Dropping specks: components that weigh next to nothing beside the heaviest one. */
   readonly specks: boolean;
@@ -42,6 +44,7 @@ export const NO_ABLATION: Ablation = {
   exclusive: true,
   prior: true,
   selfTraining: true,
+  alignment: true,
   selfTest: true,
   specks: true,
   refine: true,
