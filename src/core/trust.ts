@@ -6,8 +6,8 @@
  * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
  * part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image in what
  * the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on where the
- * threshold lies; and by whether it runs off the image where the reference's object lies inside. The IoU prediction, which was
- * learnt, holds only for data like that of its training.
+ * threshold lies; and by whether it runs off the image where the reference's object lies inside. A segmenter's estimate of the IoU,
+ * which was learnt, holds only for data like that of its training.
  *
  * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
  * that the fit has not seen (the bench leaves each kind out in turn). They belong to unit tokens.

@@ -15,7 +15,7 @@ export interface ReviewRow {
   readonly status: ReviewStatus;
   /** The Dice to be expected of the mask, 0 to 1; null where nobody has judged the mask that is there now. */
   readonly trust: number | null;
-  /** The segmenter's own estimate of its mask, null where there is none of the mask that is there now. */
+  /** The IoU to be expected, null where nothing says it of the mask that is there now. */
   readonly iouPrediction: number | null;
   /** One sentence, null unless failed. */
   readonly error: string | null;

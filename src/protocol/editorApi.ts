@@ -171,7 +171,7 @@ export interface AutomaticResult {
   readonly heatMap: FloatMap | null;
   /** The Dice to be expected of the mask, 0 to 1; null where nothing was found, or the strategy does not judge its masks. */
   readonly trust: number | null;
-  /** The segmenter's own estimate, null where it was not asked. */
+  /** The IoU to be expected of the mask, null where no segmenter was asked. */
   readonly iouPrediction: number | null;
   readonly outcome: 'mask' | 'absent';
   readonly notes: readonly string[];

@@ -78,7 +78,7 @@ export interface SegmentResult {
   /** The objects where they were prompted separately and there is more than one, else empty. */
   readonly instances: readonly Instance[];
   readonly prompts: readonly PromptCandidate[];
-  /** The segmenter's own estimate of the IoU of its mask, NaN where no segmenter was asked. */
+  /** The IoU to be expected of the mask, as its strategy tells it; NaN where no segmenter was asked. */
   readonly iouPrediction: number;
   /**
    * How far to believe the mask, 0 to 1: the Dice to be expected of it. Missing where nothing was found, or the strategy

@@ -30,7 +30,7 @@ type Node = ProjectRoot | ImageNode;
 
 const ORDERS: readonly (vscode.QuickPickItem & { readonly order: ReviewOrder })[] = [
   { label: 'Trust', description: 'lowest first: how good the mask is expected to be', order: 'trust' },
-  { label: 'IoU prediction', description: "lowest first: the segmenter's own estimate", order: 'iouPrediction' },
+  { label: 'IoU prediction', description: 'lowest first: how sure the outline is', order: 'iouPrediction' },
   { label: 'Status', description: 'failed, automatic, absent, then what a person has judged', order: 'status' },
   { label: 'Name', order: 'name' },
 ];

@@ -8,6 +8,7 @@ import { apMedSam } from '../../src/core/strategies/apMedSam';
 import { gbmseg } from '../../src/core/strategies/gbmseg';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { patchCoverage } from '../../src/core/supportMask';
+import { maskStability } from '../../src/core/trust';
 import { discOrPrompt, discs, type FakeImageOptions, fakeImage, plainRunner } from '../fakes';
 import { seededRandom } from '../seeded';
 
@@ -146,6 +147,13 @@ describe('a segmenter that answers for a whole class', () => {
     const right = await run(one, moved, {}, { selfTest: true });
     const untested = await run(one, moved, {}, { selfTest: false });
     expect(right.found.mask).toEqual(untested.found.mask);
+  });
+
+  it('is not asked what to expect of a mask that the prior has led to: that is how little of it the threshold moves', async () => {
+    const { found } = await run();
+    expect(found.iouPrediction).toBe(maskStability(found.logits));
+    expect(found.iouPrediction).not.toBe(0.9);
+    expect((await run(one, moved, {}, { prior: false })).found.iouPrediction).toBe(0.8);
   });
 
   it('gets no mask prompt without the prior', async () => {

@@ -193,7 +193,7 @@ async function selfTest(reference: EncodedImage, mask: Mask, own: LabelledTokens
 const PRIOR_WEIGHTS = [0, 0.25, 0.5, 1] as const;
 
 /** The reference's own patches make a better prior than those of any target will: a gain below this is none. */
-const LEAST_GAIN = 0.03;
+const LEAST_GAIN = 0.01;
 
 /** The least weight that is as good as the best one, in the mean over the references. */
 function bestWeight(tests: readonly (readonly number[])[]): PriorTest {

@@ -156,7 +156,10 @@ export interface Segmentation {
   /** One map per object that was asked for: a pixel of `mask` is above 0 in one of them. Empty where nothing was found. */
   readonly logits: readonly FloatMap[];
   readonly prompts: readonly PromptCandidate[];
-  /** Mean of the instances' IoU predictions; NaN where nothing was found. */
+  /**
+   * The IoU to be expected of the mask: the mean of the instances, as the segmenter estimates it, or how much of the mask stays where
+   * the threshold moves by 1 either way, where a prior led to it. NaN where nothing was found.
+   */
   readonly iouPrediction: number;
   /** How far to believe the mask that was found, and why; missing where nothing was, or the strategy does not judge. */
   readonly trust?: number;
