@@ -30,7 +30,7 @@ export interface Ablation {
   readonly alignment: boolean;
   /** Trusting the prior over the decoder, and adding it to the decoder's answers, where the reference's self-test says so. */
   readonly selfTest: boolean;
-  /** Dropping specks: components that weigh next to nothing beside the heaviest one. */
+  /** Dropping specks, components that weigh next to nothing beside the heaviest one; of a single object also its rivals. */
   readonly specks: boolean;
   /** Asking again: with the mask fed back, or, of a whole class, with the prior that has learnt from an unsure answer. */
   readonly refine: boolean;
