@@ -10,21 +10,26 @@ import { maskStability } from './trust';
 /** Answers more stable than this are left as they are. */
 const UNSURE = 0.35;
 
-/** Thresholds that are tried, the segmenter's own first: of equals it stays. */
-const LEVELS = [0, 1, -1, 2, -2] as const;
+/**
+ * Thresholds that are tried, the segmenter's own first: of equals it stays. None above it, where a sure core would pass for the
+ * object.
+ */
+const LEVELS = [0, -1, -2] as const;
 
 /** A component changes by how many pixels come and go as the threshold moves by so much either way. */
 const STEP = 1;
 
 /** Share of the answer's pixels below which a component is chance. */
 const SMALLEST = 1 / 2000;
+/** Share above which it is the background: far below the threshold everything is one component, and stays it. */
+const LARGEST = 1 / 2;
 
 /** What is not the object becomes as sure not to be as a speck. */
 const SURE = 8;
 
 /**
  * Logits of the steadiest component alone, less the threshold at which it is steadiest. A sure answer, one that draws nothing and
- * one in which no component is large enough come back as they are.
+ * one in which no component has the size of an object come back as they are.
  */
 export function steadiestObject(logits: FloatMap): FloatMap {
   const { size, data } = logits;
@@ -49,7 +54,9 @@ export function steadiestObject(logits: FloatMap): FloatMap {
     }
     for (const { label, area } of list) {
       const stability = strict[label] / loose.list[loose.labels[first[label]] - 1].area;
-      if (area >= SMALLEST * data.length && stability > best.stability) best = { level, label, stability };
+      const share = area / data.length;
+      if (share < SMALLEST || share > LARGEST) continue;
+      if (stability > best.stability) best = { level, label, stability };
     }
   }
   if (best.label === 0) return logits;

@@ -123,8 +123,8 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwar
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: -0.275, stability: 1.036, borderKept: 0.819 },
-  presence: { bias: -18.893, forwardSimilarity: 12.159, priorContrast: 5.048 },
+  outline: { bias: -0.568, stability: 1.073, borderKept: 0.937 },
+  presence: { bias: -19.464, forwardSimilarity: 12.606, priorContrast: 4.77 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */

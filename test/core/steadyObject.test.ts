@@ -36,10 +36,17 @@ it('is the one with the sharpest outline, however faint it is', () => {
   expect(found.data[24 * 64 + 44]).toBe(-8);
 });
 
-it('is told from what hangs on to it at the segmenter’s own threshold', () => {
-  const joined = table(hills({ x: 36, y: 24, height: 0.9, slope: 0.06 }), 20, 24, 8, 4);
-  expect(drawn(joined).length).toBeGreaterThan(2 * disc(20, 24, 8).length);
-  expect(drawn(steadiestObject(joined))).toEqual(disc(20, 24, 8));
+it('is whole where the segmenter draws a part of it, and is no larger for being sure in the middle', () => {
+  // Half of the disc lies above the threshold, half of it just below; a third of it is sure.
+  const faint = table(hills(), 20, 24, 8, -0.4);
+  const half = { size, data: faint.data.map((value, at) => (value > -1 && at % 64 < 20 ? 0.6 : value)) };
+  const sure = table(half, 20, 24, 2, 3);
+  expect(drawn(steadiestObject(sure))).toEqual(disc(20, 24, 8));
+});
+
+it('is not the whole image, however far it reaches above a low threshold', () => {
+  const low = { size, data: table(hills(), 20, 24, 6, 0.8).data.map((value) => Math.max(value, -0.9)) };
+  expect(drawn(steadiestObject(low))).toEqual(disc(20, 24, 6));
 });
 
 it('is left as it is where the answer is sure, draws nothing, or shows nothing of any size', () => {
