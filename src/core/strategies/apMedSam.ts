@@ -20,7 +20,6 @@ import { type FloatMap, thresholdToMask, thresholdToRuns } from '../raster';
 import { refine } from '../refinement';
 import type { PromptSet } from '../segmenter';
 import { showsOneObject, withoutSpecks } from '../specks';
-import { steadiestObject } from '../steadyObject';
 import { concatSupport, expectedObjectSize, meanObjectSize, type SupportRule, supportPatches } from '../supportMask';
 import { maskStability, trustOf, trustParts } from '../trust';
 import { abstainBelow } from './abstention';
@@ -224,7 +223,7 @@ async function segmentClass(
   const second = asksAgain ? await ask(adapted) : undefined;
   const { given, decoded } = second?.decoded.logits.data.some((logit) => logit > 0) ? second : first;
   const answered = drop.specks ? withoutSpecks(decoded.logits) : decoded.logits;
-  const logits = drop.rivals ? steadiestObject(withoutSpecks(answered, true)) : answered;
+  const logits = drop.rivals ? withoutSpecks(answered, true) : answered;
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) return { ...absent(target, prompts, 'the segmenter drew nothing'), ...given };
   // A rival that was struck out says something of the mask that stays.
