@@ -113,8 +113,8 @@ export const apMedSam: Strategy = {
         const ownScores = model && likeness && (await stage('prior', () => scoresOf(model, likeness.scores, target)));
         const expectedSize = mean(objectSizes.map(({ size, of }) => expectedObjectSize(size, of, target.size)));
         const table = await stage('match', () => matcher.match(target.tokens));
-        const alignments = await stage('align', () => places.map((place) => alignReference(table, place)));
-        const scores = ownScores && (await stage('align', () => withMissing(ownScores, places, alignments)));
+        const alignments = await stage('prior', () => places.map((place) => alignReference(table, place)));
+        const scores = ownScores && (await stage('prior', () => withMissing(ownScores, places, alignments)));
         const candidates = await stage('prompts', () =>
           dualSpacePrompts({
             table,
