@@ -7,7 +7,7 @@
  */
 import { area } from './geometry';
 import type { PatchTokens } from './patchGrid';
-import type { FloatMap } from './raster';
+import { type FloatMap, resizeBilinear } from './raster';
 import { pickRows } from './tokenRows';
 
 /** Tokens of some patches with the labelled share of each. */
@@ -277,6 +277,24 @@ export function scorePrompt({ size, data }: FloatMap): FloatMap {
   const scaled = new Float32Array(data.length);
   for (let patch = 0; patch < data.length; patch++) scaled[patch] = data[patch] * scale;
   return { size, data: scaled };
+}
+
+/** A share of the prior to add to an answer, as logits on the patch grid; undefined where it is none. */
+export function priorShare(scores: FloatMap, weight: number): FloatMap | undefined {
+  if (weight === 0) return undefined;
+  const { size, data } = scorePrompt(scores);
+  return { size, data: data.map((value) => weight * value) };
+}
+
+/**
+ * An answer with a share of the prior that led to it. What a decoder was trained on it draws better than the prior tells it; what
+ * it never saw it overrules where it should not. Where it draws nothing, that is its answer.
+ */
+export function withPrior(logits: FloatMap, share: FloatMap | undefined): FloatMap {
+  if (share === undefined || !logits.data.some((logit) => logit > 0)) return logits;
+  const { data } = resizeBilinear(share, logits.size);
+  for (let at = 0; at < data.length; at++) data[at] += logits.data[at];
+  return { size: logits.size, data };
 }
 
 /** Dice of the patches with a positive score and of `coverage`, in [0, 1] per patch; 1 where neither has anything. */

@@ -13,6 +13,8 @@ import type { PromptRound } from './promptRounds';
 export interface HostSession extends PromptSession {
   /** That of Segment Image, which goes with the first question; answers take its place. */
   readonly maskPrompt?: FloatMap;
+  /** That goes with it: what Segment Image added to the answer. Later answers hold it already. */
+  readonly answerPrior?: FloatMap;
   /** The questions that led to this one, oldest first: each has all prompts of those before it. */
   readonly rounds?: readonly PromptRound[];
 }

@@ -287,6 +287,7 @@ export class OpenImage {
               base: { size: result.size, runs: Uint32Array.of(area(result.size)) },
               iouPrediction: automatic.iouPrediction,
               ...(result.maskPrompt && { maskPrompt: result.maskPrompt }),
+              ...(result.answerPrior && { answerPrior: result.answerPrior }),
             };
       const origins = this.originsWith([classId], { by: 'run', run, result });
       this.makeEdit('Segment Image', change, { session, automatic, origins });
@@ -405,12 +406,14 @@ export class OpenImage {
       base: classRuns(document.labels, classId),
     };
     const standing = standingRounds(before?.rounds ?? [], { points, box });
-    const maskPrompt = standing.at(-1)?.logits ?? before?.maskPrompt;
+    const last = standing.at(-1)?.logits;
+    const maskPrompt = last ?? before?.maskPrompt;
     const answer = await this.host.engine.decode(
       {
         image: place.path,
         prompts: { points, ...(box && { box }), ...(maskPrompt && { maskPrompt }) },
         ...(before?.maskPrompt && { dropSpecks: true }),
+        ...(last === undefined && before?.answerPrior && { answerPrior: before.answerPrior }),
         // What began as a strategy's prompts is drawn as the strategy draws.
         ...(session.origin === 'person' && { bestOverlap: true }),
         withMaskPrompt: this.capabilities?.iterative ?? false,

@@ -97,6 +97,7 @@ export class ClassSegmentation {
       ...(one.trust !== undefined && { trust: one.trust }),
       ...(one.trustParts && { trustParts: one.trustParts }),
       ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
+      ...(request.withDetails && one.answerPrior && { answerPrior: one.answerPrior }),
       notes: [...notes, ...one.notes, ...degradations],
       times: { total: 0, ...times[index] },
     }));

@@ -1,9 +1,11 @@
 /** Questions about an image that a person asks with prompts, one after another. */
 import { degradePrompts, isEmptyQuestion } from '../core/degradation';
 import { forBestDice } from '../core/expectedDice';
+import { withPrior } from '../core/foregroundPrior';
 import { thresholdToRuns } from '../core/raster';
 import { checkPrompts } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
+import { maskStability } from '../core/trust';
 import { UserError } from '../core/userError';
 import type { DecodeRequest, DecodeResult } from '../protocol/engineApi';
 import type { EncodedFiles } from './encodedFiles';
@@ -39,20 +41,21 @@ export class PromptDecoding {
         `The segmenter "${segmenterModel.entry.id}" cannot be asked this: mark the object with a ${points ? 'positive point' : 'box'}.`,
       );
     }
-    const { logits, iouPrediction } = await this.inference.run(async () => {
+    const decoded = await this.inference.run(async () => {
       const embedding = await stageEmbedding(segmenter, stage, () => target.embedding());
-      const [decoded] = await stage('decode', () => segmenter.decode(embedding, size, [prompts]));
-      return decoded!;
+      const [answer] = await stage('decode', () => segmenter.decode(embedding, size, [prompts]));
+      return answer!;
     });
     await target.keep('embedding');
     const { mask, drawn } = await stage('mask', () => {
+      const logits = withPrior(decoded.logits, request.answerPrior);
       const bold = request.bestOverlap && segmenter.capabilities.wholeClass ? forBestDice(logits) : logits;
       const drawn = request.dropSpecks ? withoutSpecks(bold) : bold;
       return { mask: thresholdToRuns(drawn, size, 0), drawn };
     });
     return {
       mask,
-      iouPrediction,
+      iouPrediction: request.dropSpecks ? maskStability([drawn]) : decoded.iouPrediction,
       ...(request.withMaskPrompt && segmenter.capabilities.maskPrompt && { maskPrompt: drawn }),
       file,
       notes,

@@ -92,6 +92,8 @@ export interface SegmentResult {
    * patch grid. Shown as heat map, and given again where a person moves the points.
    */
   readonly maskPrompt?: FloatMap;
+  /** With details, where there was any: logits on the patch grid that the strategy added to the segmenter's answer. */
+  readonly answerPrior?: FloatMap;
   /** What the strategy decided on the way, in words for a person: fallbacks, degradations, choice of mask. */
   readonly notes: readonly string[];
   readonly times: StageTimes;
@@ -204,8 +206,13 @@ export interface DecodeRequest {
   readonly image: string;
   readonly window?: IntensityWindow;
   readonly prompts: PromptSet;
-  /** Drop components that weigh next to nothing beside the heaviest one, as `ap-medsam` does. */
+  /**
+   * Go on from `ap-medsam`: components that weigh next to nothing beside the heaviest one are dropped, and the IoU prediction says how
+   * little of the mask its threshold moves.
+   */
   readonly dropSpecks?: boolean;
+  /** Logits over the whole image that are added to the answer, as its result has them. */
+  readonly answerPrior?: FloatMap;
   /**
    * Draw what is expected to overlap best with the object (see `forBestDice`) instead of what is likelier meant than not, where
    * the segmenter answers for a whole class: a person's clicks may mean one object or all that are like it.

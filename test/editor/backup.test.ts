@@ -18,6 +18,7 @@ const STATE: DocumentState = {
     base: { size: SIZE, runs: Uint32Array.of(12) },
     iouPrediction: 0.5,
     maskPrompt: { size: { width: 1, height: 2 }, data: Float32Array.of(-1, 2) },
+    answerPrior: { size: { width: 1, height: 1 }, data: Float32Array.of(0.5) },
     rounds: [{ points: [], box: null, logits: { size: { width: 1, height: 1 }, data: Float32Array.of(3) } }],
   },
   automatic: null,

@@ -77,6 +77,7 @@ export class FakeEditorEngine {
         iouPrediction: 0.7,
         ...(this.trust !== undefined && { trust: this.trust }),
         maskPrompt: { size: { width: 1, height: 1 }, data: Float32Array.of(1) },
+        answerPrior: { size: { width: 1, height: 1 }, data: Float32Array.of(0.5) },
         notes: [],
         times: { total: 12.4 },
       };

@@ -249,12 +249,14 @@ describe('the answer to the prompts before', () => {
     const prior = { size: { width: 1, height: 1 }, data: Float32Array.of(-1) };
     const base = { size: SIZE, runs: Uint32Array.of(12) };
     const about = { classId: 1, box: null, origin: 'automatic' as const, base, iouPrediction: 0.7 };
-    document.setState({ session: { ...about, points: [a], maskPrompt: prior } });
+    document.setState({ session: { ...about, points: [a], maskPrompt: prior, answerPrior: prior } });
     expect(await fedBack(image, points(a, b), points(a, b, c), points(b, c))).toEqual([-1, 1, -1]);
     for (const { dropSpecks, bestOverlap } of image.engine.decoded) {
       expect(dropSpecks).toBe(true);
       expect(bestOverlap).toBeUndefined();
     }
+    // What was added to the first answer is in the next question's mask prompt already.
+    expect(image.engine.decoded.map(({ answerPrior }) => answerPrior)).toEqual([prior, undefined, prior]);
   });
 
   it('is not asked with where the segmenter was not made for it, and no page is sent it', async () => {

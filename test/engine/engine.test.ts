@@ -8,9 +8,9 @@ import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromLabelRuns } from '../../src/core/labelMap';
-import { fromRuns, toRuns } from '../../src/core/mask';
+import { fromRuns, runArea, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
-import { thresholdToRuns } from '../../src/core/raster';
+import { type FloatMap, thresholdToRuns } from '../../src/core/raster';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
@@ -270,10 +270,29 @@ describe('decoding what a person asks', () => {
       image: sampleImage(n),
       prompts: { points, ...(maskPrompt && { maskPrompt }) },
       dropSpecks: true,
+      ...(found.answerPrior && { answerPrior: found.answerPrior }),
     });
     expect(again.mask).toEqual(found.mask);
     expect(again.iouPrediction).toBe(found.iouPrediction);
     expect(again.file).toEqual(found.file);
+  });
+
+  it('adds to an answer what the strategy added', async () => {
+    const found = await engine.segment({ ...request, withDetails: true });
+    const asked = {
+      image: request.image,
+      prompts: { points: found.prompts.filter(({ reason }) => reason === 'kept'), maskPrompt: found.maskPrompt! },
+    };
+    const drawn = async (answerPrior?: FloatMap) => {
+      const { mask } = await engine.decode({ ...asked, ...(answerPrior && { answerPrior }) });
+      return runArea(mask);
+    };
+    const all = found.size.width * found.size.height;
+    expect(await drawn()).toBeLessThan(all / 2);
+    // The right half of the image.
+    const half = await drawn({ size: { width: 2, height: 1 }, data: Float32Array.of(-99, 99) });
+    expect(Math.abs(half / all - 0.5)).toBeLessThan(0.05);
+    expect(await drawn({ size: { width: 1, height: 1 }, data: Float32Array.of(99) })).toBe(all);
   });
 
   it('does so for gbmseg, which has no mask prompt', async () => {

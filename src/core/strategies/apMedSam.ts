@@ -9,7 +9,7 @@
  */
 import { adaptedScores, selfTrainedScores } from '../adaptation';
 import { alignReference, withMissing } from '../alignment';
-import { foregroundScores, scoreDice, scorePrompt } from '../foregroundPrior';
+import { foregroundScores, priorShare, scoreDice, scorePrompt, withPrior } from '../foregroundPrior';
 import { clusterPositives, type Instance, instancePrompts, withoutDuplicates } from '../instances';
 import { emptyRuns, hasForeground, isEmpty, type Mask, toRuns, union } from '../mask';
 import { maskExtent, meanExtent } from '../maskExtent';
@@ -33,7 +33,6 @@ import {
   placeReferences,
   referenceDoubts,
   strongPrompt,
-  withPrior,
 } from './referenceModel';
 import type {
   EncodedImage,
@@ -209,11 +208,12 @@ async function segmentClass(
   const points = usable ? candidates.filter(isKept) : [];
   const image = await target.promptable();
   const ask = async (scores: FloatMap | undefined) => {
-    const given = prior && scores && { maskPrompt: prior.toPrompt(scores) };
-    const question: PromptSet = { points, ...given };
+    const maskPrompt = prior && scores && prior.toPrompt(scores);
+    const question: PromptSet = { points, ...(maskPrompt && { maskPrompt }) };
     const [answer] = await stage('decode', () => image.decode([question]));
-    if (!(prior && scores)) return { given, decoded: answer };
-    const logits = await stage('mask', () => withPrior(answer.logits, scores, prior.weight));
+    const answerPrior = prior && scores && priorShare(scores, prior.weight);
+    const logits = await stage('mask', () => withPrior(answer.logits, answerPrior));
+    const given = { ...(maskPrompt && { maskPrompt }), ...(answerPrior && { answerPrior }) };
     return { given, decoded: { ...answer, logits } };
   };
   const first = await ask(prior?.scores);

@@ -8,15 +8,17 @@ import {
   fitForeground,
   foregroundScores,
   type LabelledTokens,
+  priorShare,
   scoreDice,
   scorePrompt,
   standOut,
+  withPrior,
 } from '../foregroundPrior';
 import { area, type Box } from '../geometry';
 import { centroid, cropMask, type Mask, mirrorMask } from '../mask';
 import { dice } from '../maskMetrics';
 import type { PatchSets } from '../matching';
-import { type FloatMap, resizeBilinear, thresholdToMask } from '../raster';
+import { type FloatMap, thresholdToMask } from '../raster';
 import type { DecodedMask } from '../segmenter';
 import { heldOutScores } from '../selfTest';
 import { patchCoverage } from '../supportMask';
@@ -185,7 +187,9 @@ async function selfTest(reference: EncodedImage, mask: Mask, own: LabelledTokens
     { points: [], maskPrompt: strongPrompt(scores) },
   ]);
   const found = ({ logits }: DecodedMask) =>
-    PRIOR_WEIGHTS.map((weight) => dice(thresholdToMask(withPrior(logits, scores, weight), mask.size, 0), mask));
+    PRIOR_WEIGHTS.map((weight) =>
+      dice(thresholdToMask(withPrior(logits, priorShare(scores, weight)), mask.size, 0), mask),
+    );
   return { gentle: found(gentle), strong: found(strong) };
 }
 
@@ -207,18 +211,6 @@ function bestWeight(tests: readonly (readonly number[])[]): PriorTest {
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/**
- * An answer with some of the prior that led to it, both as logits. What a decoder was trained on it draws better than the prior
- * tells it; what it never saw it overrules where it should not. Where it draws nothing, that is its answer.
- */
-export function withPrior(logits: FloatMap, scores: FloatMap, weight: number): FloatMap {
-  if (weight === 0 || !logits.data.some((logit) => logit > 0)) return logits;
-  const prior = resizeBilinear(scorePrompt(scores), logits.size).data;
-  const data = new Float32Array(prior.length);
-  for (let at = 0; at < data.length; at++) data[at] = logits.data[at] + weight * prior[at];
-  return { size: logits.size, data };
-}
 
 /** "Dice 0.83 where the decoder may overrule the prior, 0.91 where it may not; 0.75 in changed copies". */
 export const describeSelfTest = ({ gentle, strong, copyDice }: ReferenceModel): string =>

@@ -166,6 +166,8 @@ export interface Segmentation {
   readonly trustParts?: TrustParts;
   /** The mask prompt that the segmenter got together with the points, where it got one. */
   readonly maskPrompt?: FloatMap;
+  /** What was added to the segmenter's logits, where something was. */
+  readonly answerPrior?: FloatMap;
   readonly notes: readonly string[];
 }
 
