@@ -11,7 +11,7 @@
 import { area, type Size } from './geometry';
 import type { MatchTable, PatchSets } from './matching';
 import { patchCentre } from './patchGrid';
-import type { FloatMap } from './raster';
+import { type FloatMap, resampleBilinear, tapsAt } from './raster';
 
 /** Positions are shares of the image's width or height, so that only what moves within the image counts. */
 export interface AxisMove {
@@ -195,40 +195,23 @@ export function withMissing(
   references: readonly PlacedReference[],
   alignments: readonly Alignment[],
 ): FloatMap {
+  const { size } = scores;
   const data = scores.data.slice();
   for (const [which, { missing }] of references.entries()) {
-    const { trust } = alignments[which];
-    if (trust > 0) addLaidOver({ size: scores.size, data }, missing, alignments[which], trust / references.length);
+    const { x, y, trust } = alignments[which];
+    if (trust === 0) continue;
+    const rows = tapsAt(sources(size.height, missing.size.height, y), missing.size.height);
+    const columns = tapsAt(sources(size.width, missing.size.width, x), missing.size.width);
+    const laidOver = resampleBilinear(missing, rows, columns).data;
+    for (let at = 0; at < data.length; at++) data[at] += (trust / references.length) * laidOver[at];
   }
-  return { size: scores.size, data };
+  return { size, data };
 }
 
-/** Adds `factor` times a map over the reference, bilinear, the border's values going on beyond it. */
-function addLaidOver({ size, data }: FloatMap, map: FloatMap, { x, y }: Alignment, factor: number): void {
-  const columns = sources(size.width, map.size.width, x);
-  const rows = sources(size.height, map.size.height, y);
-  const lastColumn = map.size.width - 1;
-  const lastRow = map.size.height - 1;
-  for (let row = 0, at = 0; row < size.height; row++) {
-    const top = Math.floor(rows[row]);
-    const below = rows[row] - top;
-    const upper = top * map.size.width;
-    const lower = Math.min(lastRow, top + 1) * map.size.width;
-    for (let column = 0; column < size.width; column++, at++) {
-      const left = Math.floor(columns[column]);
-      const right = Math.min(lastColumn, left + 1);
-      const beside = columns[column] - left;
-      const above = map.data[upper + left] + beside * (map.data[upper + right] - map.data[upper + left]);
-      const under = map.data[lower + left] + beside * (map.data[lower + right] - map.data[lower + left]);
-      data[at] += factor * (above + below * (under - above));
-    }
-  }
-}
-
-/** Where along an axis of the map, from 0 to its length less 1, each of `length` cells of the target comes from. */
+/** Where along an axis of a map of `of` pixels each of `length` cells of the target comes from. */
 function sources(length: number, of: number, { shift, stretch }: AxisMove): Float64Array {
   return Float64Array.from({ length }, (_, cell) => {
     const position = ((cell + 0.5) / length - 0.5 - shift) / (1 + stretch) + 0.5;
-    return Math.min(of - 1, Math.max(0, position * of - 0.5));
+    return position * of - 0.5;
   });
 }

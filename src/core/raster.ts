@@ -16,8 +16,18 @@ export interface FloatMap {
  * interpolate(mode='bilinear', align_corners=False). To shrink by more than 2, use a filter that averages instead.
  */
 export function resizeBilinear(map: FloatMap, size: Size): FloatMap {
+  return blendAll(openBlender(map, size));
+}
+
+/** The map where these rows and columns lie in it, see `tapsAt`; bilinear, as `resizeBilinear`. */
+export function resampleBilinear(map: FloatMap, rows: Taps, columns: Taps): FloatMap {
+  checkMap(map);
+  return blendAll(blenderOf(map, rows, columns));
+}
+
+function blendAll(blender: Blender): FloatMap {
+  const size = { width: blender.columns.index.length, height: blender.rows.index.length };
   const data = new Float32Array(area(size));
-  const blender = openBlender(map, size);
   for (let y = 0; y < size.height; y++) {
     blendRow(blender, y);
     blendColumns(blender, data, y * size.width);
@@ -125,16 +135,13 @@ interface Blender {
 
 function openBlender(map: FloatMap, size: Size): Blender {
   const { width, height } = map.size;
-  if (map.data.length !== area(map.size)) {
-    throw new RangeError(`map of ${describeSize(map.size)} needs ${area(map.size)} values, got ${map.data.length}`);
-  }
+  checkMap(map);
   checkResize(map.size, size);
-  return {
-    map,
-    rows: taps(height, size.height),
-    columns: taps(width, size.width),
-    blended: new Float32Array(width + 1),
-  };
+  return blenderOf(map, taps(height, size.height), taps(width, size.width));
+}
+
+function blenderOf(map: FloatMap, rows: Taps, columns: Taps): Blender {
+  return { map, rows, columns, blended: new Float32Array(map.size.width + 1) };
 }
 
 /** Fills `blended` for row `y` of the resized map. */
@@ -174,7 +181,8 @@ export function bilinearSampler(map: FloatMap, size: Size): (x: number, y: numbe
   };
 }
 
-interface Taps {
+/** Pixels along one axis of a map that others are made from. */
+export interface Taps {
   /** The left (upper) neighbour of each pixel. */
   readonly index: Int32Array;
   /** The weight of the one after it, in [0, 1). */
@@ -183,10 +191,17 @@ interface Taps {
 
 /** Where each of `to` pixels lies among `from` pixels. */
 function taps(from: number, to: number): Taps {
-  const index = new Int32Array(to);
-  const weight = new Float64Array(to);
-  for (let k = 0; k < to; k++) {
-    const position = Math.min(from - 1, Math.max(0, ((k + 0.5) * from) / to - 0.5));
+  const positions = new Float64Array(to);
+  for (let k = 0; k < to; k++) positions[k] = ((k + 0.5) * from) / to - 0.5;
+  return tapsAt(positions, from);
+}
+
+/** Of positions along an axis of `from` pixels, whose centres are whole numbers; beyond the border the last pixel goes on. */
+export function tapsAt(positions: Float64Array, from: number): Taps {
+  const index = new Int32Array(positions.length);
+  const weight = new Float64Array(positions.length);
+  for (let k = 0; k < positions.length; k++) {
+    const position = Math.min(from - 1, Math.max(0, positions[k]));
     index[k] = Math.floor(position);
     weight[k] = position - index[k];
   }
@@ -214,6 +229,12 @@ function stretchesOf({ index, weight }: Taps): Stretches {
     firstWeight: Float64Array.from(firsts, (x) => weight[x]),
     lastWeight: Float64Array.from(firsts, (_, i) => weight[starts[i + 1] - 1]),
   };
+}
+
+function checkMap({ size, data }: FloatMap): void {
+  if (data.length !== area(size)) {
+    throw new RangeError(`map of ${describeSize(size)} needs ${area(size)} values, got ${data.length}`);
+  }
 }
 
 function checkResize(from: Size, to: Size): void {

@@ -87,7 +87,7 @@ export const apMedSam: Strategy = {
       ablation.selfTraining ? selfTrainedScores(classifier, raw, image.tokens) : scorePrompt(raw);
     const places =
       model && ablation.alignment
-        ? placeReferences(references, proposers, (image) =>
+        ? placeReferences(references, sets.coverage, proposers, (image) =>
             scoresOf(model, foregroundScores(model.classifier, image.tokens), image),
           )
         : [];

@@ -55,8 +55,7 @@ export function learnClassifier(references: readonly LabelledReference[]): Learn
 }
 
 function meanReach(classifier: ForegroundClassifier, references: readonly LabelledReference[]): number {
-  const reaches = references.map(({ image }) => standOut(foregroundScores(classifier, image.tokens)).reach);
-  return reaches.reduce((sum, reach) => sum + reach, 0) / reaches.length;
+  return mean(references.map(({ image }) => standOut(foregroundScores(classifier, image.tokens)).reach));
 }
 
 /** A prior as mask prompt that the decoder may overrule. */
@@ -111,24 +110,29 @@ export async function learnReferences(
   };
 }
 
-/** The references as they are laid over a target, with what `scoresOf` lacks in each. Their patches are joined in their order. */
+/**
+ * The references as they are laid over a target, with what `scoresOf` lacks in each. Patches are joined in their order.
+ *
+ * @param coverage float32 [patches of all references], in [0, 1]
+ */
 export function placeReferences(
   references: readonly LabelledReference[],
+  coverage: Float32Array,
   { foreground, background }: PatchSets,
   scoresOf: (image: EncodedImage) => FloatMap,
 ): PlacedReference[] {
   let end = 0;
-  return references.map(({ image, mask }) => {
+  return references.map(({ image }) => {
     const { grid } = image.tokens;
     const offset = end;
-    end += area(grid);
-    const own = (patches: Int32Array) => patches.filter((patch) => patch >= offset && patch < offset + area(grid));
-    const { coverage } = labelled(image, image.tokens, mask);
+    const next = offset + area(grid);
+    end = next;
+    const own = (patches: Int32Array) => patches.filter((patch) => patch >= offset && patch < next);
     return {
       grid,
       offset,
       proposers: { foreground: own(foreground), background: own(background) },
-      missing: missingScores(scoresOf(image), coverage),
+      missing: missingScores(scoresOf(image), coverage.subarray(offset, next)),
     };
   });
 }
@@ -136,8 +140,7 @@ export function placeReferences(
 /** How much of the object is found again where nothing but brightness, side and size has changed. */
 function copyTest(own: LabelledTokens, copies: readonly LabelledTokens[]): number {
   const alone = fitForeground([own]);
-  const found = copies.map(({ tokens, coverage }) => scoreDice(foregroundScores(alone, tokens), coverage));
-  return found.reduce((sum, value) => sum + value, 0) / found.length;
+  return mean(copies.map(({ tokens, coverage }) => scoreDice(foregroundScores(alone, tokens), coverage)));
 }
 
 function labelled({ tokens: { grid } }: EncodedImage, tokens: EncodedImage['tokens'], mask: Mask): LabelledTokens {
