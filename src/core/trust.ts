@@ -6,8 +6,7 @@
  * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
  * part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image in what
  * the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on where the
- * threshold lies; by whether it runs off the image where the reference's object lies inside; and by how far it is what the prior calls
- * the object. A segmenter's estimate of the IoU,
+ * threshold lies; and by whether it runs off the image where the reference's object lies inside. A segmenter's estimate of the IoU,
  * which was learnt, holds only for data like that of its training.
  *
  * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
@@ -35,8 +34,6 @@ export interface TrustParts {
    * the border or the reference's object does not.
    */
   readonly borderKept: number;
-  /** Dice of the mask and the patches that the foreground prior calls object; null without prior. */
-  readonly priorAgreement: number | null;
   /** Told, not counted: mean cosine of the target's patches with the proposing patch nearest to each. */
   readonly backwardSimilarity: number;
   /** Told, not counted: mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
@@ -47,6 +44,8 @@ export interface TrustParts {
   readonly reverseMatch: number;
   /** Told, not counted: Dice of that share and the object's proposers that the mask's patches are nearest to. */
   readonly reverseDice: number;
+  /** Told, not counted: Dice of the mask and the patches that the foreground prior calls object; null without prior. */
+  readonly priorAgreement: number | null;
   /** Told, not counted: area of the mask over that of the support mask, each as a share of its image. */
   readonly areaRatio: number;
 }
@@ -116,10 +115,7 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** The parts that count. */
-export type CountedParts = Pick<
-  TrustParts,
-  'stability' | 'borderKept' | 'priorAgreement' | 'forwardSimilarity' | 'priorContrast'
->;
+export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwardSimilarity' | 'priorContrast'>;
 
 /**
  * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free images. Every
@@ -127,38 +123,29 @@ export type CountedParts = Pick<
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: -0.637, stability: 1.046, borderKept: 0.93, priorAgreement: 0.143 },
-  presence: { bias: -19.608, forwardSimilarity: 12.729, priorContrast: 4.733 },
+  outline: { bias: -0.541, stability: 1.139, borderKept: 0.954 },
+  presence: { bias: -19.971, forwardSimilarity: 13.878, priorContrast: 3.34 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */
 export function trustOf(parts: CountedParts): number {
   const { outline, presence } = TRUST_COEFFICIENTS;
-  const { stability, borderKept, priorAgreement, forwardSimilarity, priorContrast } = trustTerms(parts);
+  const { stability, borderKept, forwardSimilarity, priorContrast } = trustTerms(parts);
   return rounded(
-    sigmoid(
-      outline.bias +
-        outline.stability * stability +
-        outline.borderKept * borderKept +
-        outline.priorAgreement * priorAgreement,
-    ) *
+    sigmoid(outline.bias + outline.stability * stability + outline.borderKept * borderKept) *
       sigmoid(presence.bias + presence.forwardSimilarity * forwardSimilarity + presence.priorContrast * priorContrast),
   );
 }
 
 /** The parts as the sums take them: shares as log odds, similarities as the negative log of what they lack of 1. */
-export function trustTerms(parts: CountedParts): Record<keyof CountedParts, number> {
+export function trustTerms(parts: CountedParts): CountedParts {
   return {
     stability: logOdds(parts.stability),
     forwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.forwardSimilarity)),
     priorContrast: parts.priorContrast,
     borderKept: parts.borderKept,
-    priorAgreement: parts.priorAgreement ?? USUAL_AGREEMENT,
   };
 }
-
-/** Where there is no prior to agree with, which speaks neither for a mask nor against it. */
-const USUAL_AGREEMENT = 0.75;
 
 /** Below these, shares and what similarities lack of 1 are all the same. */
 const LEAST_SHARE = 1e-3;

@@ -27,7 +27,7 @@ export interface EncodedFile {
   keep(what: 'everything' | 'embedding'): Promise<void>;
 }
 
-/** Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 16 MB each. */
+/** Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 6 MB each with the embedded models. */
 const ENCODINGS_KEPT = 8;
 
 export class EncodedFiles {

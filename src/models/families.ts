@@ -3,7 +3,10 @@
  * asking costs no native library.
  */
 
-/** What holds for every model of a family unless its manifest entry says otherwise. */
+/**
+ * What holds for every model of a family unless its manifest entry says otherwise. It is no part of a model's identity, so a value
+ * that changes belongs into the entries: else caches and finished runs of before are taken for today's.
+ */
 export interface FamilyTraits {
   /** Roles of its files that are ONNX graphs, in the order in which an import names them. */
   readonly graphs: readonly string[];

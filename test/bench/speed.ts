@@ -59,7 +59,7 @@ async function matching(): Promise<void> {
   const rows: string[][] = [];
   for (const [name, side, dim] of [
     ['DINOv2-S at 518 px: 1369 x 1369 x 384', 37, 384],
-    ['embedded at 384 px: 2304 x 2304 x 128', 48, 128],
+    ['embedded at 288 px: 1296 x 1296 x 128', 36, 128],
   ] as const) {
     const grid = { width: side, height: side };
     const tokens = () => ({

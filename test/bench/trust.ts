@@ -226,15 +226,15 @@ async function label(
 
 // Fitting.
 
-/** [outline bias, stability, border kept, prior agreement, presence bias, forward similarity, prior contrast], as in trust.ts. */
+/** [outline bias, stability, border kept, presence bias, forward similarity, prior contrast], as in trust.ts. */
 type Coefficients = readonly number[];
 
 /** Those before are the outline's. */
-const PRESENCE = 4;
+const PRESENCE = 3;
 
 const termsOf = (parts: TrustParts): number[] => {
-  const { stability, borderKept, priorAgreement, forwardSimilarity, priorContrast } = trustTerms(parts);
-  return [1, stability, borderKept, priorAgreement, 1, forwardSimilarity, priorContrast];
+  const { stability, borderKept, forwardSimilarity, priorContrast } = trustTerms(parts);
+  return [1, stability, borderKept, 1, forwardSimilarity, priorContrast];
 };
 
 const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
@@ -292,7 +292,7 @@ function fitTrust(rows: readonly Row[]): Coefficients {
     return { value, gradient };
   };
 
-  const found = minimise(loss, [1.5, 0, 0, 0, 2, 0, 0]);
+  const found = minimise(loss, [1.5, 0, 0, 2, 0, 0]);
   const plain = found.map((coefficient, k) => coefficient / deviation[k]);
   plain.forEach((coefficient, k) => {
     if (!isBias(k)) plain[k < PRESENCE ? 0 : PRESENCE] -= coefficient * mean[k];
@@ -414,13 +414,11 @@ function report(rows: readonly Row[]): void {
   calibration(judged.filter(({ kind }) => kind === 'real'));
   const times = rows.filter(({ parts }) => parts !== null).map(({ milliseconds }) => milliseconds);
   console.log(`\nJudging takes ${summarise(times).median.toFixed(2)} ms (median).`);
-  const [outlineBias, stability, border, agreement, presenceBias, forward, contrast] = fitTrust(rows).map((value) =>
+  const [outlineBias, stability, border, presenceBias, forward, contrast] = fitTrust(rows).map((value) =>
     value.toFixed(3),
   );
   console.log('\nFrom all sets:\n');
-  console.log(
-    `  outline: { bias: ${outlineBias}, stability: ${stability}, borderKept: ${border}, priorAgreement: ${agreement} },`,
-  );
+  console.log(`  outline: { bias: ${outlineBias}, stability: ${stability}, borderKept: ${border} },`);
   console.log(`  presence: { bias: ${presenceBias}, forwardSimilarity: ${forward}, priorContrast: ${contrast} },`);
   console.log(`\nIn src/core/trust.ts: ${JSON.stringify(TRUST_COEFFICIENTS)}`);
 }

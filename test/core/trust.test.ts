@@ -174,7 +174,6 @@ describe('trust', () => {
     forwardSimilarity: 0.85,
     priorContrast: 0.8,
     borderKept: 0.9,
-    priorAgreement: 0.8,
   };
 
   it('rises with every part, from 0 to 1', () => {
@@ -193,12 +192,6 @@ describe('trust', () => {
     expect(trustOf(typical)).toBeGreaterThan(0.6);
     expect(trustOf({ ...typical, stability: 0.3 })).toBeLessThan(0.4);
     expect(trustOf({ ...typical, forwardSimilarity: 0.5 })).toBeLessThan(0.1);
-  });
-
-  it('is neither raised nor lowered by a prior that there is not', () => {
-    const without = trustOf({ ...typical, priorAgreement: null });
-    expect(without).toBeGreaterThan(trustOf({ ...typical, priorAgreement: 0.5 }));
-    expect(without).toBeLessThan(trustOf({ ...typical, priorAgreement: 1 }));
   });
 
   it('has no coefficient that makes it fall', () => {

@@ -53,7 +53,7 @@ describe('the shipped manifest', () => {
     ]);
     for (const { entry: model } of rows) {
       expect(model.family).toBe('embedded');
-      expect(model.inputSide).toBe(384);
+      expect(model.inputSide).toBe(288);
       expect(model.seenInTraining!.length).toBeGreaterThan(0);
       if (model.licenceFile) expect(await readdir(SHIPPED)).toContain(model.licenceFile);
     }

@@ -19,7 +19,7 @@ from .decoder import MASK_STRIDE, PADDING, PROMPT_STRIDE, Decoder
 from .encoder import Encoded, Encoder
 from .sets import Labelled
 
-SIDE = 384
+SIDE = 288
 """Images are squashed into a square of it, as the engine does."""
 
 ROUNDS = (1, 3, 5, 10)
