@@ -123,8 +123,8 @@ export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwar
  * trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
-  outline: { bias: -0.541, stability: 1.139, borderKept: 0.954 },
-  presence: { bias: -19.971, forwardSimilarity: 13.878, priorContrast: 3.34 },
+  outline: { bias: -0.531, stability: 1.142, borderKept: 0.94 },
+  presence: { bias: -19.974, forwardSimilarity: 13.877, priorContrast: 3.349 },
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */

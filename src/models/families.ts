@@ -3,10 +3,7 @@
  * asking costs no native library.
  */
 
-/**
- * What holds for every model of a family unless its manifest entry says otherwise. It is no part of a model's identity, so a value
- * that changes belongs into the entries: else caches and finished runs of before are taken for today's.
- */
+/** What holds for every model of a family unless its manifest entry says otherwise. */
 export interface FamilyTraits {
   /** Roles of its files that are ONNX graphs, in the order in which an import names them. */
   readonly graphs: readonly string[];
@@ -23,13 +20,13 @@ const TWO_GRAPHS = ['encoder', 'decoder'] as const;
 const SAM: FamilyTraits = { graphs: TWO_GRAPHS, inputSide: 1024, patchSize: 16 };
 
 const encoders = {
-  embedded: { graphs: ONE_GRAPH, inputSide: 384, patchSize: 32 },
+  embedded: { graphs: ONE_GRAPH, inputSide: 288, patchSize: 32 },
   dinov2: { graphs: ONE_GRAPH, inputSide: 518, patchSize: 14 },
   dinov3: { graphs: ONE_GRAPH, inputSide: 512, patchSize: 16 },
 } as const satisfies Record<string, FamilyTraits>;
 
 const segmenters = {
-  embedded: { graphs: ONE_GRAPH, inputSide: 384, patchSize: 32 },
+  embedded: { graphs: ONE_GRAPH, inputSide: 288, patchSize: 32 },
   sam: SAM,
   'mobile-sam': SAM,
   'sam-hq': SAM,

@@ -124,25 +124,18 @@ export async function readManifest(dir: string): Promise<ModelEntry[]> {
 export const explain = ({ issues }: z.ZodError): string =>
   issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 
-/** The file's own hash where there is one file, else the hash of "role hash" lines in order of roles. */
-export function combinedHash(files: readonly KnownFile[]): string {
-  if (files.length === 1) return files[0]!.sha256;
-  const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
-  return sha256(lines.join(''));
-}
-
 /**
- * What stands for a model in keys of caches and runs: its files, and its settings where they are not those of its family.
+ * What stands for a model in keys of caches and runs: its files and its settings, those of its family too, so that a family's that
+ * change with the program are not taken for what they were.
  */
 export function identityHash(entry: Omit<ModelEntry, 'files'> & { readonly files: readonly KnownFile[] }): string {
-  const usual = familyTraits(entry.kind, entry.family);
+  const usual: Partial<Record<string, unknown>> = { ...familyTraits(entry.kind, entry.family) };
+  const files = entry.files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
   const settings = Object.keys(settingsShape).flatMap((name) => {
-    const value = entry[name as keyof typeof settingsShape];
-    const isUsual = value === undefined || value === usual?.[name as keyof typeof usual];
-    return isUsual ? [] : [`${name} ${JSON.stringify(value)}\n`];
+    const value = entry[name as keyof typeof settingsShape] ?? usual[name];
+    return value === undefined ? [] : [`${name} ${JSON.stringify(value)}\n`];
   });
-  const files = combinedHash(entry.files);
-  return settings.length === 0 ? files : sha256([`${files}\n`, ...settings].join(''));
+  return sha256([...files, ...settings].join(''));
 }
 
 /** Replaces the manifest in `dir`. */

@@ -140,7 +140,7 @@ export interface EngineInfo {
 
 export interface ModelInfo {
   readonly id: string;
-  /** SHA-256 over the model's files. */
+  /** SHA-256 over the model's files and settings. */
   readonly sha256: string;
 }
 

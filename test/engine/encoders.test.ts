@@ -164,9 +164,9 @@ describe('the embedded encoder', () => {
     });
   });
 
-  it("stretches every image to the manifest's side, or to 384 where it names none", async () => {
+  it("stretches every image to the manifest's side, or to 288 where it names none", async () => {
     for (const [inputSide, side] of [
-      [undefined, 384],
+      [undefined, 288],
       [96, 96],
       [512, 512],
     ] as const) {
@@ -176,7 +176,7 @@ describe('the embedded encoder', () => {
     }
   });
 
-  it.each([1, 100, 383, 400])('refuses a side of %i, which is no multiple of 32', async (side) => {
+  it.each([1, 100, 287, 400])('refuses a side of %i, which is no multiple of 32', async (side) => {
     expect(await messageOf(EmbeddedEncoder.open(await resolved(passThrough(), side), 1))).toBe(
       `The encoder "tiny" has input side ${side} in its manifest; expected a multiple of 32.`,
     );

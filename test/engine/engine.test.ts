@@ -205,7 +205,7 @@ describe('tiles', () => {
     expect(info.foregroundPatches).toBeGreaterThan((await engine.prepareReference(request)).foregroundPatches);
     const found = await engine.segment({ ...tiled, withDetails: true });
     expect(dice(fromRuns(found.mask), await sampleMask(2))).toBeGreaterThan(0.75);
-    expect(found.maskPrompt?.size).toEqual({ width: 84, height: 84 });
+    expect(found.maskPrompt?.size).toEqual({ width: 63, height: 63 });
     expect(found.trust).toBeGreaterThan(0.5);
     const again = await engine.segment(tiled);
     expect(again.mask).toEqual(found.mask);
@@ -264,7 +264,7 @@ describe('decoding what a person asks', () => {
   it.each([2, 3, 4, 5, 6])('gives the mask of a segmentation again from its prompts, sample %i', async (n) => {
     const found = await engine.segment({ ...request, image: sampleImage(n), withDetails: true });
     const maskPrompt = found.maskPrompt;
-    expect(maskPrompt?.data).toHaveLength(48 * 48);
+    expect(maskPrompt?.data).toHaveLength(36 * 36);
     const points = found.prompts.filter(({ reason }) => reason === 'kept');
     const again = await engine.decode({
       image: sampleImage(n),

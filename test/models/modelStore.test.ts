@@ -73,7 +73,7 @@ describe('resolve', () => {
   it('gives the absolute path and the hash of the model', async () => {
     const found = await new ModelStore(modelsDir, home).resolve('encoder', 'small');
     expect(found.paths).toEqual({ model: join(modelsDir, 'a.onnx') });
-    expect(found.sha256).toBe(sha256(GRAPH));
+    expect(found.sha256).toBe(sha256(`model ${sha256(GRAPH)}\ninputSide 288\npatchSize 32\n`));
     expect(found.entry.title).toBe('Small');
   });
 
@@ -84,7 +84,7 @@ describe('resolve', () => {
     await writeManifest([entry({ files: [graph, data] }), entry({ id: 'turned', files: [data, graph] })]);
     const store = new ModelStore(modelsDir, home);
     const both = await store.resolve('encoder', 'small');
-    expect(both.sha256).toBe(sha256(`data1 ${data.sha256}\nmodel ${graph!.sha256}\n`));
+    expect(both.sha256).toBe(sha256(`data1 ${data.sha256}\nmodel ${graph!.sha256}\ninputSide 288\npatchSize 32\n`));
     expect((await store.resolve('encoder', 'turned')).sha256).toBe(both.sha256);
     expect((await store.resolve('encoder', 'turned')).paths.model).toBe(join(modelsDir, 'a.onnx'));
   });
@@ -104,7 +104,7 @@ describe('resolve', () => {
     });
   });
 
-  it('counts settings among what a model is, but not those that its family has anyway', async () => {
+  it('counts settings among what a model is, whether its entry or its family gives them', async () => {
     const dino = { family: 'dinov2' };
     const settings = [
       {},
@@ -124,7 +124,7 @@ describe('resolve', () => {
     const store = new ModelStore(modelsDir, home);
     const hashes: string[] = [];
     for (const i of settings.keys()) hashes.push((await store.resolve('encoder', `m${i}`)).sha256);
-    expect(hashes[0]).toBe(sha256(GRAPH));
+    expect(hashes[0]).toBe(sha256(`model ${sha256(GRAPH)}\ninputSide 518\npatchSize 14\n`));
     expect(hashes[1]).toBe(hashes[0]);
     expect(new Set(hashes).size).toBe(settings.length - 1);
   });
