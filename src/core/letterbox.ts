@@ -3,7 +3,7 @@
  * whole number of the map's pixels, so both ways resample (bilinear, borders repeated) instead of cutting.
  */
 import { area, type Size } from './geometry';
-import type { FloatMap } from './raster';
+import { type FloatMap, resampleBilinear, type Taps, tapsAt } from './raster';
 
 /**
  * The part of a padded map that the image covers, resampled so that the result covers the image exactly.
@@ -11,10 +11,13 @@ import type { FloatMap } from './raster';
  * @param extent of the image in the map's pixels, fractions included.
  */
 export function cropPadding(map: FloatMap, extent: Size): FloatMap {
-  const size = { width: wholeSide(extent.width), height: wholeSide(extent.height) };
-  const columns = samples(size.width, size.width / extent.width, map.size.width);
-  const rows = samples(size.height, size.height / extent.height, map.size.height);
-  return resampled(map, size, columns, rows, 0);
+  const rows = wholeSide(extent.height);
+  const columns = wholeSide(extent.width);
+  return resampleBilinear(
+    map,
+    tapsOf(rows, rows / extent.height, map.size.height),
+    tapsOf(columns, columns / extent.width, map.size.width),
+  );
 }
 
 /**
@@ -24,49 +27,26 @@ export function cropPadding(map: FloatMap, extent: Size): FloatMap {
  * @param padding what stands where there is no image.
  */
 export function addPadding(map: FloatMap, extent: Size, size: Size, padding: number): FloatMap {
-  const columns = samples(size.width, extent.width / map.size.width, map.size.width, extent.width);
-  const rows = samples(size.height, extent.height / map.size.height, map.size.height, extent.height);
-  return resampled(map, size, columns, rows, padding);
+  const rows = centresWithin(extent.height, size.height);
+  const columns = centresWithin(extent.width, size.width);
+  const image = resampleBilinear(
+    map,
+    tapsOf(rows, extent.height / map.size.height, map.size.height),
+    tapsOf(columns, extent.width / map.size.width, map.size.width),
+  );
+  const data = new Float32Array(area(size)).fill(padding);
+  for (let y = 0; y < rows; y++) data.set(image.data.subarray(y * columns, (y + 1) * columns), y * size.width);
+  return { size, data };
 }
 
 const wholeSide = (extent: number): number => Math.max(1, Math.round(extent));
 
-interface Sample {
-  readonly index: number;
-  readonly next: number;
-  /** Of the next one, in [0, 1). */
-  readonly weight: number;
-}
+/** How many of `count` pixels have their centre within `extent`. */
+const centresWithin = (extent: number, count: number): number => Math.min(count, Math.floor(extent + 0.5));
 
-/** Where the centre of each of `count` pixels lies among `from` ones, `scale` of them to one; undefined beyond `end`. */
-function samples(count: number, scale: number, from: number, end = Number.POSITIVE_INFINITY): (Sample | undefined)[] {
-  return Array.from({ length: count }, (_, k) => {
-    if (k + 0.5 > end) return undefined;
-    const position = Math.min(from - 1, Math.max(0, (k + 0.5) / scale - 0.5));
-    const index = Math.floor(position);
-    return { index, next: Math.min(index + 1, from - 1), weight: position - index };
-  });
-}
-
-function resampled(
-  { size: { width }, data }: FloatMap,
-  size: Size,
-  columns: readonly (Sample | undefined)[],
-  rows: readonly (Sample | undefined)[],
-  padding: number,
-): FloatMap {
-  const result = new Float32Array(area(size)).fill(padding);
-  for (const [y, row] of rows.entries()) {
-    if (!row) continue;
-    const upper = row.index * width;
-    const lower = row.next * width;
-    for (const [x, column] of columns.entries()) {
-      if (!column) continue;
-      const top = data[upper + column.index] + (data[upper + column.next] - data[upper + column.index]) * column.weight;
-      const bottom =
-        data[lower + column.index] + (data[lower + column.next] - data[lower + column.index]) * column.weight;
-      result[y * size.width + x] = top + (bottom - top) * row.weight;
-    }
-  }
-  return { size, data: result };
-}
+/** Of each of `count` pixels among `from` ones, `scale` of them to one. */
+const tapsOf = (count: number, scale: number, from: number): Taps =>
+  tapsAt(
+    Float64Array.from({ length: count }, (_, k) => (k + 0.5) / scale - 0.5),
+    from,
+  );

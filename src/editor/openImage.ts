@@ -412,7 +412,7 @@ export class OpenImage {
       {
         image: place.path,
         prompts: { points, ...(box && { box }), ...(maskPrompt && { maskPrompt }) },
-        ...(before?.maskPrompt && { dropSpecks: true }),
+        ...(before?.maskPrompt && { asApMedSam: true }),
         ...(last === undefined && before?.answerPrior && { answerPrior: before.answerPrior }),
         // What began as a strategy's prompts is drawn as the strategy draws.
         ...(session.origin === 'person' && { bestOverlap: true }),

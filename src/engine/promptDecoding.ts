@@ -50,12 +50,12 @@ export class PromptDecoding {
     const { mask, drawn } = await stage('mask', () => {
       const logits = withPrior(decoded.logits, request.answerPrior);
       const bold = request.bestOverlap && segmenter.capabilities.wholeClass ? forBestDice(logits) : logits;
-      const drawn = request.dropSpecks ? withoutSpecks(bold) : bold;
+      const drawn = request.asApMedSam ? withoutSpecks(bold) : bold;
       return { mask: thresholdToRuns(drawn, size, 0), drawn };
     });
     return {
       mask,
-      iouPrediction: request.dropSpecks ? maskStability([drawn]) : decoded.iouPrediction,
+      iouPrediction: request.asApMedSam ? maskStability([drawn]) : decoded.iouPrediction,
       ...(request.withMaskPrompt && segmenter.capabilities.maskPrompt && { maskPrompt: drawn }),
       file,
       notes,

@@ -207,10 +207,10 @@ export interface DecodeRequest {
   readonly window?: IntensityWindow;
   readonly prompts: PromptSet;
   /**
-   * Go on from `ap-medsam`: components that weigh next to nothing beside the heaviest one are dropped, and the IoU prediction says how
-   * little of the mask its threshold moves.
+   * Finish the answer as strategy `ap-medsam` does: components that weigh next to nothing beside the heaviest one are dropped, and the
+   * IoU prediction says how little of the mask its threshold moves.
    */
-  readonly dropSpecks?: boolean;
+  readonly asApMedSam?: boolean;
   /** Logits over the whole image that are added to the answer, as its result has them. */
   readonly answerPrior?: FloatMap;
   /**

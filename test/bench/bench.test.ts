@@ -30,6 +30,6 @@ it('have a decoder of their own beside the embedded encoder', async () => {
   const { modelsDir, encoder, segmenter } = await chosenModels({ decoder }, work);
   const chosen = new ModelStore(modelsDir, path.join(work, 'home'));
   const shipped = new ModelStore(path.join(repository, 'models'), path.join(work, 'home'));
-  expect((await chosen.resolve('segmenter', segmenter)).sha256).toBe(sha256('other weights'));
+  expect((await chosen.resolve('segmenter', segmenter)).entry.files[0]!.sha256).toBe(sha256('other weights'));
   expect((await chosen.resolve('encoder', encoder)).sha256).toBe((await shipped.resolve('encoder', encoder)).sha256);
 });

@@ -251,8 +251,8 @@ describe('the answer to the prompts before', () => {
     const about = { classId: 1, box: null, origin: 'automatic' as const, base, iouPrediction: 0.7 };
     document.setState({ session: { ...about, points: [a], maskPrompt: prior, answerPrior: prior } });
     expect(await fedBack(image, points(a, b), points(a, b, c), points(b, c))).toEqual([-1, 1, -1]);
-    for (const { dropSpecks, bestOverlap } of image.engine.decoded) {
-      expect(dropSpecks).toBe(true);
+    for (const { asApMedSam, bestOverlap } of image.engine.decoded) {
+      expect(asApMedSam).toBe(true);
       expect(bestOverlap).toBeUndefined();
     }
     // What was added to the first answer is in the next question's mask prompt already.

@@ -269,7 +269,7 @@ describe('decoding what a person asks', () => {
     const again = await engine.decode({
       image: sampleImage(n),
       prompts: { points, ...(maskPrompt && { maskPrompt }) },
-      dropSpecks: true,
+      asApMedSam: true,
       ...(found.answerPrior && { answerPrior: found.answerPrior }),
     });
     expect(again.mask).toEqual(found.mask);
@@ -321,8 +321,8 @@ describe('decoding what a person asks', () => {
 
   it('heeds points, box and specks', async () => {
     const image = sampleImage(2);
-    const foreground = async (extra: object, dropSpecks = false) => {
-      const { mask } = await engine.decode({ image, prompts: { points: [], ...extra }, dropSpecks });
+    const foreground = async (extra: object, asApMedSam = false) => {
+      const { mask } = await engine.decode({ image, prompts: { points: [], ...extra }, asApMedSam });
       return fromRuns(mask).data;
     };
     const count = (data: Uint8Array) => data.reduce((sum, value) => sum + value, 0);
@@ -349,9 +349,9 @@ describe('decoding what a person asks', () => {
 
   it.each([false, true])(
     'gives the logits of its mask to be asked with again, specks dropped: %s',
-    async (dropSpecks) => {
+    async (asApMedSam) => {
       const points = [point(100, 100), point(250, 250)];
-      const asked = { image: sampleImage(2), prompts: { points }, dropSpecks };
+      const asked = { image: sampleImage(2), prompts: { points }, asApMedSam };
       const { mask, maskPrompt } = await engine.decode({ ...asked, withMaskPrompt: true });
       expect(thresholdToRuns(maskPrompt!, mask.size, 0)).toEqual(mask);
       const plain = await engine.decode(asked);
