@@ -84,6 +84,32 @@ describe('a segmenter that answers one object at a time', () => {
   });
 });
 
+describe('a mask that holds no matched point', () => {
+  const elsewhere = discs(size, { x: 8, y: 8, radius: 6 });
+  /** Doubts the object wherever it is asked for, and is sure of something else. */
+  const sureOfOther = (drawsObject: boolean): FakeImageOptions => ({
+    capabilities: { wholeClass: false },
+    decode: (question, of) => {
+      const { iouPrediction } = wholeObject.decode!(question, of);
+      const hit = iouPrediction > 0.9 && drawsObject;
+      const { data } = hit ? moved : elsewhere;
+      const logits = { size, data: Float32Array.from(data, (value) => (value ? 6 : -6)) };
+      return { logits, iouPrediction: hit ? 0.6 : 0.95 };
+    },
+  });
+
+  it('is not the object, however sure the segmenter is of it', async () => {
+    const { found } = await run({ preset: 'semantic', seed: 0 }, sureOfOther(true));
+    expect(dice(fromRuns(found.mask), moved)).toBeGreaterThan(0.95);
+    expect(found.notes[0]).toMatch(/^no mask reached the IoU prediction and stability/);
+  });
+
+  it('counts where none holds any', async () => {
+    const { found } = await run({ preset: 'semantic', seed: 0 }, sureOfOther(false));
+    expect(dice(fromRuns(found.mask), elsewhere)).toBeGreaterThan(0.95);
+  });
+});
+
 describe('a segmenter that answers for a whole class', () => {
   it('is asked less, and the notes say what that means', async () => {
     const { prepared, asked, found } = await run(undefined);

@@ -14,7 +14,7 @@ import { type PatchTokens, patchCentre } from '../patchGrid';
 import { pointCentres } from '../pointClusters';
 import { gridPoints, sampleSubsets } from '../promptSampler';
 import type { PromptCandidate, PromptReason } from '../prompts';
-import { mergeLogits, type Proposal, plausible, sift, toProposal } from '../proposals';
+import { holds, mergeLogits, type Proposal, plausible, sift, toProposal } from '../proposals';
 import { seededRandom } from '../random';
 import { thresholdToRuns } from '../raster';
 import type { PromptableImage, PromptSet } from '../segmenter';
@@ -116,7 +116,7 @@ async function segment(
   const points = matches.kept.map(({ targetPatch }) => patchCentre(targetPatch, grid, target.size));
   const questions = await stage('prompts', () => matcherQuestions(points, target.size, settings, seed));
   const image = await target.promptable();
-  const proposals = await propose(image, questions, settings, stage);
+  const proposals = await propose(image, questions, points, target.size, settings, stage);
   const basis: ScoreBasis = {
     similarity,
     foreground: matching.foreground.length,
@@ -175,20 +175,28 @@ export function matcherQuestions(
   return [...drawn, ...dense];
 }
 
-/** All answers that may be worth scoring; a thousand with their logits would be a third of a gigabyte. */
+/**
+ * All answers that may be worth scoring; a thousand with their logits would be a third of a gigabyte. One that holds no matched
+ * point is of something else, however sure the segmenter is of it: it counts only where none holds any.
+ */
 async function propose(
   image: PromptableImage,
   questions: readonly PromptSet[],
+  points: readonly Point[],
+  target: Size,
   { sifting }: MatcherSettings,
   stage: StageRunner['stage'],
 ): Promise<Proposal[]> {
-  let proposals: Proposal[] = [];
+  let matched: Proposal[] = [];
+  let others: Proposal[] = [];
   for (let start = 0; start < questions.length; start += QUESTIONS_AT_ONCE) {
     const some = questions.slice(start, start + QUESTIONS_AT_ONCE);
-    const answers = await stage('decode', () => image.decode(some));
-    proposals = plausible([...proposals, ...answers.map(toProposal)], sifting).kept;
+    const answers = (await stage('decode', () => image.decode(some))).map(toProposal);
+    const isMatched = ({ mask }: Proposal) => points.some((point) => holds(mask, point, target));
+    matched = plausible([...matched, ...answers.filter(isMatched)], sifting).kept;
+    others = matched.length > 0 ? [] : plausible([...others, ...answers], sifting).kept;
   }
-  return proposals;
+  return matched.length > 0 ? matched : others;
 }
 
 interface Choice {
