@@ -18,6 +18,7 @@ const one = discs(size, { x: 40, y: 40, radius: 20 });
 const moved = discs(size, { x: 60, y: 55, radius: 20 });
 const three = discs(size, { x: 20, y: 20, radius: 11 }, { x: 72, y: 24, radius: 11 }, { x: 40, y: 74, radius: 11 });
 const nothing = discs(size);
+
 const run = (reference = one, target = moved, options: FakeImageOptions = {}, ablation = {}) =>
   runOn(reference, target, grid, options, ablation);
 

@@ -187,12 +187,12 @@ async function propose(
   { sifting }: MatcherSettings,
   stage: StageRunner['stage'],
 ): Promise<Proposal[]> {
+  const isMatched = ({ mask }: Proposal) => points.some((point) => holds(mask, point, target));
   let matched: Proposal[] = [];
   let others: Proposal[] = [];
   for (let start = 0; start < questions.length; start += QUESTIONS_AT_ONCE) {
     const some = questions.slice(start, start + QUESTIONS_AT_ONCE);
     const answers = (await stage('decode', () => image.decode(some))).map(toProposal);
-    const isMatched = ({ mask }: Proposal) => points.some((point) => holds(mask, point, target));
     matched = plausible([...matched, ...answers.filter(isMatched)], sifting).kept;
     others = matched.length > 0 ? [] : plausible([...others, ...answers], sifting).kept;
   }
