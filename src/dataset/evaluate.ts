@@ -9,7 +9,7 @@ import { fromRuns, type Mask, toRuns } from '../core/mask';
 import { boundaryF, dice, iou } from '../core/maskMetrics';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
-import { readIfPresent } from '../disk/atomicFile';
+import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { explainReadError } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import type { ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol/engineApi';
@@ -72,7 +72,7 @@ export async function labelledImages(folder: string, maskFolder = 'masks'): Prom
   const found: LabelledImage[] = [];
   for (const name of images) {
     const mask = await locator.locate(name);
-    if ((await readIfPresent(mask)) !== null) found.push({ name, image: absolutePath(root, name), mask });
+    if ((await readNamed(mask, FILE_KINDS.mask)) !== null) found.push({ name, image: absolutePath(root, name), mask });
   }
   if (found.length < 2) {
     throw new UserError(

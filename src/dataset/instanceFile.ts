@@ -1,12 +1,11 @@
 /** `.apmedsam/instances/<image>.json`: single objects of the classes that were segmented one by one. */
-import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import * as z from 'zod';
 import type { Instance } from '../core/instances';
 import { cocoCounts } from '../core/mask';
-import { readIfPresent, writeAtomic } from '../disk/atomicFile';
-import { explainWriteError, isAbsence } from '../disk/storageError';
+import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
+import { FILE_KINDS, readGuarded, textOf } from '../disk/guardedFile';
 import { absolutePath, PROJECT_FOLDER } from './folder';
 
 const classInstances = z.object({
@@ -37,10 +36,10 @@ export function instancesFile(root: string, image: string): string {
 
 /** Instances of all classes of an image, none if there is no file or not a valid one: they can be made again. */
 export async function readInstances(root: string, image: string): Promise<readonly ClassInstances[]> {
-  const bytes = await readIfPresent(instancesFile(root, image));
+  const bytes = await readGuarded(instancesFile(root, image), root, FILE_KINDS.instances);
   if (bytes === null) return [];
   try {
-    return fileSchema.parse(JSON.parse(bytes.toString('utf8'))).classes;
+    return fileSchema.parse(JSON.parse(textOf(bytes))).classes;
   } catch {
     return [];
   }
@@ -72,7 +71,7 @@ export async function carryInstances(
   const classes = await readInstances(root, image);
   if (from === to || !classes.some((one) => one.class === classId && one.mask === from)) return;
   const carried = classes.map((one) => (one.class === classId ? { ...one, mask: to } : one));
-  await writeAtomic(instancesFile(root, image), fileText(image, carried));
+  await writeAtomic(instancesFile(root, image), fileText(image, carried), { within: root });
 }
 
 /** Replaces one class's instances; other classes' stay, and a file without any is removed. */
@@ -99,11 +98,9 @@ export async function saveInstances(
   }
   if (classes.length > 0) {
     classes.sort((a, b) => a.class - b.class);
-    await writeAtomic(path, fileText(image, classes));
+    await writeAtomic(path, fileText(image, classes), { within: root });
   } else if (before.length > 0) {
-    await unlink(path).catch((error: unknown) => {
-      if (!isAbsence(error)) throw explainWriteError(error, path);
-    });
+    await removeIfPresent(path, { within: root });
   }
 }
 

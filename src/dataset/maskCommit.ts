@@ -1,7 +1,8 @@
 /** Puts the results for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
 
 import { blankLabels, labelsOfSize, mergeClasses } from '../core/labelMap';
-import { createAtomic, EMPTY_HASH, hashIfPresent, readIfPresent, replaceAtomic } from '../disk/atomicFile';
+import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../disk/atomicFile';
+import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
 import type { SegmentResult } from '../protocol/engineApi';
@@ -59,7 +60,7 @@ export class MaskCommitter {
   async commit(image: string, results: readonly ClassResult[]): Promise<CommitOutcome[]> {
     const { root, classes, masks } = this.context;
     const path = await masks.locate(image);
-    const existing = await readIfPresent(path);
+    const existing = await readNamed(path, FILE_KINDS.mask);
     const existingHash = existing && sha256(existing);
     const ours = await this.withoutPersons(image, existingHash, results);
     const outcomes = (which: readonly ClassResult[]) =>

@@ -3,7 +3,8 @@ import { isAbsolute, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { UserError } from '../core/userError';
-import { createAtomic, readIfPresent, replaceAtomic, writeAtomic } from '../disk/atomicFile';
+import { createAtomic, replaceAtomic, writeAtomic } from '../disk/atomicFile';
+import { FILE_KINDS, readGuarded, textOf } from '../disk/guardedFile';
 import { sha256, sortKeys } from '../disk/hashing';
 import { absolutePath, PROJECT_FOLDER, relativePath } from './folder';
 import { leaves } from './maskFolder';
@@ -77,13 +78,13 @@ export const projectFile = (root: string): string => join(root, PROJECT_FOLDER, 
 
 /** The project of a root, null if there is none yet. Throws UserError naming file and problem; the file is left alone. */
 export async function loadProject(root: string): Promise<Project | null> {
-  const bytes = await readIfPresent(projectFile(root));
-  return bytes === null ? null : parseProject(bytes.toString('utf8'), projectFile(root));
+  const bytes = await readGuarded(projectFile(root), root, FILE_KINDS.project);
+  return bytes === null ? null : parseProject(textOf(bytes), projectFile(root));
 }
 
 /** Writes the project, whatever the file held; see `updateProject` to change one that others may be changing. */
 export async function saveProject(root: string, project: Project): Promise<void> {
-  await writeAtomic(projectFile(root), projectText(project));
+  await writeAtomic(projectFile(root), projectText(project), { within: root });
 }
 
 /** Updates by this process, by project file. */
@@ -97,17 +98,22 @@ const updates = new Turns();
  */
 export function updateProject(root: string, initial: Project, change: (project: Project) => Project): Promise<Project> {
   const path = projectFile(root);
-  return updates.take(path, () => updateFile(path, initial, change));
+  return updates.take(path, () => updateFile(root, initial, change));
 }
 
-async function updateFile(path: string, initial: Project, change: (project: Project) => Project): Promise<Project> {
+async function updateFile(root: string, initial: Project, change: (project: Project) => Project): Promise<Project> {
+  const path = projectFile(root);
   for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
-    const bytes = await readIfPresent(path);
-    const project = change(bytes === null ? initial : parseProject(bytes.toString('utf8'), path));
+    const bytes = await readGuarded(path, root, FILE_KINDS.project);
+    const project = change(bytes === null ? initial : parseProject(textOf(bytes), path));
     const text = projectText(project);
     // All shards of a job store the same at the same time: only the first has to write.
     if (bytes?.toString('utf8') === text) return project;
-    const written = bytes === null ? await createAtomic(path, text) : await replaceAtomic(path, text, sha256(bytes));
+    const options = { within: root };
+    const written =
+      bytes === null
+        ? await createAtomic(path, text, options)
+        : await replaceAtomic(path, text, sha256(bytes), options);
     if (written) return project;
     await sleep(Math.random() * RETRY_MS);
   }

@@ -3,8 +3,11 @@
  * and then renamed or linked into place. Failures that a person can act on are UserErrors (storageError.ts).
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, copyFile, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, copyFile, link, lstat, mkdir, open, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { UserError } from '../core/userError';
+import { openNamed, refuseLinks } from './guardedFile';
 import { sha256, sha256File } from './hashing';
 import { entriesIn } from './listing';
 import { errorCode, explainReadError, explainWriteError, isAbsence } from './storageError';
@@ -15,8 +18,20 @@ const TEMPORARY_PREFIX = '.apmedsam-tmp-';
 /** Writing one file takes seconds; a temporary file this old was left by a crash. */
 const TEMPORARY_STALE_MS = 3_600_000;
 
+/** Permissions of what only this user may look at. */
+export const PRIVATE_FOLDER = 0o700;
+export const PRIVATE_FILE = 0o600;
+
 /** File systems without hard links (FAT, some network shares) answer link() with one of these. */
 const LINK_UNSUPPORTED: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK']);
+
+/** Where and for whom something is written. */
+export interface WriteOptions {
+  /** Folder below which no folder on the way may be a link, see guardedFile.ts; undefined: they may. */
+  readonly within?: string;
+  /** Whether only this user may look at what is made, folders on the way included. */
+  readonly isPrivate?: boolean;
+}
 
 /** Hash of the empty file. One may stand where a mask was about to be created when the process died. */
 export const EMPTY_HASH = sha256('');
@@ -31,29 +46,29 @@ export async function hashIfPresent(path: string): Promise<string | null> {
   }
 }
 
-/** Bytes of a file, null if there is none. Throws UserError if it cannot be read. */
-export async function readIfPresent(path: string): Promise<Buffer | null> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (isAbsence(error)) return null;
-    throw explainReadError(error, path);
-  }
+/**
+ * Puts `content` at `path`, replacing what is there: a link itself, not what it leads to. Missing folders are made.
+ *
+ * @throws UserError for a link on the way that is not to be followed, and if the disk refuses
+ */
+export async function writeAtomic(
+  path: string,
+  content: Uint8Array | string,
+  options: WriteOptions = {},
+): Promise<void> {
+  await viaTemporary(path, options, writing(content, options), (temporary) => rename(temporary, path));
 }
 
-/** Puts `content` at `path`, replacing what is there. Missing folders are made. */
-export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
-  await viaTemporary(path, writing(content), (temporary) => rename(temporary, path));
-}
-
-/** Puts a copy of the file `source` at `path`, replacing what is there, without holding it in memory. */
-export async function copyAtomic(source: string, path: string): Promise<void> {
+/** Puts a copy of the file `source` at `path`, as `writeAtomic` does, without holding it in memory. */
+export async function copyAtomic(source: string, path: string, options: WriteOptions = {}): Promise<void> {
   const copy = async (temporary: string) => {
-    await copyFile(source, temporary);
+    // Copying a pipe would wait for ever.
+    await (await openNamed(source)).close();
+    await copyFile(source, temporary, constants.COPYFILE_EXCL);
     // The copy inherits the original's mode, and a read-only file could not be flushed.
-    await chmod(temporary, 0o644);
+    await chmod(temporary, options.isPrivate ? PRIVATE_FILE : 0o644);
   };
-  await viaTemporary(path, copy, (temporary) => rename(temporary, path));
+  await viaTemporary(path, options, copy, (temporary) => rename(temporary, path));
 }
 
 /** Moves a file that was written beside `path` to it, flushed, replacing what is there. */
@@ -68,9 +83,13 @@ export async function moveAtomic(written: string, path: string): Promise<void> {
 }
 
 /** Puts `content` at `path` unless something is there, which wins even if it comes at the last moment; says whether. */
-export async function createAtomic(path: string, content: Uint8Array | string): Promise<boolean> {
+export async function createAtomic(
+  path: string,
+  content: Uint8Array | string,
+  options: WriteOptions = {},
+): Promise<boolean> {
   let created = false;
-  await viaTemporary(path, writing(content), async (temporary) => {
+  await viaTemporary(path, options, writing(content, options), async (temporary) => {
     created = await linkNew(temporary, path);
   });
   return created;
@@ -84,9 +103,10 @@ export async function replaceAtomic(
   path: string,
   content: Uint8Array | string,
   expectedHash: string,
+  options: WriteOptions = {},
 ): Promise<boolean> {
   let replaced = false;
-  await viaTemporary(path, writing(content), async (temporary) => {
+  await viaTemporary(path, options, writing(content, options), async (temporary) => {
     if ((await hashIfPresent(path)) !== expectedHash) return;
     await rename(temporary, path);
     replaced = true;
@@ -94,13 +114,23 @@ export async function replaceAtomic(
   return replaced;
 }
 
+/** Removes a file, if there is one, see `WriteOptions`. Throws UserError if that cannot be. */
+export async function removeIfPresent(path: string, { within }: WriteOptions = {}): Promise<void> {
+  if (within !== undefined) await refuseLinks(dirname(path), within);
+  await unlink(path).catch((error: unknown) => {
+    if (!isAbsence(error)) throw explainWriteError(error, path);
+  });
+}
+
 /** Removes temporary files that crashes left in `folder`; a folder that does not exist has none. */
-export async function removeStaleTemporaries(folder: string): Promise<void> {
-  for (const { name } of await entriesIn(folder)) {
-    if (!name.startsWith(TEMPORARY_PREFIX)) continue;
-    const path = join(folder, name);
+export async function removeStaleTemporaries(folder: string, { within }: WriteOptions = {}): Promise<void> {
+  if (within !== undefined) await refuseLinks(folder, within);
+  for (const entry of await entriesIn(folder)) {
+    // Ours are files.
+    if (!entry.name.startsWith(TEMPORARY_PREFIX) || !entry.isFile()) continue;
+    const path = join(folder, entry.name);
     try {
-      if (Date.now() - (await stat(path)).mtimeMs > TEMPORARY_STALE_MS) await unlink(path);
+      if (Date.now() - (await lstat(path)).mtimeMs > TEMPORARY_STALE_MS) await unlink(path);
     } catch (error) {
       // Another process may have cleaned up first.
       if (errorCode(error) !== 'ENOENT') throw explainWriteError(error, path);
@@ -108,36 +138,56 @@ export async function removeStaleTemporaries(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder and its parents. Throws UserError if that cannot be. */
-export async function makeFolder(path: string): Promise<void> {
+/** Makes a folder and its parents, see `WriteOptions`. Throws UserError if that cannot be. */
+export async function makeFolder(path: string, { within, isPrivate = false }: WriteOptions = {}): Promise<void> {
   try {
-    const first = await mkdir(path, { recursive: true });
+    if (within !== undefined) await refuseLinks(path, within);
+    const first = await makeMissing(path, isPrivate ? PRIVATE_FOLDER : 0o777);
     if (first !== undefined) await flushFolder(dirname(first));
   } catch (error) {
-    throw explainWriteError(errorCode(error) === 'ENOENT' ? await refusalOf(path, error) : error, path);
+    throw explainWriteError(error, path);
   }
 }
 
-/** Why a folder cannot be made: with `recursive`, Node says ENOENT on a read-only disk. */
-async function refusalOf(path: string, error: unknown): Promise<unknown> {
-  for (let at = path; at !== dirname(at); at = dirname(at)) {
-    const refusal = await mkdir(at).then(
-      () => error,
-      (reason: unknown) => reason,
-    );
-    if (errorCode(refusal) !== 'ENOENT') return errorCode(refusal) === 'EEXIST' ? error : refusal;
+/**
+ * Makes a folder and its parents where they are missing, and gives the topmost one made. Node's own recursion tries for
+ * ever where the system says ENOENT of a folder whose parent is there, as in /proc or behind a link that leads nowhere.
+ */
+async function makeMissing(path: string, mode: number): Promise<string | undefined> {
+  if (await isFolder(path)) return undefined;
+  const parent = dirname(path);
+  const first = parent === path ? undefined : await makeMissing(parent, mode);
+  try {
+    await mkdir(path, mode);
+  } catch (error) {
+    // Another process may have been faster.
+    if (errorCode(error) === 'EEXIST' && (await isFolder(path))) return first;
+    throw errorCode(error) === 'ENOENT' ? cannotHold(parent, error) : error;
   }
-  return error;
+  return first ?? path;
 }
+
+const cannotHold = (parent: string, cause: unknown): UserError =>
+  new UserError(`Nothing can be made in ${parent}: choose another folder.`, { cause });
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (stats) => stats.isDirectory(),
+    (error: unknown) => {
+      if (!isAbsence(error)) throw error;
+      return false;
+    },
+  );
 
 /** `fill` makes the temporary file, which is flushed for `place` to rename, and removed if it has not. */
 async function viaTemporary(
   path: string,
+  options: WriteOptions,
   fill: (temporary: string) => Promise<void>,
   place: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
-  await makeFolder(folder);
+  await makeFolder(folder, options);
   const temporary = join(folder, `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`);
   try {
     await fill(temporary);
@@ -152,7 +202,10 @@ async function viaTemporary(
   }
 }
 
-const writing = (content: Uint8Array | string) => (temporary: string) => writeFile(temporary, content, { flag: 'wx' });
+const writing =
+  (content: Uint8Array | string, { isPrivate = false }: WriteOptions) =>
+  (temporary: string) =>
+    writeFile(temporary, content, { flag: 'wx', mode: isPrivate ? PRIVATE_FILE : 0o666 });
 
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r+');

@@ -1,17 +1,18 @@
 /** SHA-256 of bytes, files and values, always as 64 lower-case hexadecimal digits. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { openNamed } from './guardedFile';
 import { byCodeUnits } from './listing';
 
 export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Hash of a file, read in pieces. Rejects as reading does (ENOENT and so on). */
+/** Hash of a file, read in pieces, through links too. Rejects as opening does (UserError, ENOENT and so on). */
 export async function sha256File(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  // The stream closes the file.
+  await pipeline((await openNamed(path)).createReadStream(), hash);
   return hash.digest('hex');
 }
 

@@ -656,7 +656,7 @@ describe('bounds and interruptions', () => {
     await mkdir(maskPath(job, 'a.png'), { recursive: true });
     const summary = await runBatch(job);
     expect(counts(summary)).toEqual({ ...NONE, done: 1, failed: 1, total: 2 });
-    expect(summary.failures[0].message).toMatch(/^Cannot read .*a\.png: EISDIR\.$/);
+    expect(summary.failures[0].message).toMatch(/a\.png is a folder, not a file: move it away\.$/);
   });
 
   test('a reference that does not fit is told before the engine is asked for masks', async () => {

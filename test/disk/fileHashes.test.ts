@@ -54,5 +54,5 @@ test('a file that goes is forgotten, and other failures are told', async () => {
   await rm(path);
   expect(await hashes.of(path)).toBeNull();
   expect(await hashes.of(join(path, 'below'))).toBeNull();
-  await expect(hashes.of(dir)).rejects.toMatchObject({ code: 'EISDIR' });
+  await expect(hashes.of(dir)).rejects.toThrow('is a folder, not a file');
 });
