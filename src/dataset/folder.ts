@@ -5,8 +5,16 @@ import { basename, dirname, join, posix, relative, resolve, sep } from 'node:pat
 import { UserError } from '../core/userError';
 import { byCodeUnits, entriesIn } from '../disk/listing';
 import { errorCode } from '../disk/storageError';
-import { FORMAT_BYTES, imageFormatOf, SUPPORTED_FORMATS } from '../formats/imageFormat';
+import {
+  FORMAT_BYTES,
+  FORMAT_NAMES,
+  imageFormatOf,
+  READ_FORMATS,
+  SUPPORTED_FORMATS,
+  whatInstead,
+} from '../formats/imageFormat';
 import { mapBounded } from './bounded';
+import { isLitter } from './litter';
 import { hasImageSuffix, IMAGES_FOLDER, leaves, mayBeImage } from './maskFolder';
 
 /** Folder in the root that holds the project file, the journal, instances and locks. */
@@ -85,7 +93,7 @@ export async function groupByRoot(clicked: readonly string[]): Promise<ReadonlyM
  * Images of a root, or of some folders and images in it.
  *
  * A file counts if its name has an image suffix, or no suffix at all and an image's content, or if it is a target itself.
- * Left out: dot files and dot folders, the mask folder, projects of their own. Links are followed after everything
+ * Left out: dot files, dot folders and other litter, the mask folder, projects of their own. Links are followed after everything
  * else, and only to folders that were not searched and do not hold the root, so that each file is found once.
  *
  * @throws UserError for a target outside the root and if nothing at all was found
@@ -94,7 +102,7 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Fo
   const { targets = [] } = options;
   const scan = await findImages(root, options);
   if (scan.images.length + scan.failures.length === 0) {
-    throw new UserError(`${targets.join(', ') || root} holds no images: expected PNG, JPEG, WebP, TIFF or BMP files.`);
+    throw new UserError(`${targets.join(', ') || root} holds no images: expected ${READ_FORMATS}.`);
   }
   return scan;
 }
@@ -121,7 +129,7 @@ export async function findImages(root: string, { maskFolder, targets = [] }: Sca
 export function isAmongImages(root: string, maskFolder: string, path: string): boolean {
   const inRoot = relative(root, path);
   if (leaves(inRoot) || !leaves(relative(maskFolder, path))) return false;
-  return inRoot.split(sep).every((name) => !name.startsWith('.')) && mayBeImage(basename(path));
+  return inRoot.split(sep).every((name) => !isLitter(name)) && mayBeImage(basename(path));
 }
 
 class Search {
@@ -174,7 +182,7 @@ class Search {
       return;
     }
     for (const entry of entries) {
-      if (entry.name.startsWith('.')) continue;
+      if (isLitter(entry.name)) continue;
       const child = join(folder, entry.name);
       if (entry.isDirectory()) await this.searchFolder(child);
       else if (entry.isSymbolicLink() && (await isFolder(child))) this.links.push(child);
@@ -196,9 +204,9 @@ async function contentProblem(path: string): Promise<string | null> {
   }
   const format = imageFormatOf(head);
   if (format !== null && SUPPORTED_FORMATS.has(format)) return null;
-  if (format !== null) return `${path}: ${format.toUpperCase()} is not supported yet, convert it to PNG.`;
-  if (head.length === 0) return `${path} is empty: expected a PNG, JPEG, WebP, TIFF or BMP image.`;
-  return `${path} is not an image: expected the content of a PNG, JPEG, WebP, TIFF or BMP file.`;
+  if (format !== null) return `${path}: ${FORMAT_NAMES[format]} is not supported yet, convert it to PNG.`;
+  if (head.length === 0) return `${path} is empty (0 bytes); expected ${READ_FORMATS}.`;
+  return `${path} ${whatInstead(head)}; expected ${READ_FORMATS}.`;
 }
 
 async function readHead(path: string): Promise<Uint8Array> {

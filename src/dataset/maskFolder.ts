@@ -2,6 +2,7 @@
 import { dirname, extname, join, posix, relative, resolve, sep } from 'node:path';
 import { UserError } from '../core/userError';
 import { entriesIn } from '../disk/listing';
+import { isLitter } from './litter';
 
 /** Leading folder that does not appear in a mask's path. */
 export const IMAGES_FOLDER = 'images';
@@ -22,7 +23,7 @@ const IMAGE_SUFFIXES: ReadonlySet<string> = new Set([
 
 /** Whether a file of this name may be an image. */
 export function mayBeImage(name: string): boolean {
-  if (name.startsWith('.')) return false;
+  if (isLitter(name)) return false;
   const suffix = extname(name).toLowerCase();
   return suffix === '' || IMAGE_SUFFIXES.has(suffix);
 }

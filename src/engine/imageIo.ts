@@ -12,7 +12,7 @@ import sharp, { type Metadata, type Sharp } from 'sharp';
 import { area, type Box, describeSize, type Size, sameSize } from '../core/geometry';
 import { UserError } from '../core/userError';
 import { decodeBmp, readBmpHeader } from '../formats/bmp';
-import { imageFormatOf } from '../formats/imageFormat';
+import { FORMAT_NAMES, imageFormatOf, READ_FORMATS, whatInstead } from '../formats/imageFormat';
 import type { FileStamp, ImageInfo, IntensityWindow } from '../protocol/engineApi';
 import { type DeepPixels, Histogram, throughWindow } from './intensity';
 
@@ -50,8 +50,6 @@ const TILE_COMPRESSION = 1;
 
 const DEEP_SPACES = ['grey16', 'rgb16', 'b-w', 'srgb', 'scrgb'] as const;
 
-const FORMATS = 'PNG, JPEG, TIFF, WebP or BMP';
-
 /** Sets libvips up for an engine process: no cache of files that are read once, no threads besides libuv's. */
 export function initImageIo(): void {
   sharp.cache(false);
@@ -79,7 +77,7 @@ export async function openImage(path: string, pixelLimit: number): Promise<Image
   const format = header.format === 'heif' ? (header.compression === 'av1' ? 'avif' : 'heif') : header.format;
   // libvips draws SVG and PDF too, but a drawing has no pixels that a mask could label.
   if (format === 'svg' || format === 'pdf') {
-    throw new UserError(`${path} is a drawing (${format.toUpperCase()}); expected an image in ${FORMATS}.`);
+    throw new UserError(`${path} is a drawing (${format.toUpperCase()}); expected an image in ${READ_FORMATS}.`);
   }
   const size: Size = header.autoOrient;
   if (area(size) > pixelLimit) {
@@ -330,38 +328,9 @@ function bmpHeader(path: string, content: Buffer): ImageHeader {
   };
 }
 
-/** First bytes of the formats that are read here. */
-const READABLE: readonly (readonly [name: string, offset: number, magic: string])[] = [
-  ['PNG', 0, '\x89PNG'],
-  ['JPEG', 0, '\xff\xd8\xff'],
-  ['TIFF', 0, 'II*\0'],
-  ['TIFF', 0, 'MM\0*'],
-  ['GIF', 0, 'GIF8'],
-  ['WebP', 8, 'WEBP'],
-  ['AVIF', 4, 'ftypavi'],
-];
-
-/** First bytes of what people also keep in image folders. */
-const FOREIGN: typeof READABLE = [
-  ['a DICOM file', 128, 'DICM'],
-  ['a NIfTI volume', 344, 'n+1\0'],
-  ['an NRRD volume', 0, 'NRRD'],
-  ['a HEIC photo', 4, 'ftyphei'],
-  ['a JPEG 2000 image', 0, '\0\0\0\x0cjP'],
-  ['a JPEG XL image', 0, '\xff\x0a'],
-  ['a Photoshop document', 0, '8BPS'],
-  ['a PDF document', 0, '%PDF'],
-  ['a zip archive', 0, 'PK\x03\x04'],
-  ['a gzip archive', 0, '\x1f\x8b'],
-  ['a Git LFS pointer, not the image itself (run "git lfs pull")', 0, 'version https://git-lfs'],
-];
-
 /** One sentence on what is wrong with a file that libvips refuses. */
 function whyUnreadable(path: string, content: Buffer): string {
-  const isMagic = ([, offset, magic]: (typeof READABLE)[number]) =>
-    content.toString('latin1', offset, offset + magic.length) === magic;
-  const readable = READABLE.find(isMagic);
-  if (readable) return `${path} is damaged or cut short: it begins as ${readable[0]} but its pixels cannot be decoded.`;
-  const foreign = FOREIGN.find(isMagic);
-  return `${path} is ${foreign ? foreign[0] : 'not an image'}; expected ${FORMATS}.`;
+  const format = imageFormatOf(content);
+  if (format === null) return `${path} ${whatInstead(content)}; expected ${READ_FORMATS}.`;
+  return `${path} is damaged or cut short: it begins as ${FORMAT_NAMES[format]} but its pixels cannot be decoded.`;
 }

@@ -57,10 +57,10 @@ describe('images that are none', () => {
       async () => (await readFile(sampleImage(2))).subarray(0, 40),
       ' is damaged or cut short: it begins as PNG but its pixels cannot be decoded.',
     ],
-    'empty.png': [() => Buffer.alloc(0), ' is empty: expected a PNG, JPEG, WebP, TIFF or BMP image.'],
+    'empty.png': [() => Buffer.alloc(0), ' is empty (0 bytes); expected PNG, JPEG, TIFF, WebP or BMP.'],
     'text.png': [
       () => Buffer.from('This is no picture.\n'),
-      ' is not an image: expected the content of a PNG, JPEG, WebP, TIFF or BMP file.',
+      ' is not an image; expected PNG, JPEG, TIFF, WebP or BMP.',
     ],
     'moving.gif': [() => Buffer.from('GIF89a'), ': GIF is not supported yet, convert it to PNG.'],
     'photo.bmp': [compressedBmp, ' is a compressed BMP, which is not read: expected an uncompressed one, or a PNG.'],
@@ -339,9 +339,7 @@ describe('folders and projects', () => {
   it.concurrent('without images', async () => {
     const root = await workshop.newFolder();
     await writeFile(path.join(root, 'notes.txt'), 'nothing here');
-    expect(complaint(await start(root, '.'))).toBe(
-      `${root} holds no images: expected PNG, JPEG, WebP, TIFF or BMP files.`,
-    );
+    expect(complaint(await start(root, '.'))).toBe(`${root} holds no images: expected PNG, JPEG, TIFF, WebP or BMP.`);
   });
 
   it.concurrent('that do not exist', async () => {

@@ -100,6 +100,15 @@ describe('scanFolder', () => {
     });
   });
 
+  test('leaves out what systems and servers leave in folders', async () => {
+    const root = await temporaryFolder();
+    const litter = ['@eaDir/t.png/SYNOPHOTO_THUMB_S.jpg', '#recycle/a.png', '$RECYCLE.BIN/b.png', 'lost+found/c.png'];
+    const more = ['__MACOSX/t.png', '.ipynb_checkpoints/t.png', 'System Volume Information/d.png', 'Thumbs.db/e.png'];
+    await putImages(root, ['t.png', '._t.png', 'sub/__macosx/._t.png', ...litter, ...more]);
+    expect(await scan(root)).toEqual({ images: ['t.png'], failures: [], nested: [] });
+    for (const path of [...litter, ...more]) expect(isAmongImages(root, join(root, 'm'), join(root, path))).toBe(false);
+  });
+
   test('an image suffix with foreign content is reported, with what is wrong', async () => {
     const root = await temporaryFolder();
     await putImages(root, ['good.png']);
@@ -114,12 +123,12 @@ describe('scanFolder', () => {
       { image: 'broken.png', message: `${join(root, 'broken.png')} cannot be read (ENOENT).` },
       {
         image: 'empty.jpg',
-        message: `${join(root, 'empty.jpg')} is empty: expected a PNG, JPEG, WebP, TIFF or BMP image.`,
+        message: `${join(root, 'empty.jpg')} is empty (0 bytes); expected PNG, JPEG, TIFF, WebP or BMP.`,
       },
       { image: 'moving.gif', message: `${join(root, 'moving.gif')}: GIF is not supported yet, convert it to PNG.` },
       {
         image: 'text.png',
-        message: `${join(root, 'text.png')} is not an image: expected the content of a PNG, JPEG, WebP, TIFF or BMP file.`,
+        message: `${join(root, 'text.png')} is not an image; expected PNG, JPEG, TIFF, WebP or BMP.`,
       },
     ]);
   });
@@ -137,7 +146,7 @@ describe('scanFolder', () => {
   test('a folder without images is a sentence', async () => {
     const root = await temporaryFolder();
     await put(join(root, 'notes.txt'), 'text');
-    await expect(scan(root)).rejects.toThrow(`${root} holds no images: expected PNG, JPEG, WebP, TIFF or BMP files.`);
+    await expect(scan(root)).rejects.toThrow(`${root} holds no images: expected PNG, JPEG, TIFF, WebP or BMP.`);
   });
 
   test('leaves projects of their own out, with their masks', async () => {
