@@ -51,6 +51,7 @@ export interface PageSnapshot {
   readonly isAsking: boolean;
   readonly situation: Situation;
   readonly view: ViewState;
+  readonly isPanelOpen: boolean;
   readonly message: Message;
   /** DevicePx per targetPx. */
   readonly zoom: number;

@@ -35,7 +35,7 @@ import { PointTool } from './tools/pointTool';
 import { PolygonTool } from './tools/polygonTool';
 import { isInside, PanTool, type Tool, type ToolContext } from './tools/tool';
 import { Viewer } from './viewer';
-import { DEFAULT_VIEW_STATE, PANEL_FROM, readViewState, steppedDiameter, TOOLS, type ViewState } from './viewState';
+import { NARROW_BELOW, readViewState, steppedDiameter, TOOLS, type ViewState } from './viewState';
 
 /** Where a page keeps its view state; VS Code gives it to the next page of the same editor. */
 export interface StateStore {
@@ -103,6 +103,7 @@ class EditorPage {
   private readonly notices = new Notices();
   private readonly card = new HoverCard();
   private view: ViewState;
+  private readonly narrow = window.matchMedia(`(width < ${NARROW_BELOW}px)`);
   /** The host's last sentence, and one of the page's own that hides it for a while. */
   private message: Message = { text: '', kind: 'plain' };
   private passing: Message | null = null;
@@ -122,10 +123,7 @@ class EditorPage {
     state: EditorState,
     private readonly report: (error: unknown) => void,
   ) {
-    this.view = readViewState(store.getState(), {
-      ...DEFAULT_VIEW_STATE,
-      panelOpen: window.innerWidth >= PANEL_FROM,
-    });
+    this.view = readViewState(store.getState());
     this.shown = { automatic: state.automatic, classes: state.facts.classes };
     this.model = new PageModel(
       state,
@@ -257,7 +255,7 @@ class EditorPage {
       autoBrightness: () => void this.autoBrightness().catch(this.report),
       setDisplayWindow: (window) => this.call('setDisplayWindow', { window }),
       zoom: (zoom) => this.zoom(zoom),
-      togglePanel: () => this.setView({ panelOpen: !this.view.panelOpen }),
+      togglePanel: () => this.setView({ [this.panelKey]: !this.view[this.panelKey] }),
       foldSection: (name, isFolded) => {
         const others = this.view.folded.filter((other) => other !== name);
         this.setView({ folded: isFolded ? [...others, name] : others });
@@ -288,6 +286,11 @@ class EditorPage {
     }
     this.input.select(tool);
     this.setView({ tool });
+  }
+
+  /** Which of the two says whether the panel is open. */
+  private get panelKey(): 'panelOpen' | 'panelOpenNarrow' {
+    return this.narrow.matches ? 'panelOpenNarrow' : 'panelOpen';
   }
 
   private setBrush(settings: Partial<ViewState['brush']>): void {
@@ -446,6 +449,7 @@ class EditorPage {
 
   private watchWindow(): void {
     const { surface } = this.viewer;
+    this.narrow.addEventListener('change', () => this.redraw());
     window.addEventListener('focus', () => {
       if (document.activeElement === document.body) surface.focus();
     });
@@ -493,6 +497,7 @@ class EditorPage {
         hasDraft: view.polygon.length > 0,
       },
       view,
+      isPanelOpen: view[this.panelKey],
       message: this.passing ?? this.message,
       zoom: this.viewer.viewport.scale * window.devicePixelRatio,
       shareOf: (value) => model.shareOf(value),

@@ -61,7 +61,7 @@ export class Header {
       button.update({ reason: whyNotCommand(command, page.situation) });
     }
     this.picker.update(page);
-    this.panel.update({ pressed: page.view.panelOpen });
+    this.panel.update({ pressed: page.isPanelOpen });
   }
 
   private command(command: PageCommand, options: Omit<ButtonOptions, 'onPress' | 'onRefused'>): HTMLElement {

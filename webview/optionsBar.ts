@@ -83,9 +83,8 @@ export class OptionsBar {
       this.size,
       this.overOthers,
       this.erasesAll,
-      this.hint,
-      element('span', { class: 'spring' }),
-      this.prompts,
+      // As wide as there is room: a bar that wrapped with every prompt would move the picture.
+      element('span', { class: 'tool-words' }, this.hint, this.prompts),
       this.finish.element,
       this.discard.element,
     );

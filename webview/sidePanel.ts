@@ -50,8 +50,8 @@ export class SidePanel {
   }
 
   update(page: PageSnapshot): void {
-    setShown(this.element, page.view.panelOpen);
-    if (!page.view.panelOpen) return;
+    setShown(this.element, page.isPanelOpen);
+    if (!page.isPanelOpen) return;
     for (const [name, section] of this.sections) {
       const isOpen = !page.view.folded.includes(name);
       if (section.open !== isOpen) section.open = isOpen;

@@ -8,6 +8,8 @@ export interface ViewState {
   readonly brush: BrushSettings;
   readonly style: LayerStyle;
   readonly panelOpen: boolean;
+  /** The same in a narrow page, where the panel takes from the picture. */
+  readonly panelOpenNarrow: boolean;
   /** Sections of the panel that are folded. */
   readonly folded: readonly string[];
   /** Null: the whole image. */
@@ -25,8 +27,8 @@ export interface BrushSettings {
   readonly erasesAll: boolean;
 }
 
-/** Narrower pages start with the panel closed, in px: it would cover the image. */
-export const PANEL_FROM = 680;
+/** Pages narrower than this, in px, have little room beside the picture. */
+export const NARROW_BELOW = 680;
 
 /** Where a person was in the image. */
 export interface ViewPlace {
@@ -56,6 +58,7 @@ export const DEFAULT_VIEW_STATE: ViewState = {
   brush: { diameter: 24, overOthers: false, erasesAll: false },
   style: DEFAULT_STYLE,
   panelOpen: true,
+  panelOpenNarrow: false,
   folded: [],
   place: null,
   polygon: [],
@@ -77,6 +80,7 @@ export function readViewState(kept: unknown, fallback = DEFAULT_VIEW_STATE): Vie
     },
     style: styleOf(saved.style),
     panelOpen: booleanOr(saved.panelOpen, fallback.panelOpen),
+    panelOpenNarrow: booleanOr(saved.panelOpenNarrow, fallback.panelOpenNarrow),
     folded: listOf(saved.folded).filter((name): name is string => typeof name === 'string'),
     place: placeOf(saved.place),
     polygon: listOf(saved.polygon)

@@ -11,7 +11,7 @@ import type { CanvasAction, DocumentFacts, PromptsEdit } from '../../src/protoco
 import type { ViewPlace, ViewState } from '../../webview/viewState';
 import { prepareBrowser } from '../vscode/install';
 import { launchChromium } from './chromium';
-import type { HostCall } from './page/scene';
+import type { HostCall, Layout } from './page/scene';
 import { type PageServer, type SceneOptions, servePage } from './pageServer';
 
 const SIZE = { width: 448, height: 478 };
@@ -45,8 +45,12 @@ describe.skipIf(executable === undefined)('the page', () => {
     expect(problems.splice(0)).toEqual([]);
   });
 
-  async function open(scene: Partial<SceneOptions> = {}, deviceScaleFactor = 1): Promise<void> {
-    page = await browser.newPage({ viewport: SCREEN, deviceScaleFactor });
+  async function open(
+    scene: Partial<SceneOptions> = {},
+    deviceScaleFactor = 1,
+    viewport: { readonly width: number; readonly height: number } = SCREEN,
+  ): Promise<void> {
+    page = await browser.newPage({ viewport, deviceScaleFactor });
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => {
       if (message.type() === 'error') problems.push(message.text());
@@ -524,6 +528,61 @@ describe.skipIf(executable === undefined)('the page', () => {
       await settled();
       expect(await callsOf('run')).toEqual([{ command: 'segmentImage' }, { command: 'nextImage' }]);
     });
+  });
+
+  describe.each([
+    { what: 'of 400 x 600 px', ratio: 1, width: 400, height: 600 },
+    { what: 'of 1280 x 800 px at a zoom of 200 %', ratio: 2, width: 640, height: 400 },
+  ])('in a window $what', ({ ratio, width, height }) => {
+    const busy: Partial<SceneOptions> = {
+      labelled: true,
+      automatic: true,
+      facts: { reference: 'a.png', classes: [{ id: 1, name: 'A class with quite a long name', colour: '#e69f00' }] },
+    };
+
+    /** Nothing covers or cuts off a control, and enough of the picture is left to work on. */
+    async function expectRoom(): Promise<void> {
+      await settled();
+      const { faults, picture } = await page.evaluate<Layout>('fakeHost.lookAtLayout()');
+      expect(faults).toEqual([]);
+      expect(picture.width).toBeGreaterThan(250);
+      expect(picture.height).toBeGreaterThan(150);
+      expect(picture.free).toBe(1);
+    }
+
+    it('has room for the picture beside panel, tools, prompts, errors and notices', async () => {
+      await open(busy, ratio, { width, height });
+      const panel = page.locator('.panel');
+      expect(await panel.isVisible()).toBe(false);
+      await expectRoom();
+      await page.getByRole('button', { name: 'Side panel' }).click();
+      await panel.waitFor();
+      await expectRoom();
+      await page.getByRole('button', { name: 'Side panel' }).click();
+      await tool('Positive point').click();
+      await surface().click();
+      for (const name of ['Brush', 'Eraser', 'Polygon', 'Fill']) {
+        await tool(name).click();
+        await expectRoom();
+      }
+      await page.evaluate(`setTimeout(() => { throw new Error('something that takes quite a few words to say') })`);
+      await page.getByRole('button', { name: 'Show Log' }).waitFor();
+      problems.length = 0;
+      const readOnly =
+        'the folder /data/of/a/study/with/a/long/path cannot be written by the user who runs VS Code here';
+      await page.evaluate(`fakeHost.setFacts(${JSON.stringify({ readOnly, changedOnDisk: true, status: 'absent' })})`);
+      await expectRoom();
+    });
+  });
+
+  it('puts its side panel away while the window is narrow, and back', async () => {
+    await open();
+    const panel = page.locator('.panel');
+    expect(await panel.isVisible()).toBe(true);
+    await page.setViewportSize({ width: 400, height: 600 });
+    await panel.waitFor({ state: 'hidden' });
+    await page.setViewportSize(SCREEN);
+    await panel.waitFor();
   });
 
   it('adds a class and says what the host has against it', async () => {

@@ -99,12 +99,23 @@ const shots: readonly Shot[] = [
     scene: { labelled: false, facts: { reference: 'vertebrae_01.png' } },
     drive: (page) => page.evaluate("fakeHost.say('Segmenting vertebrae_03.png…', true)"),
   },
-  { name: 'narrow', scene: result, width: 480, height: 520 },
+  ...(Object.keys(THEMES) as ThemeName[]).map(
+    (theme): Shot => ({ name: `narrow-${theme}`, theme, scene: result, width: 400, height: 600 }),
+  ),
   {
-    name: 'narrow-closed',
+    name: 'narrow-panel',
     scene: result,
-    width: 480,
-    height: 520,
+    width: 400,
+    height: 600,
+    drive: (page) => page.getByRole('button', { name: 'Side panel' }).click(),
+  },
+  { name: 'zoomed', scene: result, width: 640, height: 400, scale: 2 },
+  {
+    name: 'zoomed-panel',
+    scene: result,
+    width: 640,
+    height: 400,
+    scale: 2,
     drive: (page) => page.getByRole('button', { name: 'Side panel' }).click(),
   },
   {

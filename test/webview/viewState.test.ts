@@ -20,6 +20,7 @@ const some: ViewState = {
     heatMapOpacity: 1,
   },
   panelOpen: false,
+  panelOpenNarrow: true,
   folded: ['Result'],
   place: { target: { width: 640, height: 480 }, scale: 2.5, centre: { x: 100.5, y: 20 } },
   polygon: [

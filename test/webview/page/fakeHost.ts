@@ -38,6 +38,7 @@ import type {
 } from '../../../src/protocol/editorApi';
 import { connect, type Handlers, type Peer } from '../../../src/rpc';
 import { seededRandom } from '../../seeded';
+import { lookAtLayout } from './layout';
 import type { HostCall, Scene } from './scene';
 
 interface Edit {
@@ -49,6 +50,7 @@ interface Edit {
 
 class FakeHost {
   readonly calls: HostCall[] = [];
+  readonly lookAtLayout = lookAtLayout;
   labels: LabelMap;
   session: PromptSession | null = null;
   automatic: AutomaticResult | null;

@@ -17,3 +17,11 @@ export interface HostCall {
   readonly method: string;
   readonly params: unknown;
 }
+
+/** How a page is laid out. */
+export interface Layout {
+  /** One sentence for each control that is covered, cut off, or lies over another one. */
+  readonly faults: readonly string[];
+  /** Of the picture, in CSS pixels, and the share of it that nothing covers. */
+  readonly picture: { readonly width: number; readonly height: number; readonly free: number };
+}
