@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { EMPTY_HASH, hashIfPresent } from '../disk/atomicFile';
 import { sha256, sha256File } from '../disk/hashing';
+import type { Patience } from '../disk/patience';
 import type { JournalEntry, JournalView } from './journalView';
 import type { Shard } from './lock';
 import { isKept } from './maskCommit';
@@ -18,6 +19,8 @@ export interface PlanContext {
   /** Run key. */
   readonly run: string;
   readonly overwrite: OverwritePolicy;
+  /** Ends the waiting for a file that another program holds. */
+  readonly signal?: AbortSignal;
 }
 
 /** Whether an image is in a shard: by its own path alone, so that other images coming or going do not move it. */
@@ -31,23 +34,26 @@ export function inShard(image: string, { index, count }: Shard): boolean {
  */
 export async function needOf(context: PlanContext, image: string, imagePath: string, maskPath: string): Promise<Need> {
   const { view, classId, run, overwrite } = context;
-  const maskHash = await hashIfPresent(maskPath);
+  const patience = { signal: context.signal };
+  const maskHash = await hashIfPresent(maskPath, patience);
   const present = maskHash !== null && maskHash !== EMPTY_HASH;
   if (isKept(view, image, classId, maskHash)) return 'kept';
   if (present && overwrite === 'skip') return 'skipped';
   const entry = view.entry(image, classId);
   if (entry === undefined || entry.run !== run) return 'segment';
   const settled = entry.status === 'absent' || (entry.status === 'auto' && present);
-  return settled && (await isSameFile(imagePath, entry.file)) ? 'skipped' : 'segment';
+  return settled && (await isSameFile(imagePath, entry.file, patience)) ? 'skipped' : 'segment';
 }
 
 /** Whether a file is still the one that was read; its bytes are hashed only if size or time differ. */
-async function isSameFile(path: string, known: JournalEntry['file']): Promise<boolean> {
+async function isSameFile(path: string, known: JournalEntry['file'], patience: Patience): Promise<boolean> {
   if (known === null) return false;
   try {
     const { size, mtimeMs } = await stat(path);
-    return (size === known.bytes && mtimeMs === known.mtimeMs) || (await sha256File(path)) === known.sha256;
+    if (size === known.bytes && mtimeMs === known.mtimeMs) return true;
+    return (await sha256File(path, patience)) === known.sha256;
   } catch {
+    patience.signal?.throwIfAborted();
     // Removed or unreadable: the engine will say so.
     return false;
   }

@@ -2,8 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
 import { UserError } from '../core/userError';
-import { removeStaleTemporaries } from '../disk/atomicFile';
-import { isDiskFailure } from '../disk/storageError';
+import { removeStaleTemporaries, requireWritable } from '../disk/atomicFile';
+import { isDenial, isDiskFailure } from '../disk/storageError';
 import type { SegmentResult } from '../protocol/engineApi';
 import type { BatchJob, BatchOptions, BatchSummary, ClassReport, ImageReport } from './batchJob';
 import { inShard, type Need, needOf, type PlanContext } from './batchPlan';
@@ -123,7 +123,7 @@ export class BatchRun {
       const name = classes.length > 1 ? `"${project.classes.find(({ id }) => id === classId)!.name}": ` : '';
       for (const note of learnt.notes) onNote?.(`${name}${note}`);
       const own = new Map(references.map((reference) => [reference.image, referenceResult(reference)]));
-      prepared.push({ ...one, own, plan: { view, classId, run, overwrite } });
+      prepared.push({ ...one, own, plan: { view, classId, run, overwrite, signal: this.signal } });
     }
     const committer = new MaskCommitter({
       root,
@@ -133,6 +133,7 @@ export class BatchRun {
       view,
       masks,
       onStep,
+      signal: this.signal,
     });
     return { shared, committer, classes: prepared };
   }
@@ -174,15 +175,23 @@ export class BatchRun {
         ({ classId }) => written.get(classId) ?? { classId, outcome: needs.get(classId) as 'skipped' | 'kept' },
       );
     } catch (error) {
-      // Cancelled while waiting for the engine. A commit that has begun is finished.
-      if (this.signal.aborted && results === undefined) return;
+      // Cancelled while waiting for the engine, or for a file that another program holds. Else a commit that has begun is
+      // finished.
+      if (this.signal.aborted && (results === undefined || error === this.signal.reason)) return;
       if (!(error instanceof UserError) || isDiskFailure(error)) throw error;
+      // What is denied here may be denied everywhere.
+      if (isDenial(error)) await this.requireWritable();
       await this.fail(prepared, meter, image, error.message);
       return;
     }
     const { window } = prepared.shared;
     const outcome = imageOutcome(classes.map((one) => one.outcome));
     await this.report(meter, { image, mask, outcome, classes, ...(window && { window }) });
+  }
+
+  /** Throws UserError where nothing can be written for any image. */
+  private async requireWritable(): Promise<void> {
+    for (const folder of [this.maskFolder, join(this.job.root, PROJECT_FOLDER)]) await requireWritable(folder);
   }
 
   /**

@@ -10,6 +10,7 @@ import { boundaryF, dice, iou } from '../core/maskMetrics';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import { FILE_KINDS, readNamed } from '../disk/guardedFile';
+import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import type { ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol/engineApi';
@@ -84,7 +85,7 @@ export async function labelledImages(folder: string, maskFolder = 'masks'): Prom
 
 /** Reads a known mask. Throws UserError where it is gone or damaged, or has neither one value nor `classId`. */
 export async function readMask({ mask }: LabelledImage, classId: number): Promise<Mask> {
-  const bytes = await readFile(mask).catch((error: unknown) => {
+  const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
     throw explainReadError(error, mask);
   });
   return binaryMaskOf(decodeMaskPng(bytes, mask), classId, mask);

@@ -200,6 +200,8 @@ async function contentProblem(path: string): Promise<string | null> {
   try {
     head = await readHead(path);
   } catch (error) {
+    // Its turn comes later, and then it is waited for.
+    if (errorCode(error) === 'EBUSY') return null;
     return `${path} cannot be read (${errorCode(error) ?? String(error)}).`;
   }
   const format = imageFormatOf(head);

@@ -6,6 +6,7 @@ import type { Instance } from '../core/instances';
 import { cocoCounts } from '../core/mask';
 import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import { FILE_KINDS, readGuarded, textOf } from '../disk/guardedFile';
+import type { Patience } from '../disk/patience';
 import { absolutePath, PROJECT_FOLDER } from './folder';
 
 const classInstances = z.object({
@@ -81,8 +82,10 @@ export async function saveInstances(
   classId: number,
   maskHash: string,
   instances: readonly Instance[],
+  patience?: Patience,
 ): Promise<void> {
   const path = instancesFile(root, image);
+  const options = { within: root, patience };
   const before = await readInstances(root, image);
   const classes = before.filter((one) => one.class !== classId);
   if (instances.length > 0) {
@@ -98,9 +101,9 @@ export async function saveInstances(
   }
   if (classes.length > 0) {
     classes.sort((a, b) => a.class - b.class);
-    await writeAtomic(path, fileText(image, classes), { within: root });
+    await writeAtomic(path, fileText(image, classes), options);
   } else if (before.length > 0) {
-    await removeIfPresent(path, { within: root });
+    await removeIfPresent(path, options);
   }
 }
 

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { makeFolder } from '../disk/atomicFile';
+import { whenFree } from '../disk/patience';
 import { explainWriteError } from '../disk/storageError';
 import { PROJECT_FOLDER } from './folder';
 
@@ -75,7 +76,7 @@ export class JournalWriter {
     await makeFolder(journalFolder(root));
     const path = join(journalFolder(root), `${writer}.jsonl`);
     try {
-      const file = await open(path, 'a+');
+      const file = await whenFree(() => open(path, 'a+'));
       return new JournalWriter(file, path, await endsTorn(file));
     } catch (error) {
       throw explainWriteError(error, path);
@@ -99,16 +100,22 @@ export class JournalWriter {
   }
 
   private async flush(): Promise<void> {
-    const text = (this.torn ? '\n' : '') + this.waiting.join('');
+    const text = this.waiting.join('');
     this.waiting = [];
     this.next = undefined;
-    this.torn = true;
     try {
-      await this.file.appendFile(text);
-      await this.file.datasync();
+      await whenFree(() => this.write(text));
     } catch (error) {
       throw explainWriteError(error, this.path);
     }
+  }
+
+  /** After a failure it is not known how much of the text was written: it can be written again, on a line of its own. */
+  private async write(text: string): Promise<void> {
+    const start = this.torn ? '\n' : '';
+    this.torn = true;
+    await this.file.appendFile(start + text);
+    await this.file.datasync();
     this.torn = false;
   }
 }

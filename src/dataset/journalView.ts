@@ -2,6 +2,7 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { entriesIn } from '../disk/listing';
+import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
 import { BATCH_WRITER_PREFIX, isPersons, type JournalLine, journalFolder, journalLineSchema } from './journal';
 
@@ -157,7 +158,7 @@ export class JournalView {
 
   /** Merges the lines after the file's offset; `readline` would also split at U+2028, which JSON leaves in names. */
   private async readFile(path: string): Promise<void> {
-    const file = await open(path, 'r');
+    const file = await whenFree(() => open(path, 'r'));
     try {
       let offset = this.offsets.get(path) ?? 0;
       const chunk = Buffer.alloc(READ_BYTES);

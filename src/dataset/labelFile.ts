@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type LabelRuns, toLabelRuns } from '../core/labelMap';
 import { sha256 } from '../disk/hashing';
+import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
 import { decodeMaskPng } from '../formats/maskPng';
 
@@ -10,7 +11,7 @@ export type LabelReader = (params: { mask: string }) => Promise<{ labels: LabelR
 
 /** Reads and decodes in this process: a mask of 64 megapixels holds it up for a second. */
 export const readLabelFile: LabelReader = async ({ mask }) => {
-  const bytes = await readFile(mask).catch((error: unknown) => {
+  const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
     throw explainReadError(error, mask);
   });
   return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };

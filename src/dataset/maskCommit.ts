@@ -4,6 +4,7 @@ import { blankLabels, labelsOfSize, mergeClasses } from '../core/labelMap';
 import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../disk/atomicFile';
 import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
+import type { Patience } from '../disk/patience';
 import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
 import type { SegmentResult } from '../protocol/engineApi';
 import { saveInstances } from './instanceFile';
@@ -28,6 +29,8 @@ export interface CommitContext {
   readonly masks: MaskLocator;
   /** Called after each step; a failure in it ends the commit there, as a crash would. */
   readonly onStep?: ((step: CommitStep, image: string) => void | Promise<void>) | undefined;
+  /** Ends the waiting for a file that another program holds, and with it the commit, by its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ClassRunKey {
@@ -58,9 +61,10 @@ export class MaskCommitter {
    * @returns what became of each class, in order
    */
   async commit(image: string, results: readonly ClassResult[]): Promise<CommitOutcome[]> {
-    const { root, classes, masks } = this.context;
+    const { root, classes, masks, signal } = this.context;
+    const patience = { signal };
     const path = await masks.locate(image);
-    const existing = await readNamed(path, FILE_KINDS.mask);
+    const existing = await readNamed(path, FILE_KINDS.mask, patience);
     const existingHash = existing && sha256(existing);
     const ours = await this.withoutPersons(image, existingHash, results);
     const outcomes = (which: readonly ClassResult[]) =>
@@ -89,7 +93,9 @@ export class MaskCommitter {
     const written = new Map([...facts].map(([classId, one]) => [classId, { ...one, mask }]));
     await this.append('intent', written);
     await this.reached('intent', image);
-    for (const { classId, result } of ours) await saveInstances(root, image, classId, mask, result.instances);
+    for (const { classId, result } of ours) {
+      await saveInstances(root, image, classId, mask, result.instances, patience);
+    }
     await this.reached('instances', image);
     // The person may have accepted the very mask that is about to be replaced, which its hash does not show.
     const still = await this.withoutPersons(image, existingHash, ours);
@@ -99,7 +105,9 @@ export class MaskCommitter {
       return results.map((one) => (still.includes(one) ? again[still.indexOf(one)] : 'kept'));
     }
     const placed =
-      existingHash === null ? await createAtomic(path, bytes) : await replaceAtomic(path, bytes, existingHash);
+      existingHash === null
+        ? await createAtomic(path, bytes, { patience })
+        : await replaceAtomic(path, bytes, existingHash, { patience });
     if (!placed) return outcomes([]);
     await this.reached('mask', image);
     return this.finish(image, written, outcomes(ours));
@@ -130,8 +138,8 @@ export class MaskCommitter {
 
   /** See `completeUnfinished`. */
   async completeUnfinished(isMine: (image: string) => boolean): Promise<void> {
-    const { view, masks, journal } = this.context;
-    await completeUnfinished(view, masks, journal, ({ image }) => isMine(image));
+    const { view, masks, journal, signal } = this.context;
+    await completeUnfinished(view, masks, journal, ({ image }) => isMine(image), { signal });
   }
 
   /** The results that a run may put in place; `maskHash` is that of the file on disk, if there is one. */
@@ -177,10 +185,11 @@ export async function completeUnfinished(
   masks: MaskLocator,
   journal: JournalWriter,
   isMeant: (intent: JournalLine) => boolean,
+  patience?: Patience,
 ): Promise<void> {
   for (const intent of [...view.unfinished()]) {
     if (!isMeant(intent)) continue;
-    if ((await hashIfPresent(await masks.locate(intent.image))) !== intent.mask) continue;
+    if ((await hashIfPresent(await masks.locate(intent.image), patience)) !== intent.mask) continue;
     const line: JournalLine = { ...intent, kind: 'done', time: new Date().toISOString() };
     await journal.append(line);
     view.merge(line);

@@ -1,11 +1,12 @@
 /** Edits of project.json that the editor offers: classes and references. Each is one atomic step, whoever else writes. */
-import { readFile, unlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { mostReferences } from '../core/strategies';
 import { UserError } from '../core/userError';
-import { writeAtomic } from '../disk/atomicFile';
+import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import { FileHashes } from '../disk/fileHashes';
 import { sha256 } from '../disk/hashing';
-import { explainReadError, explainWriteError, isAbsence } from '../disk/storageError';
+import { whenFree } from '../disk/patience';
+import { explainReadError } from '../disk/storageError';
 import { withClass } from './classes';
 import type { LabelReader } from './labelFile';
 import {
@@ -55,7 +56,7 @@ export async function setReference(
 ): Promise<ProjectReference> {
   const reference = await makeReference(root, classId, image, mask);
   await checkReference(root, reference, engine, read);
-  const bytes = await readFile(mask).catch((error: unknown) => {
+  const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
     throw explainReadError(error, mask);
   });
   if (sha256(bytes) !== reference.maskHash) {
@@ -164,10 +165,7 @@ function requireClass(root: string, { classes }: Project, classId: number): void
 async function removeCopies(root: string, project: Project, removed: readonly ProjectReference[]): Promise<void> {
   for (const { maskHash } of removed) {
     if (project.references.some((one) => one.maskHash === maskHash)) continue;
-    const copy = supportMaskCopy(root, { maskHash });
-    await unlink(copy).catch((error: unknown) => {
-      if (!isAbsence(error)) throw explainWriteError(error, copy);
-    });
+    await removeIfPresent(supportMaskCopy(root, { maskHash }));
   }
 }
 

@@ -2,7 +2,6 @@
  * Files that are there whole or not at all, after a crash too: a temporary file in the same folder is written, flushed
  * and then renamed or linked into place. Failures that a person can act on are UserErrors (storageError.ts).
  */
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, copyFile, link, lstat, mkdir, open, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -10,10 +9,8 @@ import { UserError } from '../core/userError';
 import { openNamed, refuseLinks } from './guardedFile';
 import { sha256, sha256File } from './hashing';
 import { entriesIn } from './listing';
+import { type Patience, refusalOf, TEMPORARY_PREFIX, temporaryIn, whenFree, whenFreeToChange } from './patience';
 import { errorCode, explainReadError, explainWriteError, isAbsence } from './storageError';
-
-/** The dot keeps temporary files out of every scan, ours and other tools'. */
-const TEMPORARY_PREFIX = '.apmedsam-tmp-';
 
 /** Writing one file takes seconds; a temporary file this old was left by a crash. */
 const TEMPORARY_STALE_MS = 3_600_000;
@@ -22,8 +19,16 @@ const TEMPORARY_STALE_MS = 3_600_000;
 export const PRIVATE_FOLDER = 0o700;
 export const PRIVATE_FILE = 0o600;
 
-/** File systems without hard links (FAT, some network shares) answer link() with one of these. */
-const LINK_UNSUPPORTED: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK']);
+/** File systems without hard links (FAT, some network shares) answer link() with one of these; FAT on Windows with EISDIR. */
+const LINK_UNSUPPORTED: ReadonlySet<string> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EINVAL',
+  'EMLINK',
+  'EISDIR',
+]);
 
 /** Where and for whom something is written. */
 export interface WriteOptions {
@@ -31,15 +36,17 @@ export interface WriteOptions {
   readonly within?: string;
   /** Whether only this user may look at what is made, folders on the way included. */
   readonly isPrivate?: boolean;
+  /** How files that another program holds are waited for. */
+  readonly patience?: Patience | undefined;
 }
 
 /** Hash of the empty file. One may stand where a mask was about to be created when the process died. */
 export const EMPTY_HASH = sha256('');
 
 /** Hash of a file, null if there is none. Throws UserError if it cannot be read. */
-export async function hashIfPresent(path: string): Promise<string | null> {
+export async function hashIfPresent(path: string, patience?: Patience): Promise<string | null> {
   try {
-    return await sha256File(path);
+    return await sha256File(path, patience);
   } catch (error) {
     if (isAbsence(error)) return null;
     throw explainReadError(error, path);
@@ -56,26 +63,26 @@ export async function writeAtomic(
   content: Uint8Array | string,
   options: WriteOptions = {},
 ): Promise<void> {
-  await viaTemporary(path, options, writing(content, options), (temporary) => rename(temporary, path));
+  await viaTemporary(path, options, writing(content, options), (temporary) => replace(temporary, path, options));
 }
 
 /** Puts a copy of the file `source` at `path`, as `writeAtomic` does, without holding it in memory. */
 export async function copyAtomic(source: string, path: string, options: WriteOptions = {}): Promise<void> {
   const copy = async (temporary: string) => {
     // Copying a pipe would wait for ever.
-    await (await openNamed(source)).close();
-    await copyFile(source, temporary, constants.COPYFILE_EXCL);
+    await (await openNamed(source, options.patience)).close();
+    await whenFree(() => copyFile(source, temporary, constants.COPYFILE_EXCL), options.patience);
     // The copy inherits the original's mode, and a read-only file could not be flushed.
     await chmod(temporary, options.isPrivate ? PRIVATE_FILE : 0o644);
   };
-  await viaTemporary(path, options, copy, (temporary) => rename(temporary, path));
+  await viaTemporary(path, options, copy, (temporary) => replace(temporary, path, options));
 }
 
 /** Moves a file that was written beside `path` to it, flushed, replacing what is there. */
 export async function moveAtomic(written: string, path: string): Promise<void> {
   try {
-    await flush(written);
-    await rename(written, path);
+    await flush(written, {});
+    await replace(written, path, {});
     await flushFolder(dirname(path));
   } catch (error) {
     throw explainWriteError(error, path);
@@ -90,7 +97,7 @@ export async function createAtomic(
 ): Promise<boolean> {
   let created = false;
   await viaTemporary(path, options, writing(content, options), async (temporary) => {
-    created = await linkNew(temporary, path);
+    created = await linkNew(temporary, path, options);
   });
   return created;
 }
@@ -105,19 +112,24 @@ export async function replaceAtomic(
   expectedHash: string,
   options: WriteOptions = {},
 ): Promise<boolean> {
+  const { patience } = options;
   let replaced = false;
   await viaTemporary(path, options, writing(content, options), async (temporary) => {
-    if ((await hashIfPresent(path)) !== expectedHash) return;
-    await rename(temporary, path);
-    replaced = true;
+    const attempt = async () => {
+      // Compared each time: whoever holds the file may be about to change it.
+      if ((await hashIfPresent(path, patience)) !== expectedHash) return false;
+      await rename(temporary, path);
+      return true;
+    };
+    replaced = await whenFreeToChange(path, attempt, patience);
   });
   return replaced;
 }
 
 /** Removes a file, if there is one, see `WriteOptions`. Throws UserError if that cannot be. */
-export async function removeIfPresent(path: string, { within }: WriteOptions = {}): Promise<void> {
+export async function removeIfPresent(path: string, { within, patience }: WriteOptions = {}): Promise<void> {
   if (within !== undefined) await refuseLinks(dirname(path), within);
-  await unlink(path).catch((error: unknown) => {
+  await whenFreeToChange(path, () => unlink(path), patience).catch((error: unknown) => {
     if (!isAbsence(error)) throw explainWriteError(error, path);
   });
 }
@@ -131,9 +143,8 @@ export async function removeStaleTemporaries(folder: string, { within }: WriteOp
     const path = join(folder, entry.name);
     try {
       if (Date.now() - (await lstat(path)).mtimeMs > TEMPORARY_STALE_MS) await unlink(path);
-    } catch (error) {
-      // Another process may have cleaned up first.
-      if (errorCode(error) !== 'ENOENT') throw explainWriteError(error, path);
+    } catch {
+      // Another process may have cleaned up first; one that cannot be removed now is removed by a later start.
     }
   }
 }
@@ -147,6 +158,13 @@ export async function makeFolder(path: string, { within, isPrivate = false }: Wr
   } catch (error) {
     throw explainWriteError(error, path);
   }
+}
+
+/** Makes sure that files can be written in `folder`, which is made if missing. Throws UserError where they cannot. */
+export async function requireWritable(folder: string): Promise<void> {
+  await makeFolder(folder);
+  const refusal = await refusalOf(folder);
+  if (refusal !== null) throw explainWriteError(refusal, `anything in ${folder}`);
 }
 
 /**
@@ -188,17 +206,16 @@ async function viaTemporary(
 ): Promise<void> {
   const folder = dirname(path);
   await makeFolder(folder, options);
-  const temporary = join(folder, `${TEMPORARY_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`);
+  const temporary = temporaryIn(folder);
   try {
     await fill(temporary);
-    await flush(temporary);
+    await flush(temporary, options);
     await place(temporary);
     await flushFolder(folder);
   } catch (error) {
     throw explainWriteError(error, path);
   } finally {
-    // It is gone if it was renamed; one that cannot be removed now is removed by a later start.
-    await unlink(temporary).catch(() => undefined);
+    await removeSoon(temporary, options);
   }
 }
 
@@ -207,8 +224,20 @@ const writing =
   (temporary: string) =>
     writeFile(temporary, content, { flag: 'wx', mode: isPrivate ? PRIVATE_FILE : 0o666 });
 
-async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r+');
+const replace = (temporary: string, path: string, { patience }: WriteOptions): Promise<void> =>
+  whenFreeToChange(path, () => rename(temporary, path), patience);
+
+/** Removes a temporary file that was not renamed. Nobody waits for one that is held, as a mask that is linked to it may be. */
+async function removeSoon(temporary: string, { patience }: WriteOptions): Promise<void> {
+  const remove = () => unlink(temporary);
+  await remove().catch((error: unknown) => {
+    // One that cannot be removed in time is removed by a later start.
+    if (!isAbsence(error)) void whenFreeToChange(temporary, remove, patience).catch(() => undefined);
+  });
+}
+
+async function flush(path: string, { patience }: WriteOptions): Promise<void> {
+  const file = await whenFree(() => open(path, 'r+'), patience);
   try {
     await file.sync();
   } finally {
@@ -217,27 +246,27 @@ async function flush(path: string): Promise<void> {
 }
 
 /** Gives a flushed temporary file its real name if that is free. */
-async function linkNew(temporary: string, path: string): Promise<boolean> {
+async function linkNew(temporary: string, path: string, options: WriteOptions): Promise<boolean> {
   try {
-    await link(temporary, path);
+    await whenFree(() => link(temporary, path), options.patience);
     return true;
   } catch (error) {
     const code = errorCode(error) ?? '';
     if (code === 'EEXIST') return false;
     if (!LINK_UNSUPPORTED.has(code)) throw error;
   }
-  return claimNew(temporary, path);
+  return claimNew(temporary, path, options);
 }
 
 /** Without links: an empty file claims the name, and the rename replaces this claim. */
-async function claimNew(temporary: string, path: string): Promise<boolean> {
+async function claimNew(temporary: string, path: string, options: WriteOptions): Promise<boolean> {
   try {
-    await (await open(path, 'wx')).close();
+    await (await whenFreeToChange(path, () => open(path, 'wx'), options.patience)).close();
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
     throw error;
   }
-  await rename(temporary, path);
+  await replace(temporary, path, options);
   return true;
 }
 

@@ -64,8 +64,8 @@ export class BoundedFolder {
       await mkdir(this.dir, { recursive: true });
       const bytes = await fill(temporary);
       await rename(temporary, path).catch(async (error: unknown) => {
-        // A folder cannot replace one that another process has put there meanwhile, nor need it.
-        if (!(await isFolder(path))) throw error;
+        // What another process has put there meanwhile need not be replaced, nor can a folder be, or on Windows a file in use.
+        if (!(await exists(path))) throw error;
         await rm(temporary, { force: true, recursive: true });
       });
       this.bytes += bytes;
@@ -132,9 +132,9 @@ export class BoundedFolder {
 
 const sum = (entries: readonly Entry[]): number => entries.reduce((total, { bytes }) => total + bytes, 0);
 
-async function isFolder(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   return await stat(path).then(
-    (stats) => stats.isDirectory(),
+    () => true,
     () => false,
   );
 }

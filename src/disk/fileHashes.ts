@@ -22,7 +22,8 @@ export class FileHashes {
       const { size: bytes, mtimeMs } = await stat(path);
       const known = this.known.get(path);
       if (known !== undefined && known.bytes === bytes && known.mtimeMs === mtimeMs) return known.hash;
-      const hash = await sha256File(path);
+      // Views that ask do not wait for a file that another program holds: they ask again.
+      const hash = await sha256File(path, { ms: 0 });
       this.known.delete(path);
       if (Date.now() - mtimeMs > SETTLED_MS) this.known.set(path, { bytes, mtimeMs, hash });
       return hash;

@@ -10,6 +10,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { UserError } from '../core/userError';
+import { type Patience, whenFree } from './patience';
 import { errorCode, explainReadError, isAbsence } from './storageError';
 
 /** What is read whole, and how long it may be. */
@@ -66,7 +67,8 @@ export async function openGuarded(
 }
 
 /** Opens a regular file for reading, through links too: one that a person named, an image or a mask. Otherwise as `openGuarded`. */
-export const openNamed = (path: string): Promise<FileHandle> => openRegular(path, FLAGS.read);
+export const openNamed = (path: string, patience?: Patience): Promise<FileHandle> =>
+  openRegular(path, FLAGS.read, undefined, patience);
 
 /** Bytes of a file below `within`, null if there is none. Throws UserError if it cannot be read, see `openGuarded`, or is too long. */
 export async function readGuarded(path: string, within: string, kind: FileKind): Promise<Buffer | null> {
@@ -74,8 +76,8 @@ export async function readGuarded(path: string, within: string, kind: FileKind):
 }
 
 /** As `readGuarded`, through links too: for a file that a person named, an image or a mask. */
-export async function readNamed(path: string, kind: FileKind): Promise<Buffer | null> {
-  return readAndClose(() => openNamed(path), path, kind);
+export async function readNamed(path: string, kind: FileKind, patience?: Patience): Promise<Buffer | null> {
+  return readAndClose(() => openNamed(path, patience), path, kind);
 }
 
 /** The text of bytes in UTF-8. Some editors put a byte order mark before it, which is none of it. */
@@ -108,9 +110,10 @@ export function refuseIrregular(path: string, stats: Stats): void {
   if (!stats.isFile()) throw new UserError(`${path} is ${natureOf(stats)}, not a file: move it away.`);
 }
 
-async function openRegular(path: string, flags: number, mode?: number): Promise<FileHandle> {
+async function openRegular(path: string, flags: number, mode?: number, patience?: Patience): Promise<FileHandle> {
   // Without O_NONBLOCK, opening a pipe waits for somebody at its other end. Regular files do not know it.
-  const file = await open(path, flags | O_NONBLOCK, mode).catch((error: unknown) => {
+  const opened = whenFree(() => open(path, flags | O_NONBLOCK, mode), patience);
+  const file = await opened.catch((error: unknown) => {
     throw explainRefusal(error, path, flags);
   });
   try {

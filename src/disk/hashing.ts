@@ -3,16 +3,17 @@ import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { openNamed } from './guardedFile';
 import { byCodeUnits } from './listing';
+import type { Patience } from './patience';
 
 export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
 /** Hash of a file, read in pieces, through links too. Rejects as opening does (UserError, ENOENT and so on). */
-export async function sha256File(path: string): Promise<string> {
+export async function sha256File(path: string, patience?: Patience): Promise<string> {
   const hash = createHash('sha256');
   // The stream closes the file.
-  await pipeline((await openNamed(path)).createReadStream(), hash);
+  await pipeline((await openNamed(path, patience)).createReadStream(), hash);
   return hash.digest('hex');
 }
 

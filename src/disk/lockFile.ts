@@ -3,6 +3,7 @@ import { readlinkSync, unlinkSync } from 'node:fs';
 import { type FileHandle, open, readFile, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { createAtomic } from './atomicFile';
+import { whenFree, whenFreeToChange } from './patience';
 import { errorCode } from './storageError';
 
 export interface LockOptions {
@@ -58,7 +59,7 @@ export class LockFile {
       if (await isAlive(await readLock(path), path, staleMs)) return undefined;
       if (!(await replaceDead(path, content, staleMs))) return undefined;
     }
-    const lock = new LockFile(path, await open(path, 'r+'), content, onLost);
+    const lock = new LockFile(path, await whenFree(() => open(path, 'r+')), content, onLost);
     process.once('exit', lock.onExit);
     lock.timer = setInterval(() => void lock.beat(), heartbeatMs);
     lock.timer.unref();
@@ -76,7 +77,7 @@ export class LockFile {
     try {
       await removeDeadGuard(guardOf(this.path));
     } finally {
-      await unlink(this.path).catch(ignoreAbsence);
+      await remove(this.path);
     }
   }
 
@@ -132,7 +133,7 @@ function here(): Pick<LockHolder, 'host' | 'pidNamespace'> {
 
 /** Text of a lock file, empty if it is gone. */
 async function readLock(path: string): Promise<string> {
-  return (await readFile(path, 'utf8').catch(ignoreAbsence)) ?? '';
+  return (await whenFree(() => readFile(path, 'utf8')).catch(ignoreAbsence)) ?? '';
 }
 
 /** Null for a text that no version of ours wrote whole: nobody to wait for. */
@@ -163,7 +164,7 @@ async function diskTime(path: string): Promise<number> {
     return (await file.stat()).mtimeMs;
   } finally {
     await file.close();
-    await unlink(probe).catch(ignoreAbsence);
+    await remove(probe);
   }
 }
 
@@ -181,10 +182,10 @@ async function replaceDead(path: string, content: string, staleMs: number): Prom
   }
   try {
     if (await isAlive(await readLock(path), path, staleMs)) return false;
-    await unlink(path).catch(ignoreAbsence);
+    await remove(path);
     return await createAtomic(path, content);
   } finally {
-    await unlink(guard).catch(ignoreAbsence);
+    await remove(guard);
   }
 }
 
@@ -192,7 +193,7 @@ const guardOf = (path: string): string => `${path}.takeover`;
 
 async function removeDeadGuard(guard: string): Promise<void> {
   const holder = await readLock(guard);
-  if (holder !== '' && !(await isAlive(holder, guard, STALE_MS))) await unlink(guard).catch(ignoreAbsence);
+  if (holder !== '' && !(await isAlive(holder, guard, STALE_MS))) await remove(guard);
 }
 
 function isRunning(pid: number): boolean {
@@ -203,6 +204,11 @@ function isRunning(pid: number): boolean {
     // EPERM: it runs, as somebody else.
     return errorCode(error) === 'EPERM';
   }
+}
+
+/** Removes a file, if it is there. */
+async function remove(path: string): Promise<void> {
+  await whenFreeToChange(path, () => unlink(path)).catch(ignoreAbsence);
 }
 
 function ignoreAbsence(error: unknown): undefined {

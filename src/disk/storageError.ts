@@ -7,14 +7,20 @@ const SENTENCES: Readonly<Record<string, (path: string) => string>> = {
   EROFS: (path) => `The disk is read-only: cannot write ${path}.`,
   EACCES: (path) => `Permission denied: cannot write ${path}.`,
   EPERM: (path) => `Permission denied: cannot write ${path}.`,
+  EBUSY: (path) => `Cannot write ${path}: another program holds it open.`,
   ENOTDIR: (path) => `Cannot write ${path}: a file stands where one of its folders should be.`,
   EEXIST: (path) => `Cannot write ${path}: a file stands where a folder should be.`,
   EISDIR: (path) => `Cannot write ${path}: a folder stands where the file should be.`,
   ENAMETOOLONG: (path) => `Cannot write ${path}: the name is too long.`,
 };
 
+const READ_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  EBUSY: 'another program holds it open',
+};
+
 /** Failures that the next file would meet as well, so that going on is pointless. */
-const DISK_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM']);
+const DISK_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
 
 /** The code of a Node error, such as `ENOENT`; undefined for any other error. */
 export function errorCode(error: unknown): string | undefined {
@@ -32,12 +38,17 @@ export function explainWriteError(error: unknown, path: string): unknown {
 export function explainReadError(error: unknown, path: string): unknown {
   const code = errorCode(error);
   if (code === undefined) return error;
-  return new UserError(`Cannot read ${path}: ${code === 'ENOENT' ? 'it does not exist' : code}.`, { cause: error });
+  return new UserError(`Cannot read ${path}: ${READ_REASONS[code] ?? code}.`, { cause: error });
 }
 
 /** Whether `error` came from writing and concerns the disk, not the one file. */
 export function isDiskFailure(error: unknown): boolean {
   return error instanceof UserError && DISK_CODES.has(errorCode(error.cause) ?? '');
+}
+
+/** Whether the system has denied something, as itself said so or as the cause of a UserError: of one file, or of a whole folder. */
+export function isDenial(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes(errorCode(error instanceof UserError ? error.cause : error) ?? '');
 }
 
 /** Whether reading failed because there is no such file, not even a folder it could be in. */

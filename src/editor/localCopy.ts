@@ -1,9 +1,8 @@
 /** Images that are no files on this machine (a commit of Git, a virtual file system), for looking at. */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { writeAtomic } from '../disk/atomicFile';
+import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import type { Owner } from '../dispose';
 
 /** Path of a copy, which is removed with its owner. Rejects as reading the URI does. */
@@ -12,6 +11,6 @@ export async function localCopy(uri: vscode.Uri, folder: string, owner: Owner): 
   const name = createHash('sha256').update(uri.toString()).digest('hex').slice(0, 32);
   const path = join(folder, `${name}${extname(uri.path)}`);
   await writeAtomic(path, content);
-  owner.register({ dispose: () => void rm(path, { force: true }) });
+  owner.register({ dispose: () => void removeIfPresent(path).catch(() => undefined) });
   return path;
 }

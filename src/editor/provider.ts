@@ -1,10 +1,10 @@
 /** The label editor in VS Code: translates between the custom editor contract and OpenImage, and decides nothing. */
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
 import { relativePath } from '../dataset/folder';
+import { removeIfPresent } from '../disk/atomicFile';
 import { Owner } from '../dispose';
 import type { Projects } from '../projects';
 import type { CanvasAction, EditorApi, PageCommand, ViewApi } from '../protocol/editorApi';
@@ -222,7 +222,10 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
   ): Promise<vscode.CustomDocumentBackup> {
     const { document, selectedClass: classId, maskHash } = image;
     await writeBackup(destination.fsPath, { labels: document.labels, state: document.state, classId, maskHash });
-    return { id: destination.toString(), delete: () => void rm(destination.fsPath, { force: true }) };
+    return {
+      id: destination.toString(),
+      delete: () => void removeIfPresent(destination.fsPath).catch(() => undefined),
+    };
   }
 
   private editEvent(

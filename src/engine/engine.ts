@@ -4,6 +4,7 @@ import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
 import { sha256 } from '../disk/hashing';
 import { homeCacheDir } from '../disk/home';
+import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
 import { decodeMaskPng } from '../formats/maskPng';
 import type {
@@ -140,7 +141,7 @@ export class Engine implements Handlers<EngineApi> {
   }
 
   async readLabels({ mask }: { mask: string }) {
-    const bytes = await readFile(mask).catch((error: unknown) => {
+    const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
       throw explainReadError(error, mask);
     });
     return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };

@@ -11,6 +11,7 @@ import { open, stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { area, type Box, describeSize, type Size, sameSize } from '../core/geometry';
 import { UserError } from '../core/userError';
+import { whenFree } from '../disk/patience';
 import { decodeBmp, readBmpHeader } from '../formats/bmp';
 import { FORMAT_NAMES, imageFormatOf, READ_FORMATS, whatInstead } from '../formats/imageFormat';
 import type { FileStamp, ImageInfo, IntensityWindow } from '../protocol/engineApi';
@@ -282,7 +283,7 @@ export async function stampOf(path: string): Promise<Omit<FileStamp, 'sha256'>> 
 /** The whole file and when it was last changed. Throws UserError. */
 async function readWhole(path: string): Promise<{ content: Buffer; mtimeMs: number }> {
   try {
-    const handle = await open(path);
+    const handle = await whenFree(() => open(path));
     try {
       const { mtimeMs } = await handle.stat();
       return { content: await handle.readFile(), mtimeMs };
@@ -303,6 +304,7 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
   EISDIR: 'is a folder; expected an image',
   EACCES: 'may not be read by this user',
   EPERM: 'may not be read by this user',
+  EBUSY: 'is held open by another program',
   ERR_FS_FILE_TOO_LARGE: 'is larger than 2 GB',
 };
 

@@ -2,10 +2,9 @@
  * Local files become a model of ours. Reads them whole, to hash them: belongs into a process that may be busy, never into the
  * extension host.
  */
-import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../core/userError';
-import { copyAtomic } from '../disk/atomicFile';
+import { copyAtomic, removeIfPresent } from '../disk/atomicFile';
 import type { ImportRequest, ModelName } from '../protocol/modelApi';
 import { familyTraits } from './families';
 import { type Confirm, unconfirmed } from './installRecord';
@@ -115,7 +114,7 @@ export async function importFiles(
     for (const { file, path } of found) {
       await copyAtomic(path, located.pathOf(file));
       await store.fileCheck.check(located.pathOf(file), file);
-      for (const trace of tracesOf(located.pathOf(file))) await rm(trace, { force: true });
+      for (const trace of tracesOf(located.pathOf(file))) await removeIfPresent(trace);
     }
     const files = found.map(({ file }) => file);
     await store.writeRecord(name, 'imported', files);

@@ -1,8 +1,9 @@
 /** From a model's id to files on disk that are known to be the right ones. */
-import { rm, rmdir } from 'node:fs/promises';
+import { rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../core/userError';
+import { removeIfPresent } from '../disk/atomicFile';
 import { homeModelsDir } from '../disk/home';
 import { describeHolder, LockFile, readLiveHolder } from '../disk/lockFile';
 import type { ModelName } from '../protocol/modelApi';
@@ -113,7 +114,7 @@ export class ModelStore {
       if (listed) {
         await this.changeManifest((models) => models.filter(({ kind, id }) => kind !== name.kind || id !== name.id));
       }
-      for (const path of [...paths, this.recordPath(name)]) await rm(path, { force: true });
+      for (const path of [...paths, this.recordPath(name)]) await removeIfPresent(path);
       for (const folder of new Set([...paths, this.recordPath(name)].map((path) => dirname(path)))) {
         if (folder !== this.userDir) await rmdir(folder).catch(() => undefined);
       }

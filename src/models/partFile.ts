@@ -1,9 +1,10 @@
 /** A file on its way: what has arrived of it lies in `<name>.part`, and survives the process. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder, moveAtomic, writeAtomic } from '../disk/atomicFile';
+import { makeFolder, moveAtomic, removeIfPresent, writeAtomic } from '../disk/atomicFile';
+import { whenFree } from '../disk/patience';
 import { explainWriteError } from '../disk/storageError';
 
 /** What the server said of the content that the part belongs to. */
@@ -41,7 +42,7 @@ export class PartFile {
     await makeFolder(dirname(path));
     const part = partPath(path);
     try {
-      const file = await open(part, 'a+');
+      const file = await whenFree(() => open(part, 'a+'));
       try {
         const hash = createHash('sha256');
         for await (const chunk of createReadStream(part, { highWaterMark: 1 << 20, ...(signal && { signal }) })) {
@@ -75,7 +76,7 @@ export class PartFile {
       this.hash = createHash('sha256');
       this.from = origin;
       if (origin) await writeAtomic(originPath(this.path), JSON.stringify(origin));
-      else await rm(originPath(this.path), { force: true });
+      else await removeIfPresent(originPath(this.path));
     });
   }
 
@@ -114,13 +115,13 @@ export class PartFile {
 /** Puts a complete part in its place. */
 export async function placePart(path: string): Promise<void> {
   await moveAtomic(partPath(path), path);
-  await Promise.all([originPath(path), rejectedPath(path)].map((trace) => rm(trace, { force: true })));
+  await Promise.all([originPath(path), rejectedPath(path)].map((trace) => removeIfPresent(trace)));
 }
 
 /** Puts a part with wrong content out of the way, replacing what was put there before; gives its path. */
 export async function rejectPart(path: string): Promise<string> {
   await moveAtomic(partPath(path), rejectedPath(path));
-  await rm(originPath(path), { force: true });
+  await removeIfPresent(originPath(path));
   return rejectedPath(path);
 }
 

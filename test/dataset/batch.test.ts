@@ -629,6 +629,54 @@ describe('bounds and interruptions', () => {
     expect([...(await JournalView.read(job.root)).unfinished()]).toEqual([]);
   });
 
+  test('a mask that may not be written or stays held fails by its name, and the others go on', async () => {
+    for (const code of ['EACCES', 'EPERM', 'EBUSY']) {
+      const job = await jobWith(names(5), new FakeEngine());
+      const refusal = new UserError(`Cannot write x: ${code}.`, { cause: Object.assign(new Error(), { code }) });
+      const onStep = (step: string, image: string) => {
+        if (step === 'instances' && image === 'images/0002.png') throw refusal;
+      };
+      const summary = await runBatch(job, { onStep });
+      expect(counts(summary)).toEqual({ ...NONE, done: 4, failed: 1, total: 5 });
+      expect(summary.failures).toEqual([{ image: 'images/0002.png', message: refusal.message }]);
+    }
+  });
+
+  test('a mask folder in which nothing can be written stops the batch with one sentence', async () => {
+    const engine = new FakeEngine();
+    const job = await jobWith(names(20), engine);
+    // For root, permissions are none; a file where the folder was is in everybody's way.
+    const ruin = async () => {
+      await rm(join(job.root, 'masks'), { recursive: true });
+      await put(join(job.root, 'masks'), '');
+    };
+    let ruined: Promise<void> | undefined;
+    const onStep = async (step: string) => {
+      if (step !== 'intent') return;
+      ruined ??= ruin();
+      await ruined;
+      throw new UserError('raw', { cause: Object.assign(new Error(), { code: 'EACCES' }) });
+    };
+    await expect(runBatch(job, { onStep })).rejects.toThrow(
+      `Cannot write ${join(job.root, 'masks')}: a file stands where a folder should be.`,
+    );
+    expect(engine.requests.length).toBeLessThan(20);
+  });
+
+  test('cancelling while a held mask is waited for leaves the image to the next run', async () => {
+    const job = await jobWith(['a.png', 'b.png'], new FakeEngine());
+    const cancel = new AbortController();
+    const onStep = (step: string) => {
+      if (step !== 'instances') return;
+      cancel.abort(new Error('cancelled'));
+      // As patience does when its signal is aborted.
+      throw cancel.signal.reason;
+    };
+    const summary = await runBatch(job, { onStep, signal: cancel.signal });
+    expect(summary).toMatchObject({ cancelled: true, done: 0, failed: 0, failures: [] });
+    expect(await run(job)).toEqual({ ...NONE, done: 2, total: 2 });
+  });
+
   test('a full disk stops the batch with one sentence', async () => {
     const engine = new FakeEngine(undefined, 2);
     const job = await jobWith(names(20), engine);

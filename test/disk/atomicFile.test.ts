@@ -68,7 +68,8 @@ test('only temporary files that are old are cleaned up', async () => {
 test.each([
   ['ENOSPC', 'The disk is full: cannot write /x.', true],
   ['EROFS', 'The disk is read-only: cannot write /x.', true],
-  ['EACCES', 'Permission denied: cannot write /x.', true],
+  ['EACCES', 'Permission denied: cannot write /x.', false],
+  ['EBUSY', 'Cannot write /x: another program holds it open.', false],
   ['ENOTDIR', 'Cannot write /x: a file stands where one of its folders should be.', false],
 ])('%s is told', (code, message, disk) => {
   const error = explainWriteError(Object.assign(new Error('raw'), { code }), '/x');
