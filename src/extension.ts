@@ -16,6 +16,7 @@ import { Engines } from './editor/engines';
 import { Prefetcher } from './editor/prefetcher';
 import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
 import { PersonMasks } from './editor/saving';
+import { UnsavedFolder } from './editor/unsavedFolder';
 import { PIXEL_LIMIT } from './engine/defaults';
 import { ModelStore } from './models/modelStore';
 import { Projects } from './projects';
@@ -71,9 +72,13 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       log: (line) => log.info(line),
     }),
   );
-  const masks = owner.register(
-    new PersonMasks({ session: randomBytes(6).toString('hex'), journals, defaults: defaults() }),
+  const session = randomBytes(6).toString('hex');
+  const masks = owner.register(new PersonMasks({ session, journals, defaults: defaults() }));
+  const unsaved = new UnsavedFolder(path.join(context.globalStorageUri.fsPath, 'unsaved'), session, (line) =>
+    log.warn(line),
   );
+  const storage = [context.storageUri, context.globalStorageUri].flatMap((uri) => (uri ? [uri.fsPath] : []));
+  unsaved.sweep(storage).catch((error: unknown) => log.warn(String(error)));
   const runner = owner.register(
     new RunnerClient({
       entry: path.join(dist, 'runner.js'),
@@ -110,6 +115,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       engines,
       projects,
       masks,
+      unsaved,
       onEngine: (info) => statusBar.showEngine(info),
       runCommand: (command, document) => pageCommand(services, command, document),
       log,

@@ -45,10 +45,12 @@ export interface OpenImageHost {
   onEngine(info: EngineInfo): void;
   /** Reports an edit for the undo stack. */
   onEdit(label: string, edit: Edit): void;
+  /** Told after each change of the labels and of what is known of them, saving included. */
+  onChange(change: LabelChange | null): void;
   log(line: string): void;
 }
 
-/** What a hot exit keeps. */
+/** What is kept of unsaved work. */
 export interface Restored {
   readonly labels: LabelMap;
   readonly state: DocumentState;
@@ -87,7 +89,10 @@ export class OpenImage {
     });
     this.document = new LabelDocument(
       restored?.labels ?? opened.labels,
-      (change) => this.publish(change),
+      (change) => {
+        host.onChange(change);
+        this.publish(change);
+      },
       restored?.state,
     );
     if (restored) {
@@ -97,7 +102,7 @@ export class OpenImage {
     }
   }
 
-  /** Opens an image with the mask that it has. Throws UserError where the image cannot be shown. */
+  /** Opens an image with the mask that it has, or with the unsaved work that fits it. Throws UserError where the image cannot be shown. */
   static async open(
     place: ImagePlace,
     host: OpenImageHost,
@@ -105,11 +110,19 @@ export class OpenImage {
   ): Promise<OpenImage> {
     const opened = await readLabelled(place, host.engine);
     const project = await place.root.project();
-    const image = new OpenImage(place, host, opened, locked, restored?.classId ?? firstClass(project), restored);
+    // Edits of an image of another size are none of this one.
+    const fitting = restored && sameSize(restored.labels.size, opened.labels.size) ? restored : undefined;
+    const image = new OpenImage(place, host, opened, locked, fitting?.classId ?? firstClass(project), fitting);
     await image.refreshFacts();
     void image.picture.makeTiles();
     if (image.readOnly === null) void image.warmUp();
     return image;
+  }
+
+  /** All that is to be kept of unsaved work; its labels are the document's own. */
+  get work(): Restored {
+    const { document, classId, maskHash } = this;
+    return { labels: document.labels, state: document.state, classId, maskHash };
   }
 
   get size(): Size {
@@ -327,6 +340,7 @@ export class OpenImage {
       this.opened = { ...this.opened, maskHash };
       this.changedOnDisk = false;
       markSaved();
+      this.host.onChange(null);
       await this.refreshFacts();
     });
     this.saving = saved.catch(() => undefined);
@@ -341,6 +355,7 @@ export class OpenImage {
     this.opened = opened;
     this.changedOnDisk = false;
     this.document.replace(this.opened.labels);
+    this.host.onChange(null);
     await this.refreshFacts();
     this.resetPages();
   }

@@ -1,16 +1,17 @@
 /** The label editor in VS Code: translates between the custom editor contract and OpenImage, and decides nothing. */
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
+import { describeSize } from '../core/geometry';
+import type { LabelChange } from '../core/labelChange';
 import { UserError } from '../core/userError';
 import { relativePath } from '../dataset/folder';
-import { removeIfPresent } from '../disk/atomicFile';
 import { Owner } from '../dispose';
 import type { Projects } from '../projects';
 import type { CanvasAction, EditorApi, PageCommand, ViewApi } from '../protocol/editorApi';
 import type { EngineInfo } from '../protocol/engineApi';
 import { connect, type Handlers } from '../rpc';
-import { readBackup, writeBackup } from './backup';
 import type { Engines } from './engines';
 import { pageHtml } from './html';
 import type { Edit } from './labelDocument';
@@ -18,6 +19,8 @@ import { localCopy } from './localCopy';
 import { checked } from './messages';
 import { OpenImage, type Page } from './openImage';
 import type { PersonMasks, SaveConflict } from './saving';
+import type { Found, UnsavedFolder } from './unsavedFolder';
+import type { UnsavedWork } from './unsavedWork';
 
 export const VIEW_TYPE = 'apMedSam.labelEditor';
 
@@ -38,6 +41,7 @@ export interface ProviderOptions {
   readonly onEngine: (info: EngineInfo) => void;
   readonly projects: Projects;
   readonly masks: PersonMasks;
+  readonly unsaved: UnsavedFolder;
   /** Runs a button of a page, with the usual treatment of errors. */
   runCommand(command: PageCommand, document: LabelDocumentHandle): Promise<void>;
   readonly log: vscode.LogOutputChannel;
@@ -45,18 +49,27 @@ export interface ProviderOptions {
 
 /** An open image as VS Code's document. */
 export class LabelDocumentHandle extends Owner implements vscode.CustomDocument {
+  /** VS Code has another opinion of whether there is unsaved work: it is to be told once the document is known to it. */
+  isMistaken = false;
+
   constructor(
     readonly uri: vscode.Uri,
     readonly image: OpenImage,
+    /** Undefined for what cannot be edited. */
+    readonly unsaved: UnsavedWork | undefined,
   ) {
     super();
     this.register(image);
+    if (unsaved) this.register({ dispose: () => void unsaved.close() });
   }
 }
 
 export class LabelEditorProvider extends Owner implements vscode.CustomEditorProvider<LabelDocumentHandle> {
+  /** Edits, and changes that VS Code cannot undo. */
   private readonly edits = this.register(
-    new vscode.EventEmitter<vscode.CustomDocumentEditEvent<LabelDocumentHandle>>(),
+    new vscode.EventEmitter<
+      vscode.CustomDocumentEditEvent<LabelDocumentHandle> | vscode.CustomDocumentContentChangeEvent<LabelDocumentHandle>
+    >(),
   );
   readonly onDidChangeCustomDocument = this.edits.event;
   private readonly activity = this.register(new vscode.EventEmitter<LabelDocumentHandle | undefined>());
@@ -116,12 +129,14 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     const owner = new Owner();
     const { engines, projects, log } = this.options;
     const { path, locked } = await this.localFile(uri, owner);
-    const restored = backupId ? await readBackup(vscode.Uri.parse(backupId).fsPath) : undefined;
+    const named = backupId ? vscode.Uri.parse(backupId) : undefined;
+    const found = locked === null || named ? await this.options.unsaved.find(uri.toString(), named?.fsPath) : undefined;
     const root = await projects.at(path);
     const engine = engines.of(await root.project());
     const image = relativePath(root.root, path);
     const place = { root, image, path, mask: await root.maskPath(image) };
     let document: LabelDocumentHandle | undefined;
+    let unsaved: UnsavedWork | undefined;
     const host = {
       engine,
       onEngine: this.options.onEngine,
@@ -129,10 +144,15 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
       onEdit: (label: string, edit: Edit) => {
         if (document) this.edits.fire(this.editEvent(document, label, edit));
       },
+      onChange: (change: LabelChange | null) => unsaved?.changed(change),
     };
-    const opened = await OpenImage.open(place, host, { locked, restored });
-    document = new LabelDocumentHandle(uri, opened);
+    const opened = await OpenImage.open(place, host, { locked, restored: found?.work });
+    const isRestored = opened.document.dirty;
+    if (locked === null) unsaved = await this.keep(uri, opened, isRestored ? found : undefined);
+    document = new LabelDocumentHandle(uri, opened, unsaved);
     document.register(owner);
+    document.isMistaken = isRestored !== (named !== undefined);
+    await this.tellOfRestoring(opened, { found, named });
     this.watch(document);
     this.documents.add(document);
     document.register({ dispose: () => this.documents.delete(document) });
@@ -180,6 +200,7 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
       owner.dispose();
     });
     this.activate(panel, panel.active);
+    if (document.isMistaken) this.correct(document);
     webview.html = pageHtml({
       script: webview.asWebviewUri(vscode.Uri.joinPath(dist, 'webview.js')).toString(),
       style: webview.asWebviewUri(vscode.Uri.joinPath(dist, 'webview.css')).toString(),
@@ -216,16 +237,58 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     await image.revert();
   }
 
-  async backupCustomDocument(
-    { image }: LabelDocumentHandle,
-    { destination }: vscode.CustomDocumentBackupContext,
-  ): Promise<vscode.CustomDocumentBackup> {
-    const { document, selectedClass: classId, maskHash } = image;
-    await writeBackup(destination.fsPath, { labels: document.labels, state: document.state, classId, maskHash });
-    return {
-      id: destination.toString(),
-      delete: () => void removeIfPresent(destination.fsPath).catch(() => undefined),
+  async backupCustomDocument({ unsaved }: LabelDocumentHandle): Promise<vscode.CustomDocumentBackup> {
+    if (!unsaved) throw new UserError('What cannot be edited has nothing to keep.');
+    await unsaved.kept();
+    // The file follows the document and not VS Code, which lets go of an older backup before it has noted the newer one.
+    const id = vscode.Uri.file(unsaved.path).with({ fragment: String(Date.now()) });
+    return { id: id.toString(), delete: () => undefined };
+  }
+
+  /** Of these a person has dropped what was not saved, without VS Code saying so: it did when it asked before it ended. */
+  override dispose(): void {
+    const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+    const isDropped = ({ uri, image }: LabelDocumentHandle) => {
+      const own = tabs.filter(
+        ({ input }) => input instanceof vscode.TabInputCustom && input.uri.toString() === uri.toString(),
+      );
+      return image.document.dirty && own.length > 0 && !own.some(({ isDirty }) => isDirty);
     };
+    this.options.unsaved.end([...this.documents].filter(isDropped).map(({ uri }) => uri.toString()));
+    super.dispose();
+  }
+
+  private keep(uri: vscode.Uri, image: OpenImage, found: Found | undefined): Promise<UnsavedWork> {
+    const source = () => ({ dirty: image.document.dirty, work: image.work });
+    return this.options.unsaved.keep(uri.toString(), source, found);
+  }
+
+  /** Says what became of unsaved work where VS Code and the files are not of one mind. */
+  private async tellOfRestoring(
+    { place, document }: OpenImage,
+    { found, named }: { found: Found | undefined; named: vscode.Uri | undefined },
+  ): Promise<void> {
+    const name = basename(place.path);
+    const tell = (text: string) => void vscode.window.showWarningMessage(text);
+    if (document.dirty) {
+      if (!named) tell(`Edits of ${name} that had not been saved when VS Code ended are back.`);
+    } else if (found) {
+      const { size } = found.work.labels;
+      tell(`Unsaved edits of ${name} were not restored: they are of an image of ${describeSize(size)} pixels.`);
+    } else if (named) {
+      // They were saved if the mask is newer; then VS Code had just not noted it.
+      const mask = await stat(place.mask).catch(() => undefined);
+      if (mask && mask.mtimeMs > Number(named.fragment || Number.POSITIVE_INFINITY)) return;
+      tell(`Unsaved edits of ${name} are lost: their backup is gone or cannot be read. The mask on the disk is shown.`);
+    }
+  }
+
+  /** VS Code takes a document for changed if, and only if, it has named a backup. */
+  private correct(document: LabelDocumentHandle): void {
+    document.isMistaken = false;
+    if (document.image.document.dirty) this.edits.fire({ document });
+    // Nothing is unsaved, so nothing is written.
+    else void vscode.workspace.save(document.uri);
   }
 
   private editEvent(

@@ -138,6 +138,7 @@ export async function openImage(
     engine: engine.api,
     onEngine: () => undefined,
     onEdit: (label: string, edit: Edit) => void edits.push({ label, edit }),
+    onChange: () => undefined,
     log: (line: string) => void logged.push(line),
   };
   const open = await OpenImage.open(place, host, options);

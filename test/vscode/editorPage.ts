@@ -107,6 +107,12 @@ export class EditorPage {
     await this.workbench.page.mouse.move(x, y);
   }
 
+  /** Name of the class that a pixel has, empty for none. */
+  async classAt(at: Point): Promise<string> {
+    await this.hover(at);
+    return this.page.locator('.status .under').innerText();
+  }
+
   async drag(from: Point, to: Point): Promise<void> {
     const { mouse } = this.workbench.page;
     const [start, end] = [await this.screenOf(from), await this.screenOf(to)];

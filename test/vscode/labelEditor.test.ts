@@ -1,12 +1,25 @@
 /** The label editor as a person uses it: paint, prompt, undo, save, several editors, reloads, in a real window. */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import type { Point } from '../../src/core/geometry';
 import { blankLabels, valuesOf } from '../../src/core/labelMap';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import { Drive } from './drive';
 import { EditorPage } from './editorPage';
 import { describeInVsCode } from './host';
+
+/**
+ * When the extension host is killed, in milliseconds after the last edit: VS Code asks for a backup a second after it.
+ * `AP_MEDSAM_KILLS` asks for more moments, spread evenly around that.
+ */
+const KILLS = ((count) => Array.from({ length: count }, (_, i) => 600 + Math.round((900 * (i + 0.5)) / count)))(
+  Number(process.env.AP_MEDSAM_KILLS ?? 2),
+);
+
+/** Milliseconds after which an edit must survive anything. */
+const SAFE_AFTER = 1000;
 
 describeInVsCode('the label editor', () => {
   const drive = new Drive({ samples: [1, 2, 3], size: { width: 1900, height: 1000 } });
@@ -144,6 +157,38 @@ describeInVsCode('the label editor', () => {
     await workbench.untilDirty('nuclei_02.png');
     await editor().shown();
     await expect.poll(() => editor().share()).toBe(share);
+  });
+
+  it('opens again with every edit older than a second, whenever the extension host dies', async () => {
+    const { workbench, server } = drive;
+    await editor().tool('b', 'Brush');
+    const dabs: { readonly at: Point; readonly time: number }[] = [];
+    const dab = async () => {
+      const at = { x: 20 + (dabs.length % 11) * 30, y: 110 + Math.floor(dabs.length / 11) * 30 };
+      await editor().click(at);
+      dabs.push({ at, time: Date.now() });
+    };
+    await dab();
+    for (const moment of KILLS) {
+      for (let i = 0; i < 3; i++) await dab();
+      await sleep(dabs.at(-1)!.time + moment - Date.now());
+      const killed = Date.now();
+      await server.killExtensionHosts();
+      await workbench.reload({ atOnce: true });
+      await editor().shown();
+      await workbench.untilDirty('nuclei_02.png');
+      const lost: typeof dabs = [];
+      for (const one of dabs) if ((await editor().classAt(one.at)) === '') lost.push(one);
+      const ages = lost.map(({ time }) => killed - time);
+      if (process.env.AP_MEDSAM_KILLS)
+        console.log(
+          `killed ${moment} ms after an edit: ${lost.length} of ${dabs.length} edits are lost, made ${ages.join(', ')} ms before`,
+        );
+      expect(ages.filter((age) => age > SAFE_AFTER)).toEqual([]);
+      for (const one of lost) dabs.splice(dabs.indexOf(one), 1);
+      await editor().tool('b', 'Brush');
+    }
+    workbench.problems.length = 0;
     await editor().canvas.click();
     await workbench.page.keyboard.press('Control+s');
     await workbench.untilDirty('nuclei_02.png', false);

@@ -202,6 +202,15 @@ export class CodeServer {
     return (await Promise.all(files.map((name) => readFile(path.join(root, name), 'utf8')))).join('');
   }
 
+  /** Kills the extension hosts of its windows, as a crash of each would. */
+  async killExtensionHosts(): Promise<void> {
+    const { stdout } = await run('ps', ['-A', '-o', 'pid=,pgid=,args=']);
+    for (const line of stdout.split('\n')) {
+      const [pid, group] = line.trim().split(/\s+/).map(Number);
+      if (group === this.child?.pid && line.includes('--type=extensionHost')) process.kill(pid, 'SIGKILL');
+    }
+  }
+
   /** Ids of the installed extensions, such as `publisher.name@1.2.3`. */
   async installed(host: VsCodeHost): Promise<string[]> {
     const args = [host.server, ...this.places, '--list-extensions', '--show-versions'];
