@@ -1,10 +1,11 @@
 /**
  * Pointer and keys of the canvas. Every tool pans with Space, the middle button and, where it draws nothing, the arrows;
- * all else goes to the tool. Letter keys are VS Code's key bindings and never handled here.
+ * points that are worked on obey in every tool; all else goes to the tool. Letter keys are VS Code's key bindings and never handled here.
  */
 import type { Point } from '../src/core/geometry';
 import type { CanvasTool } from '../src/protocol/editorApi';
 import type { PromptHit } from './promptMarkers';
+import type { PointGrip } from './tools/pointGrip';
 import type { Tool, ToolPointer } from './tools/tool';
 import type { Viewer } from './viewer';
 
@@ -24,8 +25,10 @@ export interface InputEvents {
   onRefused(reason: string): void;
   /** Esc where the tool has nothing to give up. */
   onCancel(): void;
-  /** Takes away a prompt, and says whether there was one to take away. */
-  removePrompt(hit: PromptHit, since: number): boolean;
+  /** Takes away the prompt that was hit, else the point that was touched last; says whether there was one. */
+  removePrompt(hit: PromptHit | null, since: number): boolean;
+  /** A button or key has acted at this place. */
+  onActed(screenPx: Point): void;
 }
 
 /** ScreenPx that an arrow key moves the image by. */
@@ -44,7 +47,7 @@ const ARROWS: Readonly<Record<string, Point>> = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-type Gesture = { readonly kind: 'pan'; last: Point } | { readonly kind: 'tool' };
+type Gesture = { readonly kind: 'pan'; last: Point } | { readonly kind: 'tool' | 'point' };
 
 export class CanvasInput {
   private active: CanvasTool;
@@ -54,12 +57,15 @@ export class CanvasInput {
   private pointer: ToolPointer | undefined;
   /** TargetPx of the keyboard's cursor while it is shown. */
   private keyboardPx: Point | undefined;
+  /** A press now would be for a point. */
+  private isOverPoint = false;
   private readonly crosshair: HTMLElement;
 
   constructor(
     private readonly viewer: Viewer,
     container: HTMLElement,
     private readonly tools: Readonly<Record<CanvasTool, Tool>>,
+    private readonly grip: PointGrip,
     first: CanvasTool,
     private readonly events: InputEvents,
   ) {
@@ -91,6 +97,7 @@ export class CanvasInput {
   select(tool: CanvasTool): void {
     if (tool === this.active) return;
     this.endGesture();
+    this.grip.cancel();
     this.tool.leave();
     this.active = tool;
     this.tool.enter();
@@ -102,19 +109,19 @@ export class CanvasInput {
   /** Takes away the prompt under the pointer or the keyboard's cursor, else the one that was touched last. */
   removePrompt(): boolean {
     const at = this.at();
-    const hit = at && this.viewer.hitPrompt(at.screenPx);
-    return (hit && this.events.removePrompt(hit, performance.now())) || this.tool.removeSelected();
+    const hit = at ? this.viewer.hitPrompt(at.screenPx) : null;
+    return this.events.removePrompt(hit, performance.now()) || this.tool.removeSelected();
   }
 
   cancel(): void {
-    if (!this.tool.cancel()) this.events.onCancel();
+    if (!this.grip.cancel() && !this.tool.cancel()) this.events.onCancel();
     this.gesture = undefined;
     this.updateCursor();
   }
 
   /** Ends what is being dragged, keeping it. */
   endGesture(): void {
-    if (this.gesture?.kind === 'tool' && this.pointer) this.tool.release(this.pointer);
+    if (this.pointer) this.release(this.pointer);
     this.gesture = undefined;
     this.isSpaceHeld = false;
     this.lift();
@@ -123,7 +130,8 @@ export class CanvasInput {
   /** The labels have been replaced under a tool that was writing into them. */
   abandonGesture(): void {
     for (const tool of Object.values(this.tools)) tool.abandon();
-    if (this.gesture?.kind === 'tool') this.gesture = undefined;
+    this.grip.cancel();
+    if (this.gesture?.kind !== 'pan') this.gesture = undefined;
   }
 
   /** The image has moved under the keyboard's cursor, or prompts have moved under the pointer. */
@@ -137,6 +145,7 @@ export class CanvasInput {
     const { surface } = this.viewer;
     if (this.gesture?.kind === 'pan') surface.style.cursor = 'grabbing';
     else if (this.isSpaceHeld) surface.style.cursor = 'grab';
+    else if (this.isOverPoint) surface.style.cursor = 'pointer';
     else surface.style.cursor = this.events.refuse(this.active) ? 'not-allowed' : this.tool.cursor;
   }
 
@@ -149,7 +158,11 @@ export class CanvasInput {
     this.viewer.surface.setPointerCapture(event.pointerId);
     const pointer = this.pointerOf(event);
     this.pointer = pointer;
-    if (event.button === 1 || this.isSpaceHeld || this.active === 'pan') {
+    this.events.onActed(pointer.screenPx);
+    const pans = event.button === 1 || this.isSpaceHeld;
+    if (!pans && this.obeys() && this.grip.press(pointer, this.tool.adopts)) {
+      this.gesture = { kind: 'point' };
+    } else if (pans || this.active === 'pan') {
       this.gesture = { kind: 'pan', last: pointer.screenPx };
       this.updateCursor();
     } else if (this.isAllowed()) {
@@ -171,7 +184,8 @@ export class CanvasInput {
     } else if (gesture) {
       // The browser hands on one event per frame; a fast stroke needs those in between.
       const steps = event.getCoalescedEvents();
-      for (const step of steps.length > 0 ? steps : [event]) this.tool.drag(this.pointerOf(step));
+      const target = gesture.kind === 'point' ? this.grip : this.tool;
+      for (const step of steps.length > 0 ? steps : [event]) target.drag(this.pointerOf(step));
     } else {
       this.tool.hover(pointer);
     }
@@ -179,14 +193,19 @@ export class CanvasInput {
   }
 
   private pointerUp(event: PointerEvent): void {
-    const { gesture } = this;
-    if (!gesture) return;
-    this.gesture = undefined;
+    if (!this.gesture) return;
     const pointer = this.pointerOf(event);
     this.pointer = pointer;
-    if (gesture.kind === 'tool') this.tool.release(pointer);
+    this.release(pointer);
+    this.gesture = undefined;
+    this.events.onActed(pointer.screenPx);
     this.updateCursor();
     this.point();
+  }
+
+  private release(pointer: ToolPointer): void {
+    if (this.gesture?.kind === 'tool') this.tool.release(pointer);
+    else if (this.gesture?.kind === 'point') this.grip.release(pointer);
   }
 
   private pointerLeave(): void {
@@ -197,9 +216,10 @@ export class CanvasInput {
   }
 
   private doubleClick(event: MouseEvent): void {
-    if (event.button === 0 && this.active !== 'pan' && !this.isSpaceHeld && this.isAllowed()) {
-      this.tool.doublePress(this.pointerOf(event));
-    }
+    if (event.button !== 0 || this.isSpaceHeld) return;
+    const pointer = this.pointerOf(event);
+    if (this.obeys() && this.grip.doublePress(pointer)) return;
+    if (this.active !== 'pan' && this.isAllowed()) this.tool.doublePress(pointer);
   }
 
   private keyDown(event: KeyboardEvent): void {
@@ -216,7 +236,8 @@ export class CanvasInput {
     else if (event.key === 'Escape') this.cancel();
     else if (event.key === 'Enter') return this.enter(event);
     else if (event.key === 'Backspace') return this.isAllowed() && this.tool.removeLast();
-    else if (event.key === 'Delete') return this.isAllowed() && this.removePrompt();
+    else if (event.key === 'Delete')
+      return this.obeys() ? this.removePrompt() : this.isAllowed() && this.tool.removeSelected();
     else return false;
     return true;
   }
@@ -236,14 +257,10 @@ export class CanvasInput {
   private enter(event: KeyboardEvent): boolean {
     if (event.repeat || this.gesture) return false;
     if (!this.keyboardPx) return this.tool.finish(event.shiftKey);
-    if (this.isAllowed()) {
-      this.tool.act({
-        ...this.pointerAt(this.keyboardPx, event.timeStamp),
-        opposite: event.shiftKey,
-        removes: event.altKey,
-      });
-      this.point();
-    }
+    const pointer = { ...this.pointerAt(this.keyboardPx, event.timeStamp), opposite: event.shiftKey };
+    this.events.onActed(pointer.screenPx);
+    if (!(this.obeys() && this.grip.act(pointer, this.tool.adopts)) && this.isAllowed()) this.tool.act(pointer);
+    this.point();
     return true;
   }
 
@@ -314,6 +331,11 @@ export class CanvasInput {
     this.events.onFocus(false);
   }
 
+  /** Whether points can be worked on at all. */
+  private obeys(): boolean {
+    return this.events.refuse('positive') === null;
+  }
+
   private isAllowed(): boolean {
     const reason = this.events.refuse(this.active);
     if (reason) this.events.onRefused(reason);
@@ -327,6 +349,11 @@ export class CanvasInput {
 
   private point(): void {
     const at = this.at();
+    const isOverPoint = at !== undefined && !this.gesture && this.obeys() && this.grip.isOver(at, this.tool.adopts);
+    if (isOverPoint !== this.isOverPoint) {
+      this.isOverPoint = isOverPoint;
+      this.updateCursor();
+    }
     if (!at) {
       this.events.onPointed(null);
       return;
@@ -339,7 +366,7 @@ export class CanvasInput {
 
   private pointerAt(targetPx: Point, since: number): ToolPointer {
     const screenPx = this.viewer.viewport.toScreen(targetPx);
-    return { screenPx, targetPx, opposite: false, removes: false, since };
+    return { screenPx, targetPx, opposite: false, since };
   }
 
   private pointerOf(event: MouseEvent): ToolPointer {
@@ -351,7 +378,6 @@ export class CanvasInput {
       screenPx,
       targetPx: this.viewer.viewport.toTarget(screenPx),
       opposite: isRight || event.shiftKey,
-      removes: event.altKey,
       since: event.timeStamp,
     };
   }

@@ -31,6 +31,7 @@ import { ToolRail } from './toolRail';
 import { BoxTool } from './tools/boxTool';
 import { BrushTool } from './tools/brushTool';
 import { FillTool } from './tools/fillTool';
+import { PointGrip } from './tools/pointGrip';
 import { PointTool } from './tools/pointTool';
 import { PolygonTool } from './tools/polygonTool';
 import { isInside, PanTool, type Tool, type ToolContext } from './tools/tool';
@@ -177,13 +178,15 @@ class EditorPage {
       polygon,
       fill: new FillTool(context),
     };
-    this.input = new CanvasInput(this.viewer, stage, this.tools, this.view.tool, {
+    this.input = new CanvasInput(this.viewer, stage, this.tools, new PointGrip(context), this.view.tool, {
       onPointed: (pointed) => this.point(pointed),
       onFocus: (focused) => this.call('setCanvasFocus', { focused }),
       refuse: (tool) => whyNotTool(tool, this.model.facts),
       onRefused: (reason) => this.remark({ text: reason, kind: 'plain' }),
       onCancel: () => this.discard(),
-      removePrompt: (hit, since) => this.desk.removeTouched(hit, since),
+      removePrompt: (hit, since) =>
+        this.desk.removeTouched(hit && this.desk.touch(hit), since) || this.desk.removeSelected(since),
+      onActed: (screenPx) => this.card.stayAwayFrom(screenPx),
     });
     this.showEverything();
     this.restorePlace();
@@ -285,6 +288,7 @@ class EditorPage {
       return;
     }
     this.input.select(tool);
+    this.desk.selected = undefined;
     this.setView({ tool });
   }
 
@@ -443,7 +447,7 @@ class EditorPage {
     surface.setAttribute('aria-label', `Canvas: ${this.model.facts.name}`);
     surface.setAttribute(
       'aria-description',
-      'Arrow keys move the cursor of a tool, or the image with the pan tool; Shift goes further. Enter acts at the cursor, Shift+Enter does the opposite, Delete removes a point, Escape gives up.',
+      'Arrow keys move the cursor of a tool, or the image with the pan tool; Shift goes further. Enter acts at the cursor, Shift+Enter does the opposite. On a point Enter flips it, Shift+Enter or Delete removes it. Escape gives up.',
     );
   }
 

@@ -23,6 +23,8 @@ export interface Touched {
 const NOTHING: PromptsEdit = { points: [], box: null };
 
 export class PromptDesk {
+  /** Index of the point that was touched last, undefined where none was, or another tool was chosen since. */
+  selected: number | undefined;
   private preview: PromptsEdit | null = null;
 
   constructor(
@@ -93,11 +95,20 @@ export class PromptDesk {
     return { ...adoptCandidate(automatic, hit.index, facts.capabilities?.wholeClass ?? true), isNew: true, isRejected };
   }
 
-  /** Takes away the prompt on screen, and says whether there was one to take away. */
-  removeTouched(hit: PromptHit, since: number): boolean {
-    const touched = this.touch(hit);
+  /** Takes away a prompt on screen, and says whether it was one to take away. */
+  removeTouched(touched: Touched | null, since: number): boolean {
     if (!touched || touched.isRejected) return false;
+    this.selected = undefined;
     this.ask('Delete Point', withoutPoint(touched.prompts, touched.index), since);
+    return true;
+  }
+
+  /** Takes away the point that was touched last, and says whether there was one. */
+  removeSelected(since: number): boolean {
+    const { selected } = this;
+    if (selected === undefined || !(selected in this.prompts.points)) return false;
+    this.selected = undefined;
+    this.remove(selected, since);
     return true;
   }
 
@@ -127,6 +138,7 @@ export class PromptDesk {
   /** Nobody waits for the answers any more: the session has ended. */
   forget(): void {
     this.preview = null;
+    this.selected = undefined;
     this.queue.drop();
   }
 }

@@ -8,12 +8,12 @@ export const TOOL_WORDS: Readonly<Record<CanvasTool, { name: string; key: string
   positive: {
     name: 'Positive point',
     key: 'Q',
-    hint: 'Click what belongs; right-click what does not; drag to move; Alt+click to remove',
+    hint: 'Click what belongs; right-click what does not; drag a point to move it; right-click it to remove it',
   },
   negative: {
     name: 'Negative point',
     key: 'E',
-    hint: 'Click what does not belong; right-click what does; drag to move; Alt+click to remove',
+    hint: 'Click what does not belong; right-click what does; drag a point to move it; right-click it to remove it',
   },
   box: { name: 'Box', key: 'R', hint: 'Drag a box around the object; right-click removes it' },
   brush: { name: 'Brush', key: 'B', hint: 'Drag to paint; right button erases' },

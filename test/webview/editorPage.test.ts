@@ -285,9 +285,9 @@ describe.skipIf(executable === undefined)('the page', () => {
       await page.mouse.dblclick(to.x, to.y);
       await settled();
       expect(await last()).toMatchObject({ label: 'Flip Point', prompts: { points: [{ label: 0 }] } });
-      await page.keyboard.down('Alt');
-      await page.mouse.click(to.x, to.y);
-      await page.keyboard.up('Alt');
+      // Whatever the tool.
+      await tool('Pan').click();
+      await page.mouse.click(to.x, to.y, { button: 'right' });
       await settled();
       expect(await last()).toMatchObject({ label: 'Delete Point', prompts: { points: [], box: null } });
     });
@@ -323,12 +323,22 @@ describe.skipIf(executable === undefined)('the page', () => {
       const { toPage } = await frame();
       const { x, y } = toPage(kept[0].point);
       await page.mouse.move(x, y);
-      expect(await page.getByRole('tooltip').textContent()).toContain('Kept: the segmenter was asked with it.');
+      const card = page.getByRole('tooltip');
+      await card.getByText('Kept: the segmenter was asked with it.').waitFor();
       await page.mouse.click(x, y);
       await settled();
       expect(await callsOf('prompt')).toEqual([
         { label: 'Adopt Automatic Points', prompts: { points: kept, box: null } },
       ]);
+      // What was just clicked is there to be looked at, until the pointer has been elsewhere and comes back to rest.
+      await page.mouse.move(x + 1, y);
+      await page.waitForTimeout(600);
+      expect(await card.isVisible()).toBe(false);
+      await page.mouse.move(x + 60, y);
+      await page.mouse.move(x, y);
+      await card.getByText('One of the points you go on from.').waitFor();
+      const { x: left, y: top } = (await card.boundingBox())!;
+      expect(Math.max(left - x, top - y)).toBeGreaterThan(8);
     });
 
     it('may be a box', async () => {

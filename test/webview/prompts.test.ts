@@ -227,8 +227,8 @@ describe('an automatic prompt', () => {
 
   it('is left out when it is removed, unless it was dropped already', () => {
     const { desk, asked } = setUp({ automatic });
-    expect(desk.removeTouched({ kind: 'candidate', index: 1 }, 0)).toBe(false);
-    expect(desk.removeTouched({ kind: 'candidate', index: 0 }, 0)).toBe(true);
+    expect(desk.removeTouched(desk.touch({ kind: 'candidate', index: 1 }), 0)).toBe(false);
+    expect(desk.removeTouched(desk.touch({ kind: 'candidate', index: 0 }), 0)).toBe(true);
     expect(xs(asked[0].prompts.points)).toEqual([3, 4]);
   });
 });

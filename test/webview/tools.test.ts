@@ -11,9 +11,10 @@ import { type PromptQuestion, PromptQueue } from '../../webview/promptQueue';
 import { BoxTool } from '../../webview/tools/boxTool';
 import { BrushTool } from '../../webview/tools/brushTool';
 import { FillTool } from '../../webview/tools/fillTool';
+import { PointGrip } from '../../webview/tools/pointGrip';
 import { PointTool } from '../../webview/tools/pointTool';
 import { PolygonTool } from '../../webview/tools/polygonTool';
-import { clampToImage, type ToolContext, type ToolPointer } from '../../webview/tools/tool';
+import { clampToImage, PanTool, type Tool, type ToolContext, type ToolPointer } from '../../webview/tools/tool';
 import { drawLabels, rowsOf } from '../seeded';
 import { automaticOf, candidateAt, sessionOf, stateOf } from './documents';
 
@@ -82,12 +83,30 @@ function setUp({ labels = blankLabels({ width: 8, height: 6 }), scale = 10, sess
     screenPx: { x: x * scale, y: y * scale },
     targetPx: { x, y },
     opposite: false,
-    removes: false,
     since: 1,
     ...more,
   });
   const last = () => asked.at(-1);
   return { model, desk, screen, context, paints, asked, last, remarks, boxes, kept, at };
+}
+
+/** A tool as the canvas uses it: points first. */
+function inHand(tool: Tool, context: ToolContext) {
+  const grip = new PointGrip(context);
+  let isForPoint = false;
+  return {
+    press: (pointer: ToolPointer) => {
+      isForPoint = grip.press(pointer, tool.adopts);
+      if (!isForPoint) tool.press(pointer);
+    },
+    drag: (pointer: ToolPointer) => (isForPoint ? grip : tool).drag(pointer),
+    release: (pointer: ToolPointer) => (isForPoint ? grip : tool).release(pointer),
+    doublePress: (pointer: ToolPointer) => grip.doublePress(pointer),
+    act: (pointer: ToolPointer) => void (grip.act(pointer, tool.adopts) || tool.act(pointer)),
+    cancel: () => grip.cancel() || tool.cancel(),
+    removeSelected: () => context.desk.removeSelected(1),
+    removeLast: () => tool.removeLast(),
+  };
 }
 
 describe('the brush', () => {
@@ -319,7 +338,7 @@ describe('a point', () => {
     const labels = blankLabels({ width: 8, height: 6 });
     const session = sessionOf(labels, { points: [{ point: { x: 4, y: 3 }, label: 1 }] });
     const { context, at, asked, last } = setUp({ labels, session });
-    const tool = new PointTool(context, 1);
+    const tool = inHand(new PointTool(context, 1), context);
     tool.press(at(8, 3));
     tool.press(at(-0.1, 3));
     expect(asked).toEqual([]);
@@ -332,21 +351,21 @@ describe('a point', () => {
     });
   });
 
-  it('that is only touched asks nothing; Alt and Delete take it away', () => {
+  it('that is only touched asks nothing; Delete and the other button take it away', () => {
     const labels = blankLabels({ width: 8, height: 6 });
     const points = [
       { point: { x: 4, y: 3 }, label: 1 as const },
       { point: { x: 1, y: 1 }, label: 0 as const },
     ];
     const { context, at, asked, last } = setUp({ labels, session: sessionOf(labels, { points }) });
-    const tool = new PointTool(context, 1);
+    const tool = inHand(new PointTool(context, 1), context);
     tool.press(at(4, 3));
     tool.drag(at(4.1, 3));
     tool.release(at(4.1, 3));
     expect(asked).toEqual([]);
     expect(tool.removeSelected()).toBe(true);
     expect(last()?.prompts.points).toEqual([points[1]]);
-    tool.press(at(1, 1, { removes: true }));
+    tool.press(at(1, 1, { opposite: true }));
     expect(context.desk.prompts.points).toEqual([]);
     expect(tool.removeSelected()).toBe(false);
   });
@@ -355,7 +374,7 @@ describe('a point', () => {
     const labels = blankLabels({ width: 8, height: 6 });
     const session = sessionOf(labels, { points: [{ point: { x: 4, y: 3 }, label: 1 }] });
     const { context, at, desk } = setUp({ labels, session });
-    const tool = new PointTool(context, 1);
+    const tool = inHand(new PointTool(context, 1), context);
     const double = (x: number, y: number) => {
       for (let k = 0; k < 2; k++) {
         tool.press(at(x, y));
@@ -372,13 +391,13 @@ describe('a point', () => {
   it('of the automatic ones is adopted with the others, moved at once where it is dragged', () => {
     const automatic = automaticOf([candidateAt(2, 2), candidateAt(5, 4, { label: 0 }), candidateAt(6, 1)]);
     const first = setUp({ automatic });
-    const tool = new PointTool(first.context, 1);
+    const tool = inHand(new PointTool(first.context, 1), first.context);
     tool.press(first.at(5, 4));
     tool.release(first.at(5, 4));
     expect(first.last()?.label).toBe('Adopt Automatic Points');
     expect(first.last()?.prompts.points.length).toBe(3);
     const second = setUp({ automatic });
-    const other = new PointTool(second.context, 1);
+    const other = inHand(new PointTool(second.context, 1), second.context);
     other.press(second.at(5, 4));
     other.drag(second.at(3, 3));
     expect(second.desk.shown?.points[1].point).toEqual({ x: 3, y: 3 });
@@ -392,7 +411,7 @@ describe('a point', () => {
     const labels = blankLabels({ width: 8, height: 6 });
     const session = sessionOf(labels, { points: [{ point: { x: 4, y: 3 }, label: 1 }] });
     const { context, at, asked, desk } = setUp({ labels, session });
-    const tool = new PointTool(context, 1);
+    const tool = inHand(new PointTool(context, 1), context);
     expect(tool.cancel()).toBe(false);
     tool.press(at(4, 3));
     tool.drag(at(6, 3));
@@ -404,13 +423,39 @@ describe('a point', () => {
 
   it('is put, or flipped where there is one, with Enter; Backspace takes the last', () => {
     const { context, at, desk } = setUp();
-    const tool = new PointTool(context, 1);
+    const tool = inHand(new PointTool(context, 1), context);
     tool.act(at(2, 2));
     tool.act(at(5, 2));
     tool.act(at(2, 2));
     expect(desk.prompts.points.map(({ label }) => label)).toEqual([0, 1]);
+    tool.act(at(8, 2, { opposite: true }));
+    tool.act(at(5.2, 2, { opposite: true }));
+    expect(desk.prompts.points.map(({ label }) => label)).toEqual([0]);
+    tool.act(at(5, 2));
     expect(tool.removeLast()).toBe(true);
     expect(desk.prompts.points.map(({ point }) => point.x)).toEqual([2]);
+  });
+
+  it('that is worked on obeys in every tool, an automatic one only with those that set points', () => {
+    const labels = blankLabels({ width: 8, height: 6 });
+    const session = sessionOf(labels, { points: [{ point: { x: 4, y: 3 }, label: 1 }] });
+    const automatic = automaticOf([candidateAt(2, 2)]);
+    const tools = (context: ToolContext) => [new PanTool(context), new BrushTool(context, false), new BoxTool(context)];
+    for (const index of [0, 1, 2]) {
+      const { context, at, last, paints } = setUp({ labels, session });
+      const tool = inHand(tools(context)[index], context);
+      tool.press(at(4, 3));
+      tool.drag(at(6, 3));
+      tool.release(at(6, 3));
+      expect(last()).toMatchObject({ label: 'Move Point', prompts: { points: [{ point: { x: 6, y: 3 } }] } });
+      tool.press(at(6, 3, { opposite: true }));
+      expect(context.desk.prompts.points).toEqual([]);
+      expect(paints).toEqual([]);
+      const waiting = setUp({ labels, automatic });
+      const grip = new PointGrip(waiting.context);
+      expect(grip.press(waiting.at(2, 2), tools(waiting.context)[index].adopts)).toBe(false);
+      expect(waiting.asked).toEqual([]);
+    }
   });
 });
 

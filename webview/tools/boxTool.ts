@@ -9,7 +9,7 @@ export class BoxTool extends Tool {
   private from: Point | undefined;
 
   override press(pointer: ToolPointer): void {
-    if (pointer.removes || pointer.opposite) this.context.desk.setBox(null, pointer.since);
+    if (pointer.opposite) this.context.desk.setBox(null, pointer.since);
     else this.from = pointer.targetPx;
   }
 

@@ -13,8 +13,6 @@ export interface ToolPointer {
   readonly targetPx: Point;
   /** Right button or Shift: the opposite of what the tool does. */
   readonly opposite: boolean;
-  /** Alt: takes away what is under the pointer. */
-  readonly removes: boolean;
   /** When it happened, as `performance.now()`. */
   readonly since: number;
 }
@@ -41,6 +39,8 @@ export interface ToolContext {
 export abstract class Tool {
   /** As CSS names it. */
   readonly cursor: string = 'crosshair';
+  /** Whether a press on an automatic point that nobody works on yet takes it up. */
+  readonly adopts: boolean = false;
 
   constructor(protected readonly context: ToolContext) {}
 
@@ -81,7 +81,7 @@ export abstract class Tool {
   removeLast(): boolean {
     return false;
   }
-  /** Delete, where no prompt is under the pointer. */
+  /** Delete, where no point is under the pointer or was touched last. */
   removeSelected(): boolean {
     return false;
   }
