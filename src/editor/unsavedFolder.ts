@@ -67,14 +67,13 @@ export class UnsavedFolder {
     if (!found) return work;
     try {
       await work.kept();
+      // The file of a session that still runs stays: it may not be as forsaken as VS Code has it.
+      for (const { path } of found.replaces) {
+        if (path !== work.path && !(await this.isAlive(path))) await removeIfPresent(path);
+      }
     } catch (error) {
       // The next edit tries again, and until then the work is where it was.
       this.complain(error);
-      return work;
-    }
-    // The file of a session that still runs stays: it may not be as forsaken as VS Code has it.
-    for (const { path } of found.replaces) {
-      if (path !== work.path && !(await this.isAlive(path))) await removeIfPresent(path);
     }
     return work;
   }
