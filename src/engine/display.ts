@@ -34,7 +34,7 @@ import {
 import { SharedWork } from './sharedWork';
 
 /** To be raised with any change of what is drawn. */
-const DRAWING = 'display-1';
+const DRAWING = 'display-2';
 
 const OVERVIEW_SIDE = 1024;
 const TILE_SIZE = 512;

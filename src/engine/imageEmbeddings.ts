@@ -62,4 +62,8 @@ export const imageKey = (
   width,
   height,
   ...(file.deep && window ? [window.low, window.high] : []),
+  ...(file.closely ? [CLOSELY, ...file.bands.shown] : []),
 ];
+
+/** To be raised with any change of how images are put right that libvips alone would spoil. */
+const CLOSELY = 'closely-1';

@@ -3,8 +3,12 @@
  *
  * What comes out is always 8-bit RGB, EXIF-upright, with the numbers of the file wherever possible, because the models
  * were trained on plain pixel values: an embedded ICC profile is ignored, grey is repeated three times, and only CMYK is
- * converted. Alpha is laid on black: pictures with alpha here are mostly rotated or cropped ones, and black is what
- * "no signal" looks like in their opaque neighbours. More than 8 bits, signed and float pass through an intensity window.
+ * converted. Opacity is laid on black: pictures with it here are mostly rotated or cropped ones, and black is what "no signal"
+ * looks like in their opaque neighbours. Of more bands three are shown. More than 8 bits, signed and float pass through an
+ * intensity window.
+ *
+ * Most images are decoded and resized in one pipeline of libvips. What that would spoil is taken "closely": decoded whole, put
+ * right number by number, and resized as the picture that it became.
  */
 import { webcrypto } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
@@ -14,27 +18,46 @@ import { UserError } from '../core/userError';
 import { whenFree } from '../disk/patience';
 import { decodeBmp, readBmpHeader } from '../formats/bmp';
 import { FORMAT_NAMES, imageFormatOf, READ_FORMATS, whatInstead } from '../formats/imageFormat';
-import type { FileStamp, ImageInfo, IntensityWindow } from '../protocol/engineApi';
-import { type DeepPixels, Histogram, throughWindow } from './intensity';
+import { lacksEnd } from '../formats/jpegEnd';
+import {
+  brokenPromise,
+  mainPage,
+  PHOTOMETRIC,
+  readTiffPages,
+  type TiffPage,
+  unusualCoding,
+} from '../formats/tiffHeader';
+import type { BandChoice, FileStamp, ImageInfo, IntensityWindow } from '../protocol/engineApi';
+import { type BandPlan, leftOut, notOpacity, pickBands, planBands, type Samples, showsAll } from './bands';
+import { blackenMissing } from './cutJpeg';
+import { type DeepPixels, Histogram, throughWindow, withoutNodata } from './intensity';
 
 /** An image file, read once: what it is and the bytes to decode it from. */
 export interface ImageFile {
   readonly path: string;
   readonly info: ImageInfo;
-  /** Things a person should know, such as pages that are not looked at. */
-  readonly notes: readonly string[];
+  /** Things a person should know, such as pages that are not looked at. Decoding may find more. */
+  readonly notes: string[];
   /** True where a pixel needs an intensity window: more than 8 bits, signed, or float. */
   readonly deep: boolean;
+  /** True where libvips alone does not make the right picture of it; see above. */
+  readonly closely: boolean;
+  readonly bands: BandPlan;
   readonly content: Buffer;
   readonly header: ImageHeader;
 }
 
 /** What the header says of the pixels. */
-export type ImageHeader = Pick<Metadata, 'space' | 'depth' | 'channels' | 'hasAlpha' | 'autoOrient'> & {
+export type ImageHeader = Pick<Metadata, 'space' | 'depth' | 'channels' | 'hasAlpha' | 'autoOrient' | 'orientation'> & {
   readonly format: string;
   readonly compression?: string | undefined;
   readonly bitsPerSample?: number | undefined;
   readonly pages?: number | undefined;
+  /** Index of the page that is looked at, and what a TIFF says of it. */
+  readonly page: number;
+  readonly tiff?: TiffPage | undefined;
+  /** A JPEG whose end is missing. */
+  readonly cut?: boolean;
 };
 
 /** Pixels as a screen shows them. */
@@ -64,9 +87,11 @@ export const imageLibraryVersions = (): { sharp: string; libvips: string } => ({
 
 /**
  * Reads a file and its header; no pixel is decoded. Throws UserError naming the file when it is missing, empty, not an
- * image, or has more than `pixelLimit` pixels.
+ * image, has more than `pixelLimit` pixels, or lacks a band that is to be shown.
+ *
+ * @param bands those to be shown; the first three, or the only one, where undefined
  */
-export async function openImage(path: string, pixelLimit: number): Promise<ImageFile> {
+export async function openImage(path: string, pixelLimit: number, bands?: BandChoice): Promise<ImageFile> {
   const { content, mtimeMs } = await readWhole(path);
   if (content.length === 0) throw new UserError(`${path} is empty (0 bytes); expected an image.`);
   const [header, digest] = await Promise.all([
@@ -74,27 +99,25 @@ export async function openImage(path: string, pixelLimit: number): Promise<Image
     // Unlike createHash, this runs beside the message loop.
     webcrypto.subtle.digest('SHA-256', content),
   ]);
-  const { channels, depth, pages = 1, space } = header;
+  const { channels, depth, space } = header;
   const format = header.format === 'heif' ? (header.compression === 'av1' ? 'avif' : 'heif') : header.format;
   // libvips draws SVG and PDF too, but a drawing has no pixels that a mask could label.
   if (format === 'svg' || format === 'pdf') {
     throw new UserError(`${path} is a drawing (${format.toUpperCase()}); expected an image in ${READ_FORMATS}.`);
   }
   const size: Size = header.autoOrient;
-  if (area(size) > pixelLimit) {
-    throw new UserError(
-      `${path} is ${describeSize(size)} = ${area(size).toLocaleString('en')} pixels; the limit is ${pixelLimit.toLocaleString('en')} pixels.`,
-    );
-  }
-  if (channels > 4) {
-    throw new UserError(`${path} has ${channels} channels; expected grey, RGB or CMYK, with or without alpha.`);
-  }
+  checkPixels(path, size, channels, pixelLimit);
+  const deep = depth !== 'uchar' && DEEP_SPACES.some((name) => name === space);
+  const plan = planBands(header, bands, path);
+  const notes = [pagesNote(header), bands ? null : leftOut(plan)];
   return {
     path,
     content,
     header,
-    deep: depth !== 'uchar' && DEEP_SPACES.some((name) => name === space),
-    notes: pages > 1 ? [`the file has ${pages} pages or frames; the first one is used`] : [],
+    deep,
+    bands: plan,
+    closely: header.cut === true || !showsAll(plan) || (deep && (isFloat(header) || header.tiff?.nodata !== undefined)),
+    notes: notes.filter((note) => note !== null),
     info: {
       size,
       format,
@@ -103,6 +126,27 @@ export async function openImage(path: string, pixelLimit: number): Promise<Image
     },
   };
 }
+
+/** Samples per pixel that the limit on pixels stands for: further bands are decoded too. */
+const USUAL_CHANNELS = 4;
+
+function checkPixels(path: string, size: Size, channels: number, pixelLimit: number): void {
+  const what = channels > USUAL_CHANNELS ? `${channels} bands of ${describeSize(size)}` : describeSize(size);
+  const pixels = (area(size) * Math.max(channels, USUAL_CHANNELS)) / USUAL_CHANNELS;
+  if (pixels <= pixelLimit) return;
+  throw new UserError(
+    `${path} is ${what} = ${Math.ceil(pixels).toLocaleString('en')} pixels; the limit is ${pixelLimit.toLocaleString('en')} pixels.`,
+  );
+}
+
+function pagesNote({ pages = 1, page }: ImageHeader): string | null {
+  if (pages < 2) return null;
+  const which = page === 0 ? 'the first one is used' : `number ${page + 1}, the largest, is used`;
+  return `the file has ${pages} pages or frames; ${which}`;
+}
+
+/** Whether decoded numbers are floats; others have 16 bits. */
+const isFloat = ({ space }: ImageHeader): boolean => space !== 'grey16' && space !== 'rgb16';
 
 const BITS: Readonly<Record<string, number>> = {
   char: 8,
@@ -137,13 +181,18 @@ export async function readPicture(
   size: Size = file.info.size,
   window?: IntensityWindow | Promise<IntensityWindow>,
 ): Promise<Picture> {
+  if (file.closely) return await resizePicture(await readClosely(file, window), size);
   if (file.deep) {
     const [pixels, shownThrough] = await Promise.all([readDeep(file, size), window ?? windowOf([file])]);
     return { size, channels: pixels.channels < 3 ? 1 : 3, data: await throughWindow(pixels, shownThrough) };
   }
   const channels = file.header.space === 'b-w' ? 1 : 3;
-  const pipeline = resized(file, size).flatten({ background: '#000' });
-  const { data } = await decode(file, pipeline.toColourspace(channels === 1 ? 'b-w' : 'srgb').raw());
+  const { data } = await decode(
+    file,
+    resized(file, size)
+      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+      .raw(),
+  );
   return { size, channels, data: bytesOf(data) };
 }
 
@@ -151,7 +200,7 @@ export async function readPicture(
 export async function windowOf(files: Iterable<ImageFile>): Promise<IntensityWindow> {
   const histogram = new Histogram();
   for (const file of files) {
-    if (file.deep) await histogram.add(await readDeep(file, file.info.size));
+    if (file.deep) await histogram.add(await readNumbers(file));
   }
   return histogram.window();
 }
@@ -160,13 +209,17 @@ export async function windowOf(files: Iterable<ImageFile>): Promise<IntensityWin
  * Like `windowOf`, for paths, one file in memory at a time. Files that cannot be read are left out; when none can, throws
  * the first one's UserError.
  */
-export async function sampleWindow(paths: readonly string[], pixelLimit: number): Promise<IntensityWindow> {
+export async function sampleWindow(
+  paths: readonly string[],
+  pixelLimit: number,
+  bands?: BandChoice,
+): Promise<IntensityWindow> {
   const histogram = new Histogram();
   const errors: unknown[] = [];
   for (const path of paths) {
     try {
-      const file = await openImage(path, pixelLimit);
-      if (file.deep) await histogram.add(await readDeep(file, file.info.size));
+      const file = await openImage(path, pixelLimit, bands);
+      if (file.deep) await histogram.add(await readNumbers(file));
     } catch (error) {
       errors.push(error);
     }
@@ -182,7 +235,9 @@ export async function resizeGrey(data: Uint8Array, from: Size, to: Size): Promis
 }
 
 /** Resizes to exactly `to`, smoothly. */
-export async function resizePicture({ size, channels, data }: Picture, to: Size): Promise<Picture> {
+export async function resizePicture(picture: Picture, to: Size): Promise<Picture> {
+  const { size, channels, data } = picture;
+  if (sameSize(size, to)) return picture;
   const image = fromRaw(data, size, channels).resize({ ...to, fit: 'fill', kernel: 'cubic' });
   return { size: to, channels, data: bytesOf(await image.raw().toBuffer()) };
 }
@@ -213,22 +268,160 @@ export async function encodePng(rgb: Uint8Array, size: Size, svg?: string): Prom
   return await image.removeAlpha().png({ compressionLevel: 6 }).toBuffer();
 }
 
+/** All numbers of a deep image that are shown, "no value" left out. */
+const readNumbers = (file: ImageFile): Promise<DeepPixels> =>
+  file.closely ? readDeepClosely(file) : readDeep(file, file.info.size);
+
+/** Of an image that libvips decodes as it should be: one or three bands of 16 bits. */
 async function readDeep(file: ImageFile, size: Size): Promise<DeepPixels> {
-  const { space, depth, hasAlpha } = file.header;
   const pipeline = resized(file, size);
-  // Naming the image's own space keeps libvips from converting (and clipping) the numbers on their way out.
-  pipeline.toColourspace(space as (typeof DEEP_SPACES)[number]);
-  const is16Bit = space === 'grey16' || space === 'rgb16';
-  // libvips casts these spaces to unsigned 16 bits at the end: alpha can be flattened, negatives must be lifted first.
-  const offset = is16Bit && depth === 'short' ? -32768 : 0;
-  if (offset) pipeline.linear(1, -offset);
-  if (hasAlpha && is16Bit) pipeline.flatten({ background: '#000' });
-  else if (hasAlpha) pipeline.removeAlpha();
-  const { data, info } = await decode(file, pipeline.raw({ depth: is16Bit ? 'ushort' : 'float' }));
-  const values = is16Bit
-    ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2)
-    : new Float32Array(data.buffer, data.byteOffset, data.length / 4);
-  return { values, channels: info.channels, offset };
+  const offset = keepNumbers(pipeline, file);
+  const { data, info } = await decode(file, pipeline.raw({ depth: 'ushort' }));
+  return { values: uint16Of(data), channels: info.channels, offset };
+}
+
+/** Has libvips give the file's own numbers; returns what is to be added to them. */
+function keepNumbers(pipeline: Sharp, { header }: ImageFile): number {
+  const { space, depth, channels } = header;
+  // Naming the image's own space keeps libvips from converting (and clipping) the numbers on their way out; but of several
+  // bands in a grey space it would give the first alone.
+  const kept = space === 'grey16' && channels > 1 ? 'rgb16' : space;
+  pipeline.toColourspace(kept as (typeof DEEP_SPACES)[number]);
+  // libvips casts 16 bits to unsigned ones at the end: negatives must be lifted first.
+  if (isFloat(header) || depth !== 'short') return 0;
+  pipeline.linear(new Array(channels).fill(1), new Array(channels).fill(LIFT));
+  return -LIFT;
+}
+
+/** Makes an unsigned number of a signed one of 16 bits. */
+const LIFT = 32768;
+
+/** The picture of an image at its own size, put right number by number. */
+async function readClosely(
+  file: ImageFile,
+  window: IntensityWindow | Promise<IntensityWindow> | undefined,
+): Promise<Picture> {
+  const { size } = file.info;
+  if (!file.deep) {
+    const { samples, channels } = await readShownBands(file);
+    return { size, channels, data: samples as Uint8Array };
+  }
+  const pixels = await readDeepClosely(file);
+  return {
+    size,
+    channels: pixels.channels < 3 ? 1 : 3,
+    data: await throughWindow(pixels, await (window ?? ownWindow(pixels))),
+  };
+}
+
+async function ownWindow(pixels: DeepPixels): Promise<IntensityWindow> {
+  const histogram = new Histogram();
+  await histogram.add(pixels);
+  return histogram.window();
+}
+
+async function readDeepClosely(file: ImageFile): Promise<DeepPixels> {
+  const { header } = file;
+  const { samples, channels, offset } = await readShownBands(file);
+  const values = samples as Uint16Array | Float32Array;
+  // libvips turns only unsigned whole numbers.
+  const inverted = isFloat(header) && header.tiff?.photometric === PHOTOMETRIC.whiteIsZero;
+  const pixels = { values, channels, offset, inverted };
+  return isFloat(header) || header.tiff?.nodata !== undefined
+    ? await withoutNodata(pixels, header.tiff?.nodata)
+    : pixels;
+}
+
+/** Samples of the bands that are shown, laid on black where the file has an opacity that is one. */
+async function readShownBands(
+  file: ImageFile,
+): Promise<{ readonly samples: Samples; readonly channels: 1 | 3; readonly offset: number }> {
+  const { bands, header, deep } = file;
+  const channels = bands.shown.length === 1 ? 1 : 3;
+  // Only one band of floats in a grey space comes out of libvips.
+  if (deep && isFloat(header) && header.space === 'b-w' && bands.count > 1) {
+    return { samples: await readOneByOne(file), channels, offset: 0 };
+  }
+  const { samples, stride, offset } = await readAllBands(file);
+  // A grey space becomes a coloured one of its first band three times, and the other bands.
+  const at = (band: number): number => (band === 0 ? 0 : band + stride - bands.count);
+  noteMissing(file, samples, stride);
+  const opaque = opaqueOf(file, samples, stride, at);
+  return { samples: pickBands(samples, stride, bands.shown.map(at), opaque), channels, offset };
+}
+
+/** Opacity to be laid on black; of floats and signed numbers, which say nothing of what is opaque, none. */
+function opaqueOf(
+  { bands: { opacity }, header, deep, notes }: ImageFile,
+  samples: Samples,
+  stride: number,
+  at: (band: number) => number,
+): { readonly at: number; readonly opaque: number } | undefined {
+  if (opacity === undefined || samples instanceof Float32Array || header.depth === 'short') return undefined;
+  const found = { at: at(opacity), opaque: deep ? 0xffff : 0xff };
+  const doubt = notOpacity(samples, stride, found.at, found.opaque, header.tiff !== undefined);
+  if (doubt === null) return found;
+  note(notes, doubt);
+  return undefined;
+}
+
+/** Decoding the same file again says nothing new. */
+function note(notes: string[], text: string): void {
+  if (!notes.includes(text)) notes.push(text);
+}
+
+async function readAllBands(file: ImageFile): Promise<{ samples: Samples; stride: number; offset: number }> {
+  const { header, deep, info } = file;
+  const pipeline = resized(file, info.size);
+  const offset = deep ? keepNumbers(pipeline, file) : 0;
+  if (!deep) pipeline.toColourspace(header.space === 'b-w' && header.channels === 1 ? 'b-w' : 'srgb');
+  const depth = deep ? (isFloat(header) ? 'float' : 'ushort') : 'uchar';
+  const { data, info: raw } = await decode(file, pipeline.raw({ depth }));
+  const samples = depth === 'float' ? floatsOf(data) : depth === 'ushort' ? uint16Of(data) : bytesOf(data);
+  return { samples, stride: raw.channels, offset };
+}
+
+/** Bands that sharp can take out one by one. */
+const MOST_FLOAT_BANDS = 5;
+
+/** Decodes a file of floats once for each band that is shown. */
+async function readOneByOne(file: ImageFile): Promise<Float32Array> {
+  const { shown } = file.bands;
+  if (shown.some((band) => band >= MOST_FLOAT_BANDS)) {
+    throw new UserError(
+      `${file.path} has floating-point bands, of which only the first ${MOST_FLOAT_BANDS} can be shown.`,
+    );
+  }
+  const values = new Float32Array(area(file.info.size) * shown.length);
+  for (const band of new Set(shown)) {
+    const pipeline = resized(file, file.info.size)
+      .extractChannel(band as 0)
+      .toColourspace('b-w');
+    const { data } = await decode(file, pipeline.raw({ depth: 'float' }));
+    const from = floatsOf(data);
+    shown.forEach((one, channel) => {
+      if (one === band) for (let i = 0; i < from.length; i++) values[i * shown.length + channel] = from[i]!;
+    });
+  }
+  return values;
+}
+
+/** What a mask can be drawn on: with less than half of an image it would be mostly a guess. */
+const LEAST_SHOWN = 0.5;
+
+/**
+ * Notes how much of a JPEG that was cut short is missing. Throws UserError where it is too much. Of one that lacks but its end
+ * marker, or the finest details of a progressive one, nothing is.
+ */
+function noteMissing({ path, header, info, notes }: ImageFile, samples: Samples, stride: number): void {
+  if (!header.cut) return;
+  const missing = blackenMissing(samples as Uint8Array, stride, info.size, header.orientation, header.space === 'cmyk');
+  if (missing === 0) return;
+  const percent = missing < 0.01 ? 'less than 1' : `about the last ${Math.round(missing * 100)}`;
+  if (1 - missing < LEAST_SHOWN) {
+    throw new UserError(`${path} is cut short: ${percent} % of the image are missing; expected at least half of it.`);
+  }
+  note(notes, `the file is cut short: ${percent} % of the image are missing`);
 }
 
 /** Bicubic is antialiased in libvips when it shrinks, and rings less than its default, Lanczos. */
@@ -241,9 +434,11 @@ function resized(file: ImageFile, size: Size): Sharp {
 function openByLibrary({ content, header, info }: ImageFile): Sharp {
   return sharp(content, {
     autoOrient: true,
+    page: header.page,
     // Warnings are mostly about unknown TIFF tags of scanners and microscopes.
-    failOn: 'error',
+    failOn: header.cut ? 'none' : 'error',
     limitInputPixels: area(info.size),
+    limitInputChannels: false,
     ignoreIcc: header.space !== 'cmyk',
   });
 }
@@ -259,14 +454,18 @@ function fromRaw(data: Uint8Array, size: Size, channels: 1 | 3 | 4): Sharp {
   return channels === 1 ? image.toColourspace('b-w') : image;
 }
 
-/** The bytes of a result, without a copy. */
+/** The samples of a result, without a copy. */
 const bytesOf = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+const uint16Of = (buffer: Buffer): Uint16Array =>
+  new Uint16Array(buffer.buffer, buffer.byteOffset, buffer.length / Uint16Array.BYTES_PER_ELEMENT);
+const floatsOf = (buffer: Buffer): Float32Array =>
+  new Float32Array(buffer.buffer, buffer.byteOffset, buffer.length / Float32Array.BYTES_PER_ELEMENT);
 
 async function decode(file: ImageFile, pipeline: Sharp) {
   try {
     return await pipeline.toBuffer({ resolveWithObject: true });
   } catch (cause) {
-    throw new UserError(whyUnreadable(file.path, file.content), { cause });
+    throw new UserError(whyUnreadable(file.path, file.content, file.header.tiff), { cause });
   }
 }
 
@@ -310,10 +509,17 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
 
 async function readHeader(path: string, content: Buffer): Promise<ImageHeader> {
   if (imageFormatOf(content) === 'bmp') return bmpHeader(path, content);
+  const pages = readTiffPages(content) ?? [];
+  const page = mainPage(pages);
+  const tiff = pages[page];
+  const broken = tiff && unusualCoding(tiff) === null ? brokenPromise(tiff) : null;
+  if (broken !== null) throw new UserError(`${path} is damaged or cut short: ${broken}.`);
   try {
-    return await sharp(content, { failOn: 'error', limitInputPixels: false, limitInputChannels: false }).metadata();
+    const options = { page, failOn: 'error', limitInputPixels: false, limitInputChannels: false } as const;
+    const header = await sharp(content, options).metadata();
+    return { ...header, page, tiff, cut: header.format === 'jpeg' && lacksEnd(content) };
   } catch (cause) {
-    throw new UserError(whyUnreadable(path, content), { cause });
+    throw new UserError(whyUnreadable(path, content, tiff), { cause });
   }
 }
 
@@ -321,6 +527,7 @@ function bmpHeader(path: string, content: Buffer): ImageHeader {
   const { size, bits, channels } = readBmpHeader(content, path);
   return {
     format: 'bmp',
+    page: 0,
     autoOrient: size,
     channels,
     hasAlpha: channels === 4,
@@ -331,7 +538,9 @@ function bmpHeader(path: string, content: Buffer): ImageHeader {
 }
 
 /** One sentence on what is wrong with a file that libvips refuses. */
-function whyUnreadable(path: string, content: Buffer): string {
+function whyUnreadable(path: string, content: Buffer, tiff?: TiffPage): string {
+  const unusual = tiff && unusualCoding(tiff);
+  if (unusual) return `${path} is ${unusual}.`;
   const format = imageFormatOf(content);
   if (format === null) return `${path} ${whatInstead(content)}; expected ${READ_FORMATS}.`;
   return `${path} is damaged or cut short: it begins as ${FORMAT_NAMES[format]} but its pixels cannot be decoded.`;

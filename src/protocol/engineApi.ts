@@ -16,6 +16,9 @@ export interface IntensityWindow {
   readonly high: number;
 }
 
+/** Bands of an image that are shown as red, green and blue, counted from 1. */
+export type BandChoice = readonly [red: number, green: number, blue: number];
+
 /** The labelled example. */
 export interface ReferenceSpec {
   /** Absolute path of the reference image. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type JpegOptions } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   encodePng,
@@ -15,6 +15,7 @@ import {
   windowOf,
 } from '../../src/engine/imageIo';
 import { makeBmp } from '../formats/makeBmp';
+import { makeTiffHeader, pageTags } from '../formats/makeTiffHeader';
 import { refusal } from '../refusal';
 import { makeTiff } from './fixtures/tiff';
 
@@ -107,11 +108,79 @@ describe('openImage', () => {
     expect(await refusal(openImage(path, 1199))).toMatch(/is 40 x 30 = 1,200 pixels; the limit is 1,199 pixels\.$/);
   });
 
-  it('refuses more channels than colours and alpha', async () => {
-    const message = await refusal(open(makeTiff(1, 1, 5, new Uint16Array([1, 2, 3, 4, 5]))));
-    expect(message).toMatch(/has 5 channels; expected grey, RGB or CMYK/);
+  it('counts bands beyond four as pixels', async () => {
+    const path = await save(makeTiff(2, 2, 8, new Uint16Array(32)));
+    await openImage(path, 8);
+    expect(await refusal(openImage(path, 7))).toMatch(/is 8 bands of 2 x 2 = 8 pixels; the limit is 7 pixels\.$/);
+  });
+
+  it('refuses a TIFF that promises more tiles than it holds, before anything is decoded', async () => {
+    const tiled = makeTiffHeader([
+      pageTags(20_000, 20_000, [
+        { tag: 258, type: 3, values: [8] },
+        { tag: 262, type: 3, values: [1] },
+        { tag: 322, type: 3, values: [16] },
+        { tag: 323, type: 3, values: [16] },
+        { tag: 324, type: 4, values: [8, 8, 8, 8] },
+      ]),
+    ]);
+    expect(await refusal(open(tiled, 'tiles.tif'))).toMatch(
+      /tiles\.tif is damaged or cut short: its size takes 1,562,500 tiles, but the file has the places of 4\.$/,
+    );
+  });
+
+  it('says what is unusual about a TIFF that libvips does not read', async () => {
+    const tiff = (tag: number, value: number) => {
+      const file = makeTiff(2, 1, 1, new Uint8Array([1, 2]));
+      file.writeUInt16LE(value, file.indexOf(Buffer.of(tag & 255, tag >> 8, 3, 0)) + 8);
+      return file;
+    };
+    const read = async (content: Buffer) => readRgb(await open(content, 'a.tif'));
+    expect(await refusal(read(tiff(258, 10)))).toMatch(
+      /a\.tif is a TIFF of 10 bits per sample, which is not read here;/,
+    );
+    expect(await refusal(read(tiff(259, 34887)))).toMatch(
+      /a\.tif is a TIFF compressed with LERC, which is not read here;/,
+    );
+    expect(await refusal(read(tiff(262, 8)))).toMatch(/a\.tif is a TIFF in CIELAB, which is not read here;/);
+  });
+
+  it('calls a cut BigTIFF damaged, not another kind of file', async () => {
+    const tags = pageTags(40, 30, [
+      { tag: 258, type: 3, values: [8] },
+      { tag: 262, type: 3, values: [1] },
+    ]);
+    const big = makeTiffHeader([tags], { big: true });
+    for (const cut of [20, big.length]) {
+      const read = async () => readRgb(await open(big.subarray(0, cut), 'big.tif'));
+      expect(await refusal(read())).toMatch(/big\.tif is damaged or cut short/);
+    }
+  });
+
+  it('takes the largest page that is no reduced one, and says so', async () => {
+    const [small, large] = [
+      makeTiff(2, 2, 1, new Uint8Array(4).fill(9)),
+      makeTiff(3, 2, 1, new Uint8Array(6).fill(50)),
+    ];
+    const file = await open(chained(small, large));
+    expect(file.info.size).toEqual({ width: 3, height: 2 });
+    expect(await readRgb(file)).toEqual(new Uint8Array(18).fill(50));
+    expect(file.notes).toEqual(['the file has 2 pages or frames; number 2, the largest, is used']);
   });
 });
+
+/** One TIFF of the pages of two that `makeTiff` has made. */
+function chained(first: Buffer, second: Buffer): Buffer {
+  const moved = Buffer.from(second);
+  const entries = moved.readUInt16LE(8);
+  for (let at = 10; at < 10 + entries * 12; at += 12) {
+    const isPlace = moved.readUInt16LE(at) === 273 || moved.readUInt32LE(at + 4) > 2;
+    if (isPlace) moved.writeUInt32LE(moved.readUInt32LE(at + 8) + first.length, at + 8);
+  }
+  const both = Buffer.concat([first, moved]);
+  both.writeUInt32LE(first.length + 8, 10 + both.readUInt16LE(8) * 12);
+  return both;
+}
 
 const frame = (value: number) => raw(Array(48).fill(value), 4, 4, 3).png().toBuffer();
 
@@ -201,7 +270,7 @@ describe('readRgb', () => {
     expect(row[21]).toBeGreaterThan(245);
   });
 
-  it.each(['png', 'jpeg', 'webp', 'tiff', 'gif', 'avif'] as const)('refuses a truncated %s', async (format) => {
+  it.each(['png', 'webp', 'tiff', 'gif', 'avif'] as const)('refuses a truncated %s', async (format) => {
     const whole = await raw(noise(120, 120), 120, 120, 3)[format]().toBuffer();
     const cut = await save(whole.subarray(0, Math.floor(whole.length / 2)), `cut.${format}`);
     const read = async () => readRgb(await openImage(cut, NO_LIMIT), { width: 32, height: 32 });
@@ -319,10 +388,13 @@ describe('more than 8 bits', () => {
   it('maps 16-bit RGB, with alpha on black', async () => {
     const rgb16 = makeTiff(2, 1, 3, new Uint16Array([0, 257, 65535, 514, 25700, 51400]));
     expect(await readRgb(await open(rgb16), undefined, wide)).toEqual(Uint8Array.of(0, 1, 255, 2, 100, 200));
-    const withAlpha = await sharp(rgb16).ensureAlpha(0).toColourspace('rgb16').png().toBuffer();
+    const alpha = makeTiff(2, 1, 4, new Uint16Array([0, 257, 65535, 0, 514, 25700, 51400, 65535]), {
+      extraSamples: [2],
+    });
+    const withAlpha = await sharp(alpha).toColourspace('rgb16').png().toBuffer();
     const file = await open(withAlpha);
     expect(file.header).toMatchObject({ channels: 4, depth: 'ushort' });
-    expect(await readRgb(file, undefined, wide)).toEqual(new Uint8Array(6));
+    expect(await readRgb(file, undefined, wide)).toEqual(Uint8Array.of(0, 0, 0, 2, 100, 200));
   });
 
   it('keeps negative numbers of signed 16-bit and float TIFF', async () => {
@@ -346,6 +418,39 @@ describe('more than 8 bits', () => {
     for (const value of rgb) expect(Math.abs(value - 127.5)).toBeLessThan(1);
   });
 
+  it('draws black what has no value, at every size, and spoils no neighbour with it', async () => {
+    for (const none of [Number.NaN, Number.POSITIVE_INFINITY, -9999, 3.4028234663852886e38, -32768, 1e20]) {
+      const values = Float32Array.from({ length: 64 * 64 }, (_, i) => (i % 64 < 16 ? none : 0.2 + (i % 50) / 100));
+      const file = await open(makeTiff(64, 64, 1, values));
+      const { low, high } = await windowOf([file]);
+      expect([low, high].map((value) => Math.round(value * 100) / 100)).toEqual([0.2, 0.69]);
+      for (const size of [64, 32, 100]) {
+        const rgb = await readRgb(file, { width: size, height: size });
+        for (let x = 0; x < size; x++) {
+          // Where valid pixels are averaged, none is black, nor white.
+          if ((x + 3) / size < 0.25) expect(rgb[x * 3]).toBe(0);
+        }
+        const right = rgb.filter((_, i) => (i / 3) % size > size / 2);
+        expect(right.reduce((sum, value) => sum + value, 0) / right.length).toBeCloseTo(127, -1);
+      }
+    }
+  });
+
+  it('leaves out the number that the file itself calls no value, also among whole numbers', async () => {
+    for (const values of [Uint16Array.from({ length: 1000 }, (_, i) => (i % 4 === 0 ? 999 : 100 + i / 10))]) {
+      const file = await open(makeTiff(1000, 1, 1, values, { nodata: '999' }));
+      expect(await windowOf([file])).toEqual({ low: 100, high: 199 });
+      const rgb = await readRgb(file);
+      expect([rgb[4 * 3], rgb[500 * 3], rgb[503 * 3]]).toEqual([0, 0, 129]);
+    }
+  });
+
+  it('turns floats whose lowest number is white', async () => {
+    const file = await open(makeTiff(4, 1, 1, Float32Array.of(0, 0.25, 1, Number.NaN), { photometric: 0 }));
+    const rgb = await readRgb(file, undefined, { low: 0, high: 1 });
+    expect(rgb.filter((_, i) => i % 3 === 0)).toEqual(Uint8Array.of(255, 191, 0, 0));
+  });
+
   it("uses the image's own percentiles without a window", async () => {
     const ramp = Uint16Array.from({ length: 1001 }, (_, i) => 1000 + i);
     const file = await open(makeTiff(1001, 1, 1, ramp));
@@ -361,6 +466,148 @@ describe('more than 8 bits', () => {
     expect(await windowOf([file])).toEqual({ low: 0, high: 3000 });
     const constant = await open(makeTiff(3, 1, 1, new Uint16Array([9, 9, 9])));
     expect(await readRgb(constant)).toEqual(new Uint8Array(9));
+  });
+});
+
+describe('bands', () => {
+  const pixels = noise(20, 10);
+  /** A fourth band as near infrared has it: no number of opacity. */
+  const withBand = (of: (pixel: number) => number) =>
+    Uint8Array.from({ length: 800 }, (_, i) => (i % 4 === 3 ? of(i >> 2) : pixels[(i >> 2) * 3 + (i % 4)]!));
+  const infrared = withBand((pixel) => 4 + (pixel % 15));
+
+  it('shows three of four and says which, whatever the file calls the fourth', async () => {
+    const unspecified = await open(makeTiff(20, 10, 4, infrared, { extraSamples: [0] }));
+    expect(unspecified.notes).toEqual([
+      'the file has 4 bands, of which 1, 2 and 3 are shown as red, green and blue (others with --bands, or "bands" in project.json)',
+    ]);
+    const called = await open(makeTiff(20, 10, 4, infrared, { extraSamples: [2] }));
+    const grey = await open(makeTiff(20, 10, 4, infrared, { photometric: 1, extraSamples: [0, 0, 0] }));
+    for (const file of [unspecified, called, grey]) expect(await readRgb(file)).toEqual(pixels);
+    expect(called.notes).toEqual([
+      'its last band is left out: the file calls it opacity, but it is hardly opaque anywhere',
+    ]);
+    // Twice: what decoding finds is said once.
+    await readRgb(called, { width: 5, height: 5 });
+    expect(called.notes).toHaveLength(1);
+  });
+
+  it('takes a few saturated numbers for no opacity in a TIFF, and partial opacity for one', async () => {
+    const saturated = await open(
+      makeTiff(
+        20,
+        10,
+        4,
+        withBand((pixel) => (pixel === 7 ? 255 : 9)),
+        { extraSamples: [2] },
+      ),
+    );
+    expect(await readRgb(saturated)).toEqual(pixels);
+    const half = withBand((pixel) => (pixel < 100 ? 255 : 128));
+    const soft = await open(makeTiff(20, 10, 4, half, { extraSamples: [2] }));
+    const expected = pixels.map((value, i) => (i < 300 ? value : Math.floor((value * 128) / 255)));
+    expect(await readRgb(soft)).toEqual(expected);
+    expect(soft.notes).toEqual([]);
+    const png = await open(await raw(half, 20, 10, 4).png().toBuffer());
+    expect(await readRgb(png)).toEqual(expected);
+  });
+
+  it('leaves out opacity that would hide the whole image', async () => {
+    const file = await open(
+      await raw(
+        withBand(() => 0),
+        20,
+        10,
+        4,
+      )
+        .png()
+        .toBuffer(),
+    );
+    expect(await readRgb(file)).toEqual(pixels);
+    expect(file.notes).toEqual(['its transparency is left out: the whole image would be invisible']);
+  });
+
+  it('shows the bands that are chosen, of 8 and 16 bits and floats, in any order', async () => {
+    const five = [1, 2, 3, 4, 5, 11, 12, 13, 14, 15];
+    const meaning = { photometric: 1, extraSamples: [0, 0, 0, 0] };
+    const window = { low: 0, high: 255 };
+    for (const samples of [Uint8Array.from(five), Uint16Array.from(five), Float32Array.from(five)]) {
+      const path = await save(makeTiff(2, 1, 5, samples, meaning));
+      expect(await readRgb(await openImage(path, NO_LIMIT), undefined, window)).toEqual(
+        Uint8Array.of(1, 2, 3, 11, 12, 13),
+      );
+      const chosen = await openImage(path, NO_LIMIT, [5, 1, 1]);
+      expect(await readRgb(chosen, undefined, window)).toEqual(Uint8Array.of(5, 1, 1, 15, 11, 11));
+      expect(chosen.notes).toEqual([]);
+      expect(await refusal(openImage(path, NO_LIMIT, [6, 1, 1]))).toMatch(
+        /has 5 bands; the project shows the bands 6, 1, 1 of its images\.$/,
+      );
+    }
+  });
+
+  it('shows the first of two', async () => {
+    for (const samples of [Uint8Array.of(10, 200, 30, 220), Float32Array.of(10, 200, 30, 220)]) {
+      const file = await open(makeTiff(2, 1, 2, samples, { extraSamples: [0] }));
+      expect(await readRgb(file, undefined, { low: 0, high: 255 })).toEqual(Uint8Array.of(10, 10, 10, 30, 30, 30));
+      expect(file.notes[0]).toMatch(/^the file has 2 bands, of which the first one is shown/);
+    }
+  });
+
+  it('counts shown bands only in a window', async () => {
+    const samples = Uint16Array.from({ length: 400 }, (_, i) => (i % 4 === 3 ? 60_000 : 100 + (i >> 2)));
+    expect(await windowOf([await open(makeTiff(10, 10, 4, samples, { extraSamples: [0] }))])).toEqual({
+      low: 100,
+      high: 199,
+    });
+  });
+});
+
+describe('a JPEG that was cut short', () => {
+  // Smooth, so that cutting bytes cuts rows evenly.
+  const pixels = Uint8Array.from({ length: 128 * 128 * 3 }, (_, i) => 60 + ((i * 7919) % 97));
+  const coded = (options: JpegOptions, orientation = 1) =>
+    raw(pixels, 128, 128, 3).jpeg(options).withMetadata({ orientation }).toBuffer();
+  const cut = (whole: Buffer, share: number) => whole.subarray(0, Math.floor(whole.length * share));
+  const read = async (content: Buffer) => {
+    const file = await open(content, 'cut.jpg');
+    return { rgb: await readRgb(file), notes: file.notes };
+  };
+
+  it.each([{ progressive: false }, { progressive: true }])(
+    'is read without complaint where it lacks only its end: %j',
+    async (options) => {
+      const whole = await coded(options);
+      const { rgb, notes } = await read(whole.subarray(0, -2));
+      expect(notes).toEqual([]);
+      expect(rgb).toEqual((await read(whole)).rgb);
+      expect((await read(Buffer.concat([whole, Buffer.alloc(999, 7)]))).rgb).toEqual(rgb);
+    },
+  );
+
+  it.each([1, 3, 6, 8])(
+    'is shown as far as it goes, black where it ends, and says so (EXIF orientation %i)',
+    async (orientation) => {
+      const whole = await coded({}, orientation);
+      const { rgb, notes } = await read(cut(whole, 0.8));
+      expect(notes).toEqual([
+        expect.stringMatching(/^the file is cut short: about the last (1\d|2\d) % of the image are missing$/),
+      ]);
+      const complete = (await read(whole)).rgb;
+      let same = 0;
+      let black = 0;
+      for (let i = 0; i < rgb.length; i++) {
+        if (rgb[i] === complete[i]) same++;
+        else if (rgb[i] === 0) black++;
+      }
+      expect(same / rgb.length).toBeGreaterThan(0.7);
+      expect(black / rgb.length).toBeGreaterThan(0.1);
+    },
+  );
+
+  it('is refused where more than half is missing', async () => {
+    expect(await refusal(read(cut(await coded({}), 0.4)))).toMatch(
+      /cut\.jpg is cut short: about the last [67]\d % of the image are missing; expected at least half of it\.$/,
+    );
   });
 });
 

@@ -103,4 +103,32 @@ describe('Histogram', () => {
       high: 255,
     });
   });
+
+  /** What is measured: 500 values from 0 to 4. */
+  const measured = Array.from({ length: 500 }, (_, i) => (i % 100) / 25);
+  const windowWith = (...more: number[]) =>
+    windowOf({ values: Float32Array.from([...measured, ...more]), channels: 1, offset: 0 });
+  const plain = windowWith();
+
+  it.each([-999, -9999, -32768, -3.4028234663852886e38, 3.4028234663852886e38, 1e20, 12345, -777])(
+    'leaves out %f, which many pixels share far from all others',
+    async (none) => {
+      const { low, high } = await windowWith(...Array(50).fill(none));
+      expect(low).toBeCloseTo((await plain).low, 1);
+      expect(high).toBeCloseTo((await plain).high, 1);
+    },
+  );
+
+  it('leaves out one at either end', async () => {
+    expect((await windowWith(...Array(40).fill(-9999), ...Array(40).fill(1e30))).high).toBeLessThan(4.01);
+  });
+
+  it('counts an unusual number that is not that far away, and what looks like numbers of a label', async () => {
+    expect((await windowWith(...Array(50).fill(200))).high).toBeCloseTo(200, 0);
+    const labels = Float32Array.from({ length: 900 }, (_, i) => (i % 3 === 0 ? 5000 : i % 3));
+    expect((await windowOf({ values: labels, channels: 1, offset: 0 })).high).toBeCloseTo(5000, -1);
+    // -9999 is usual, but not where numbers are of its size.
+    const deep = Float32Array.from({ length: 1000 }, (_, i) => (i < 20 ? -9999 : -8000 + i * 10));
+    expect((await windowOf({ values: deep, channels: 1, offset: 0 })).low).toBeCloseTo(-9999, -1);
+  });
 });
