@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
 import { UserError } from '../core/userError';
 import { removeStaleTemporaries, requireWritable } from '../disk/atomicFile';
+import { nameForm } from '../disk/nameForms';
 import { isDenial, isDiskFailure } from '../disk/storageError';
 import type { SegmentResult } from '../protocol/engineApi';
 import type { BatchJob, BatchOptions, BatchSummary, ClassReport, ImageReport } from './batchJob';
@@ -10,7 +11,7 @@ import { inShard, type Need, needOf, type PlanContext } from './batchPlan';
 import { imageOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
 import { instancesFile } from './instanceFile';
-import { type JournalWriter, journalFolder } from './journal';
+import { isPersons, type JournalWriter, journalFolder, type PlaceLine } from './journal';
 import { JournalView } from './journalView';
 import { lockFolder, type Shard } from './lock';
 import { Lowest } from './lowest';
@@ -24,6 +25,7 @@ const CACHED_IMAGES = 32;
 
 /** What all images of a run share. */
 interface Prepared {
+  readonly view: JournalView;
   readonly shared: RunRequest['shared'];
   readonly committer: MaskCommitter;
   /** By class id. */
@@ -32,14 +34,16 @@ interface Prepared {
 
 interface PreparedClass extends ClassRun {
   readonly plan: PlanContext;
-  /** The reference images' own results by path: what a person drew needs no guess. */
+  /** The reference images' own results by the form of their path: what a person drew needs no guess. */
   readonly own: ReadonlyMap<string, SegmentResult>;
 }
 
 export class BatchRun {
   /** Aborts with the caller's signal, and with `stop` when going on is pointless. */
   private readonly signal: AbortSignal;
-  private readonly masks: MaskLocator;
+  private masks!: MaskLocator;
+  /** Lines about whose a mask is, on their way to the journal. */
+  private readonly noted: Promise<void>[] = [];
   private readonly failures: ImageFailure[] = [];
   private readonly lowest = new Lowest(CACHED_IMAGES);
 
@@ -58,7 +62,6 @@ export class BatchRun {
     this.signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
     // Every call under way listens; Node would take that many for a leak.
     setMaxListeners(0, this.signal);
-    this.masks = new MaskLocator(job.root, maskFolder);
   }
 
   async run(): Promise<BatchSummary> {
@@ -69,6 +72,7 @@ export class BatchRun {
     const images = scan.images.filter(isMine);
     const unreadable = scan.failures.filter(({ image }) => isMine(image));
     const view = await JournalView.read(root);
+    this.masks = new MaskLocator(root, this.maskFolder, view);
     const meter = new ProgressMeter(images.length + unreadable.length);
     try {
       await this.cleanUp(images);
@@ -76,6 +80,7 @@ export class BatchRun {
       await prepared.committer.completeUnfinished(isMine);
       for (const { image, message } of unreadable) await this.fail(prepared, meter, image, message);
       await this.work(images, (image) => this.process(prepared, meter, image));
+      await Promise.all(this.noted);
     } catch (error) {
       // An aborted call says so in its own way; who aborted is told apart below.
       if (!this.signal.aborted) throw error;
@@ -98,7 +103,7 @@ export class BatchRun {
     const ours = [join(root, PROJECT_FOLDER), journalFolder(root), lockFolder(root), referenceFolder(root)];
     const folders = new Set([...ours, this.maskFolder]);
     for (const image of images) {
-      folders.add(dirname(await this.masks.locate(image)));
+      folders.add(dirname(this.masks.usualPath(image)));
       folders.add(dirname(instancesFile(root, image)));
     }
     for (const folder of folders) await removeStaleTemporaries(folder);
@@ -122,7 +127,7 @@ export class BatchRun {
       const learnt = await engine.prepareReference({ ...shared, ...question }, { signal: this.signal });
       const name = classes.length > 1 ? `"${project.classes.find(({ id }) => id === classId)!.name}": ` : '';
       for (const note of learnt.notes) onNote?.(`${name}${note}`);
-      const own = new Map(references.map((reference) => [reference.image, referenceResult(reference)]));
+      const own = new Map(references.map((reference) => [nameForm(reference.image), referenceResult(reference)]));
       prepared.push({ ...one, own, plan: { view, classId, run, overwrite, signal: this.signal } });
     }
     const committer = new MaskCommitter({
@@ -135,7 +140,7 @@ export class BatchRun {
       onStep,
       signal: this.signal,
     });
-    return { shared, committer, classes: prepared };
+    return { view, shared, committer, classes: prepared };
   }
 
   /** Processes all images, at most `lanes` at a time; what is thrown ends all lanes and becomes the run's error. */
@@ -155,14 +160,17 @@ export class BatchRun {
   }
 
   private async process(prepared: Prepared, meter: ProgressMeter, image: string): Promise<void> {
-    const mask = await this.masks.locate(image);
+    let mask: string;
     let results: readonly ClassResult[] | undefined;
     let classes: readonly ClassReport[];
     try {
+      mask = await this.masks.locate(image);
       const needs = new Map<number, Need>();
       for (const { classId, plan } of prepared.classes) {
         needs.set(classId, await needOf(plan, image, absolutePath(this.job.root, image), mask));
       }
+      if (prepared.classes.some(({ classId }) => isFound(prepared.view, image, classId, needs)))
+        this.notePlace(prepared, image, mask);
       // Those that are done compete again: what one class gets depends on the others.
       const isDue = [...needs.values()].includes('segment');
       const due = isDue ? prepared.classes.filter(({ classId }) => needs.get(classId) !== 'kept') : [];
@@ -201,7 +209,7 @@ export class BatchRun {
   private async segment({ shared }: Prepared, due: readonly PreparedClass[], image: string): Promise<ClassResult[]> {
     const path = absolutePath(this.job.root, image);
     const own = due.flatMap(({ classId, own: drawn }): ClassResult[] => {
-      const result = drawn.get(path);
+      const result = drawn.get(nameForm(path));
       return result === undefined ? [] : [{ classId, result }];
     });
     const asked = due.filter(({ classId }) => !own.some((one) => one.classId === classId));
@@ -222,6 +230,18 @@ export class BatchRun {
     }
   }
 
+  /** Tells the journal whose a mask is that a person has made with another program: images of its name may yet come. */
+  private notePlace({ view }: Prepared, image: string, mask: string): void {
+    if (view.placeOf(image) !== undefined || view.knows(image)) return;
+    const place = this.masks.placeAt(mask);
+    const line: PlaceLine = { kind: 'place', image, place, time: new Date().toISOString() };
+    view.mergePlace(line);
+    // Nothing waits for it but the end of the run, so that many share a flush.
+    const noted = this.journal.append(line);
+    noted.catch((error: unknown) => this.stop.abort(error));
+    this.noted.push(noted);
+  }
+
   private async fail(
     { committer, classes }: Prepared,
     meter: ProgressMeter,
@@ -234,7 +254,7 @@ export class BatchRun {
     const failed = ids.map((classId): ClassReport => ({ classId, outcome: 'failed' }));
     await this.report(meter, {
       image,
-      mask: await this.masks.locate(image),
+      mask: this.masks.usualPath(image),
       outcome: 'failed',
       message,
       classes: failed,
@@ -247,6 +267,12 @@ export class BatchRun {
     await this.options.onImage?.(report);
     this.options.onProgress?.(progress);
   }
+}
+
+/** Whether a class is kept for a mask that no journal line knows. */
+function isFound(view: JournalView, image: string, classId: number, needs: ReadonlyMap<number, Need>): boolean {
+  const entry = view.entry(image, classId);
+  return needs.get(classId) === 'kept' && !(entry !== undefined && isPersons(entry.status));
 }
 
 function referenceResult({ info: { size, file }, mask }: CheckedReference): SegmentResult {

@@ -15,6 +15,7 @@ import { explainReadError } from '../disk/storageError';
 import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
 import type { ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol/engineApi';
 import { absolutePath, scanFolder, statOf } from './folder';
+import { JournalView } from './journalView';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
 import { spread } from './spread';
 
@@ -69,7 +70,7 @@ export async function labelledImages(folder: string, maskFolder = 'masks'): Prom
   await statOf(root);
   const masks = resolveMaskFolder(root, maskFolder);
   const { images } = await scanFolder(root, { maskFolder: masks });
-  const locator = new MaskLocator(root, masks);
+  const locator = new MaskLocator(root, masks, await JournalView.read(root));
   const found: LabelledImage[] = [];
   for (const name of images) {
     const mask = await locator.locate(name);

@@ -30,6 +30,11 @@ export const journalLineSchema = z.object({
   file: fileStamp.nullable(),
   /** SHA-256 of the mask file, null if none was written. */
   mask: z.string().nullable(),
+  /**
+   * Posix path of the mask file relative to the mask folder, where there is one. It stays the image's whatever images of
+   * the same name come. Lines of versions up to 0.1 lack it; `MaskLocator` then goes by hashes and names.
+   */
+  place: z.string().exactOptional(),
   /** Key of the run, null for a person's line. */
   run: z.string().nullable(),
   /** 0 to 1, how far to believe the mask; null if nobody judged. */
@@ -46,6 +51,16 @@ export const journalLineSchema = z.object({
   time: z.iso.datetime({ precision: 3 }),
 });
 
+/** Says of a mask that no run or editor of ours has written, and that was there, whose it is. */
+export const placeLineSchema = z.object({
+  kind: z.literal('place'),
+  /** As in a journal line. */
+  image: z.string(),
+  place: z.string(),
+  time: z.iso.datetime({ precision: 3 }),
+});
+
+export type PlaceLine = Readonly<z.infer<typeof placeLineSchema>>;
 export type JournalLine = Readonly<z.infer<typeof journalLineSchema>>;
 export type JournalStatus = JournalLine['status'];
 
@@ -84,7 +99,7 @@ export class JournalWriter {
   }
 
   /** Resolves when the line is on the disk. After a failure or a crash the next line starts afresh. */
-  append(line: JournalLine): Promise<void> {
+  append(line: JournalLine | PlaceLine): Promise<void> {
     this.waiting.push(`${JSON.stringify(line)}\n`);
     if (this.next === undefined) {
       // Those who waited for the flush before see its failure; the lines after it are tried all the same.

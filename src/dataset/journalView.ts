@@ -2,9 +2,19 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { entriesIn } from '../disk/listing';
+import { isPlain, nameForm, pathKey } from '../disk/nameForms';
 import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
-import { BATCH_WRITER_PREFIX, isPersons, type JournalLine, journalFolder, journalLineSchema } from './journal';
+import {
+  BATCH_WRITER_PREFIX,
+  isPersons,
+  type JournalLine,
+  journalFolder,
+  journalLineSchema,
+  type PlaceLine,
+  placeLineSchema,
+} from './journal';
+import { usualPlaces } from './maskFolder';
 
 /** The state of one class in one image: the line that counts, without its prompts, which would fill the memory. */
 export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'class'>;
@@ -13,6 +23,8 @@ export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'cla
 export type EntryListener = (image: string | null) => void;
 
 interface ImageRecord {
+  /** Where the mask lies; undefined where no line has told. */
+  place?: string;
   readonly entries: Map<number, JournalEntry>;
   /** Hashes of all masks that were written or about to be. */
   readonly masks: Set<string>;
@@ -25,6 +37,12 @@ const READ_BYTES = 1 << 16;
 
 export class JournalView {
   private readonly images = new Map<string, ImageRecord>();
+  /** Of names that can be spelled in several ways, the spellings of images by the form of the name. */
+  private readonly spellings = new Map<string, Set<string>>();
+  /** Images that are others than those whose names differ in spelling only. */
+  private readonly apart = new Set<string>();
+  /** Images by the key of their mask's place; made when it is first asked for. */
+  private byPlace: Map<string, string[]> | undefined;
   /** Bytes of each file that are merged, always up to the end of a line. */
   private readonly offsets = new Map<string, number>();
   /** One string for each run key instead of one per line. */
@@ -60,23 +78,42 @@ export class JournalView {
   }
 
   entry(image: string, classId: number): JournalEntry | undefined {
-    return this.images.get(image)?.entries.get(classId);
+    return this.find(image)?.entries.get(classId);
   }
 
   /** Whether a mask of this hash is ours, or a person's that we were told of. */
   knowsMask(image: string, maskHash: string): boolean {
-    return this.images.get(image)?.masks.has(maskHash) ?? false;
+    return this.find(image)?.masks.has(maskHash) ?? false;
   }
 
   /** Whether any mask of an image is known. */
   knows(image: string): boolean {
-    return (this.images.get(image)?.masks.size ?? 0) > 0;
+    return (this.find(image)?.masks.size ?? 0) > 0;
+  }
+
+  /** Where the mask of an image lies, relative to the mask folder; undefined if no line has told. */
+  placeOf(image: string): string | undefined {
+    return this.find(image)?.place;
+  }
+
+  /** Images whose mask lies at a place, or usually does, where lines tell of a mask and not where. */
+  imagesAt(place: string): readonly string[] {
+    this.byPlace ??= this.indexPlaces();
+    return this.byPlace.get(pathKey(place)) ?? [];
+  }
+
+  /**
+   * From now on takes images whose names differ only in their spelling for others. Before, a line about one spelling is
+   * about the image of any: a project may go on where names are written in another way.
+   */
+  tellApart(images: readonly string[]): void {
+    for (const image of images) this.apart.add(image);
   }
 
   /** Of the entries of an image's classes the one that was written last; only of those with a mask, if asked. */
   newest(image: string, withMask = false): JournalEntry | undefined {
     let newest: JournalEntry | undefined;
-    for (const entry of this.images.get(image)?.entries.values() ?? []) {
+    for (const entry of this.find(image)?.entries.values() ?? []) {
       if (withMask && entry.mask === null) continue;
       if (newest === undefined || newest.time < entry.time) newest = entry;
     }
@@ -85,7 +122,7 @@ export class JournalView {
 
   /** The newest intent for a class in an image that no `done` has followed. */
   intent(image: string, classId: number): JournalLine | undefined {
-    return this.images.get(image)?.unfinished.get(classId);
+    return this.find(image)?.unfinished.get(classId);
   }
 
   /** Every image and class with its entry, in no particular order. */
@@ -112,10 +149,20 @@ export class JournalView {
     return refreshed;
   }
 
+  /** Merges one line that tells whose a mask is. */
+  mergePlace({ image, place }: Pick<PlaceLine, 'image' | 'place'>): void {
+    const record = this.record(image);
+    if (record.place === undefined && this.byPlace !== undefined) add(this.byPlace, pathKey(place), image);
+    else this.byPlace = undefined;
+    record.place = place;
+  }
+
   /** Merges one line: a person's status beats a run's, then the newest wins. */
   merge(line: JournalLine): void {
     const record = this.record(line.image);
     if (line.mask !== null) record.masks.add(line.mask);
+    if (line.place !== undefined && line.place !== record.place)
+      this.mergePlace({ image: line.image, place: line.place });
     const known = record.entries.get(line.class);
     if (line.kind === 'intent') {
       if (known === undefined || known.time < line.time) record.unfinished.set(line.class, line);
@@ -149,6 +196,8 @@ export class JournalView {
   /** Journals only grow, unless somebody goes to another state of the whole folder, as version control does. */
   private readAgain(): Promise<void> {
     this.images.clear();
+    this.spellings.clear();
+    this.byPlace = undefined;
     this.classIds.clear();
     this.offsets.clear();
     for (const listener of this.listeners) listener(null);
@@ -195,7 +244,20 @@ export class JournalView {
     }
     const parsed = journalLineSchema.safeParse(value);
     if (parsed.success) this.merge(parsed.data);
-    return parsed.success;
+    if (parsed.success) return true;
+    const place = placeLineSchema.safeParse(value);
+    if (place.success) this.mergePlace(place.data);
+    return place.success;
+  }
+
+  /** What is known of an image under any spelling of its name. */
+  private find(image: string): ImageRecord | undefined {
+    const own = this.images.get(image);
+    if (isPlain(image) || this.apart.has(image)) return own;
+    const spellings = [...(this.spellings.get(nameForm(image)) ?? [])].filter((one) => !this.apart.has(one));
+    if (spellings.length === 0) return own;
+    const [first, ...others] = spellings.map((one) => this.images.get(one)!);
+    return others.reduce(joined, first);
   }
 
   private record(image: string): ImageRecord {
@@ -203,8 +265,21 @@ export class JournalView {
     if (record === undefined) {
       record = { entries: new Map(), masks: new Set(), unfinished: new Map() };
       this.images.set(image, record);
+      if (!isPlain(image)) {
+        const form = nameForm(image);
+        this.spellings.set(form, (this.spellings.get(form) ?? new Set()).add(image));
+      }
     }
     return record;
+  }
+
+  private indexPlaces(): Map<string, string[]> {
+    const index = new Map<string, string[]>();
+    for (const [image, { place, masks }] of this.images) {
+      if (place === undefined && masks.size === 0) continue;
+      add(index, pathKey(place ?? usualPlaces(image)[0]), image);
+    }
+    return index;
   }
 
   private shared(run: string | null): string | null {
@@ -238,6 +313,26 @@ async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw explainReadError(error, path);
   }
+}
+
+function add(index: Map<string, string[]>, key: string, image: string): void {
+  const images = index.get(key);
+  if (images === undefined) index.set(key, [image]);
+  else if (!images.includes(image)) images.push(image);
+}
+
+/** Lines about one image under two spellings of its name, as if they were about one. */
+function joined(a: ImageRecord, b: ImageRecord): ImageRecord {
+  const entries = new Map(a.entries);
+  for (const [classId, entry] of b.entries) {
+    const known = entries.get(classId);
+    if (known === undefined || beats(entry, known)) entries.set(classId, entry);
+  }
+  const unfinished = new Map(
+    [...a.unfinished, ...b.unfinished].filter(([id, { time }]) => (entries.get(id)?.time ?? '') < time),
+  );
+  const place = b.place ?? a.place;
+  return { entries, unfinished, masks: new Set([...a.masks, ...b.masks]), ...(place !== undefined && { place }) };
 }
 
 function beats(entry: JournalEntry, known: JournalEntry): boolean {

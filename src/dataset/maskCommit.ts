@@ -90,7 +90,8 @@ export class MaskCommitter {
 
     const bytes = await encodeMaskPng(after, classes);
     const mask = sha256(bytes);
-    const written = new Map([...facts].map(([classId, one]) => [classId, { ...one, mask }]));
+    const place = masks.placeAt(path);
+    const written = new Map([...facts].map(([classId, one]) => [classId, { ...one, mask, place }]));
     await this.append('intent', written);
     await this.reached('intent', image);
     for (const { classId, result } of ours) {
@@ -189,7 +190,9 @@ export async function completeUnfinished(
 ): Promise<void> {
   for (const intent of [...view.unfinished()]) {
     if (!isMeant(intent)) continue;
-    if ((await hashIfPresent(await masks.locate(intent.image), patience)) !== intent.mask) continue;
+    // One whose mask cannot be told is reported when it is its turn.
+    const path = await masks.locate(intent.image).catch(() => null);
+    if (path === null || (await hashIfPresent(path, patience)) !== intent.mask) continue;
     const line: JournalLine = { ...intent, kind: 'done', time: new Date().toISOString() };
     await journal.append(line);
     view.merge(line);

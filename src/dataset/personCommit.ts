@@ -41,6 +41,8 @@ export type ClassWork =
 export interface LabelSave {
   /** Posix path relative to the root. */
   readonly image: string;
+  /** Absolute path from which the mask was read, or where it was to be; located anew where undefined. */
+  readonly path?: string;
   /** All labels of the image; they must not change until `onEncoded` is called or the save has failed. */
   readonly labels: LabelMap;
   /** SHA-256 of the mask file that the labels were read from or last saved to, null where there was none. */
@@ -112,8 +114,8 @@ export class PersonCommitter {
    */
   save(root: string, save: LabelSave): Promise<Saved | Conflict> {
     return this.inTurn(root, save.image, async () => {
-      const { project, masks } = await this.open(root);
-      const path = await masks.locate(save.image);
+      const { project, masks, view } = await this.open(root);
+      const path = await this.placeFor(save, masks, view);
       if (save.work.length === 0) return { outcome: 'saved', path, mask: save.opened };
       const bytes = isNothing(save) ? null : await encodeMaskPng(save.labels, project.classes);
       save.onEncoded?.();
@@ -122,10 +124,9 @@ export class PersonCommitter {
       const found = contentOf(onDisk);
       // What is to be written may be there already: a save that failed after that, and is repeated.
       if (found !== save.opened && found !== mask) return { outcome: 'conflict', path, found };
-      const view = await this.journals.of(root);
       const journal = await this.journal(root, view, masks);
       await view.refresh('persons');
-      const lines = save.work.map((work) => lineOf(view, save, work, mask));
+      const lines = save.work.map((work) => lineOf(view, save, work, mask, masks.placeAt(path)));
       if (bytes !== null && mask !== found) {
         await append(journal, view, 'intent', lines);
         for (const work of save.work) {
@@ -147,11 +148,9 @@ export class PersonCommitter {
    */
   accept(root: string, image: string, classId: number, seen?: string | null): Promise<Accepted | Conflict> {
     return this.inTurn(root, image, async () => {
-      const { project, masks } = await this.open(root);
+      const { project, masks, view } = await this.open(root);
       const path = await masks.locate(image);
-      const view = await this.journals.of(root);
       const journal = await this.journal(root, view, masks);
-      await view.refresh();
       const mask = contentOf(await hashIfPresent(path));
       if (seen !== undefined && mask !== seen) return { outcome: 'conflict', path, found: mask };
       const entry = view.entry(image, classId);
@@ -164,7 +163,8 @@ export class PersonCommitter {
       if (known) await carryInstances(root, image, classId, entry.mask, mask);
       const isJudged = known && (entry.status === 'auto' || entry.status === 'accepted');
       const { trust, trustParts } = isJudged ? entry : NO_FACTS;
-      const about = { image, class: classId, run: null, file: entry?.file ?? null, mask };
+      const place = mask === null ? {} : { place: masks.placeAt(path) };
+      const about = { image, class: classId, run: null, file: entry?.file ?? null, mask, ...place };
       await append(journal, view, 'done', [{ ...NO_FACTS, ...about, status: 'accepted', trust, trustParts }]);
       // A run may have put another mask in place while the line was written; the person has not seen that one.
       const now = contentOf(await hashIfPresent(path));
@@ -233,9 +233,24 @@ export class PersonCommitter {
     }
   }
 
-  private async open(root: string): Promise<{ project: Project; masks: MaskLocator }> {
+  private async open(root: string): Promise<{ project: Project; masks: MaskLocator; view: JournalView }> {
     const project = await openProject(root, {}, this.options.defaults);
-    return { project, masks: new MaskLocator(root, resolveMaskFolder(root, project.maskFolder)) };
+    const view = await this.journals.of(root);
+    await view.refresh();
+    return { project, masks: new MaskLocator(root, resolveMaskFolder(root, project.maskFolder), view), view };
+  }
+
+  /** Where a save goes. Throws UserError where that is not where the mask of the open image lay, so that none is lost. */
+  private async placeFor({ image, path, opened }: LabelSave, masks: MaskLocator, view: JournalView): Promise<string> {
+    // Images of the same name may have come since; a mask that was read from there is the image's all the same.
+    if (path !== undefined && masks.holds(path) && view.placeOf(image) === undefined) {
+      if (opened !== null || (await hashIfPresent(path)) === null) return path;
+    }
+    const located = await masks.locate(image);
+    if (path === undefined || path === located) return located;
+    throw new UserError(
+      `The mask of ${image} is now to be ${located}, not ${path}: save your edits as a copy, then close the image and open it again.`,
+    );
   }
 
   /** The window's journal of a root; what a window before it could not finish is completed first. */
@@ -269,8 +284,14 @@ const NO_FACTS: Omit<LineFacts, 'image' | 'file' | 'status' | 'mask'> = {
   error: null,
 };
 
-function lineOf(view: JournalView, { image, file }: LabelSave, work: ClassWork, mask: string | null): Line {
-  const about = { class: work.classId, mask };
+function lineOf(
+  view: JournalView,
+  { image, file }: LabelSave,
+  work: ClassWork,
+  mask: string | null,
+  place: string,
+): Line {
+  const about = { class: work.classId, mask, ...(mask !== null && { place }) };
   if (work.by === 'person') return { image, file, ...NO_FACTS, status: 'edited', run: null, ...about };
   const facts = factsOf(image, work.result);
   const known = view.entry(image, work.classId);

@@ -5,6 +5,7 @@ import type { RunMask } from '../core/mask';
 import { UserError } from '../core/userError';
 import { hashIfPresent } from '../disk/atomicFile';
 import { sha256File } from '../disk/hashing';
+import { spelledPath } from '../disk/nameForms';
 import { explainReadError, isAbsence } from '../disk/storageError';
 import { binaryRunsOf } from '../formats/maskPng';
 import type { ImageInfo } from '../protocol/engineApi';
@@ -71,10 +72,10 @@ export async function loadReference(
   read: LabelReader = readLabelFile,
 ): Promise<LoadedReference> {
   const { imageHash, maskHash } = reference;
-  const image = resolveStored(root, reference.image);
+  const image = await spelledPath(resolveStored(root, reference.image));
   if ((await hashToRead('image', image)) !== imageHash) throw changed('image', image);
   const copy = supportMaskCopy(root, reference);
-  const path = (await hashIfPresent(copy)) === maskHash ? copy : resolveStored(root, reference.mask);
+  const path = (await hashIfPresent(copy)) === maskHash ? copy : await spelledPath(resolveStored(root, reference.mask));
   if (path !== copy && (await hashToRead('mask', path)) !== maskHash) throw changed('mask', path);
   const found = await read({ mask: path });
   if (found.sha256 !== maskHash) throw changed('mask', path);

@@ -5,6 +5,7 @@ import { UserError } from '../core/userError';
 import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import { FileHashes } from '../disk/fileHashes';
 import { sha256 } from '../disk/hashing';
+import { nameForm, spelledPath } from '../disk/nameForms';
 import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
 import { withClass } from './classes';
@@ -66,7 +67,8 @@ export async function setReference(
   let replaced: readonly ProjectReference[] = [];
   const project = await change(root, defaults, (now) => {
     requireClass(root, now, classId);
-    const isReplaced = (one: ProjectReference) => one.class === classId && one.image === reference.image;
+    const isReplaced = (one: ProjectReference) =>
+      one.class === classId && nameForm(one.image) === nameForm(reference.image);
     replaced = now.references.filter(isReplaced);
     return { ...now, references: [reference, ...now.references.filter((one) => !isReplaced(one))] };
   });
@@ -119,8 +121,8 @@ export async function listReferences(root: string, hashes = new FileHashes()): P
   const project = await loadProject(root);
   const states: ReferenceState[] = [];
   for (const reference of project?.references ?? []) {
-    const image = resolveStored(root, reference.image);
-    const mask = resolveStored(root, reference.mask);
+    const image = await spelledPath(resolveStored(root, reference.image));
+    const mask = await spelledPath(resolveStored(root, reference.mask));
     const hasCopy = (await hashOf(hashes, supportMaskCopy(root, reference))) === reference.maskHash;
     const onImage = difference(await hashOf(hashes, image), reference.imageHash);
     const onMask = difference(await hashOf(hashes, mask), reference.maskHash);

@@ -1,9 +1,11 @@
 /** What a person has to look at in a root: every image with what is known of its classes, kept up with the journal. */
 import { stat } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { UserError } from '../core/userError';
 import { EMPTY_HASH } from '../disk/atomicFile';
 import { FileHashes } from '../disk/fileHashes';
 import { byCodeUnits } from '../disk/listing';
+import { nameForm } from '../disk/nameForms';
 import { mapBounded } from './bounded';
 import { findImages, OPEN_FILES } from './folder';
 import { type JournalEntry, type JournalView, JournalViews } from './journalView';
@@ -40,7 +42,8 @@ interface ImageState {
 
 export class Review {
   private images: readonly ImageState[] = [];
-  private byName: ReadonlyMap<string, ImageState> = new Map();
+  /** By the form of the image's name, in which lines may spell it otherwise than the disk. */
+  private byName = new Map<string, readonly ImageState[]>();
   private byMask: ReadonlyMap<string, string> = new Map();
   private current: readonly ReviewRow[] = [];
   /** What the rows were made for. */
@@ -126,17 +129,27 @@ export class Review {
     await this.view.refresh();
     // What comes while the disk is looked at is news.
     this.dirty = new Set();
-    const masks = new MaskLocator(this.root, maskFolder);
+    const masks = new MaskLocator(this.root, maskFolder, this.view);
     const named = [
       ...images.map((image) => ({ image, key: nameKey(image), problem: null })),
       ...failures.map(({ image, message }) => ({ image, key: nameKey(image), problem: message })),
     ].sort((a, b) => byCodeUnits(a.key, b.key) || byCodeUnits(a.image, b.image));
     const ranked = named.map(({ image, problem }, rank) => ({ image, problem, rank }));
     this.images = await mapBounded(ranked, OPEN_FILES, async (one) => {
-      const mask = await masks.locate(one.image);
-      return { ...one, mask, found: await this.lookAt(one.image, mask) };
+      try {
+        const mask = await masks.locate(one.image);
+        return { ...one, mask, found: await this.lookAt(one.image, mask) };
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        const found = { hasMask: false, isForeign: false };
+        return { ...one, mask: masks.usualPath(one.image), found, problem: one.problem ?? error.message };
+      }
     });
-    this.byName = new Map(this.images.map((state) => [state.image, state]));
+    this.byName = new Map();
+    for (const state of this.images) {
+      const name = nameForm(state.image);
+      this.byName.set(name, [...(this.byName.get(name) ?? []), state]);
+    }
     this.byMask = new Map(this.images.map(({ image, mask }) => [mask, image]));
     this.maskFolder = project.maskFolder;
     return this.update(project, this.images);
@@ -167,7 +180,7 @@ export class Review {
   }
 
   private statesOf(images: readonly string[]): readonly ImageState[] {
-    return images.map((image) => this.byName.get(image)).filter((state) => state !== undefined);
+    return images.flatMap((image) => this.byName.get(nameForm(image)) ?? []);
   }
 
   /**
@@ -235,4 +248,4 @@ const isEqual = (a: ReviewRow, b: ReviewRow): boolean =>
   a.mask === b.mask &&
   a.hasMask === b.hasMask;
 
-const placeOf = (classId: number, image: string): string => `${classId} ${image}`;
+const placeOf = (classId: number, image: string): string => `${classId} ${nameForm(image)}`;

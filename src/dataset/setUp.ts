@@ -17,8 +17,10 @@ import {
 } from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
 import { UserError } from '../core/userError';
+import { nameForm } from '../disk/nameForms';
 import { findClass, withClass } from './classes';
 import { relativePath } from './folder';
+import { JournalView } from './journalView';
 import { leaves, MaskLocator, resolveMaskFolder } from './maskFolder';
 import { loadProject, type Project, type ProjectReference, projectFile, storedPath, updateProject } from './project';
 import { type CheckedReference, checkReference, makeReference, type ReferenceEngine } from './reference';
@@ -207,7 +209,7 @@ function withReference(
   keepOthers: boolean,
 ): ProjectReference[] {
   if (references.some((one) => isDeepStrictEqual(one, used))) return [...references];
-  const ofClass = references.filter((one) => one.class === used.class && one.image !== used.image);
+  const ofClass = references.filter((one) => one.class === used.class && nameForm(one.image) !== nameForm(used.image));
   const others = references.filter((one) => one.class !== used.class);
   return [...others, used, ...(keepOthers ? ofClass : [])];
 }
@@ -235,7 +237,7 @@ async function ownMask(root: string, project: Project, image: string): Promise<s
   if (leaves(path.relative(root, image))) {
     throw new UserError(`The reference ${image} is not in ${root}, so its mask must be named: add --mask.`);
   }
-  const locator = new MaskLocator(root, resolveMaskFolder(root, project.maskFolder));
+  const locator = new MaskLocator(root, resolveMaskFolder(root, project.maskFolder), await JournalView.read(root));
   return locator.locate(relativePath(root, image));
 }
 

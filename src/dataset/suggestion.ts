@@ -1,6 +1,7 @@
 /** Which images of a root a person should label next, and whether the references that there are fit the rest. */
 import { atypicality, type Candidate, rankCandidates } from '../core/labelNext';
 import { UserError } from '../core/userError';
+import { nameForm, spelledPath } from '../disk/nameForms';
 import type { ImageDescription, IntensityWindow } from '../protocol/engineApi';
 import { mapBounded } from './bounded';
 import { findClass } from './classes';
@@ -88,8 +89,10 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
   const found = classOf(root, project, className);
   const view = await JournalView.read(root);
   const references = project.references.filter((one) => one.class === found?.id);
-  const referencePaths = new Map(references.map((one) => [resolveStored(root, one.image), one.image]));
-  const others = scan.images.filter((image) => !referencePaths.has(absolutePath(root, image)));
+  const referencePaths = new Map<string, string>();
+  for (const { image } of references) referencePaths.set(await spelledPath(resolveStored(root, image)), image);
+  const isReference = new Set([...referencePaths.keys()].map(nameForm));
+  const others = scan.images.filter((image) => !isReference.has(nameForm(absolutePath(root, image))));
   const looked = spread(others, MOST_IMAGES);
   const window = project.window ?? (await measureWindow(engine, root, scan.images)) ?? undefined;
   const failures: { image: string; message: string }[] = [...scan.failures];

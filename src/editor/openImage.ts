@@ -12,6 +12,7 @@ import { UserError } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
 import type { JournalEntry } from '../dataset/journalView';
 import { type Project, resolveStored } from '../dataset/project';
+import { nameForm } from '../disk/nameForms';
 import type {
   ClassInfo,
   DocumentFacts,
@@ -186,7 +187,8 @@ export class OpenImage {
     const references = project.references.filter((reference) => reference.class === classId);
     const root = this.place.root.root;
     const own = project.references.some(
-      (reference) => reference.class === classId && resolveStored(root, reference.image) === this.place.path,
+      (reference) =>
+        reference.class === classId && nameForm(resolveStored(root, reference.image)) === nameForm(this.place.path),
     );
     return {
       name: basename(this.place.path),

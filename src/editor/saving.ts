@@ -34,6 +34,7 @@ export class PersonMasks extends Owner {
     const saved = await this.committer.save(place.root.root, {
       image: place.image,
       labels,
+      path: place.mask,
       opened: over.found,
       file,
       work,

@@ -5,6 +5,7 @@ import type { ProjectRoot } from '../dataset/projectRoot';
 import { checkReference } from '../dataset/reference';
 import { runRequest } from '../dataset/runRequest';
 import { projectStrategy } from '../dataset/setUp';
+import { nameForm } from '../disk/nameForms';
 import type { AutomaticResult, ClassInfo } from '../protocol/editorApi';
 import type { EngineApi, SegmentResult } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
@@ -58,7 +59,7 @@ export async function segmentImage(
   });
   if (isDeep) root.forget();
   const [{ question, run, references }] = classes;
-  if (references.some((one) => one.image === image)) {
+  if (references.some((one) => nameForm(one.image) === nameForm(image))) {
     throw new UserError(`${image} is a reference of class "${name}": its support mask is its mask already.`);
   }
   const result = await engine.segment(

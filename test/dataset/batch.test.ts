@@ -375,6 +375,45 @@ describe('several classes in one mask', () => {
   });
 });
 
+describe('images of the same name', () => {
+  const twin = (job: BatchJob) => put(join(job.root, 'a.png'), imageBytes('another'));
+
+  test.each([
+    ['a run', false],
+    ['a person, with another program', true],
+  ])('that come later leave the mask to the image for which %s has made it', async (_, isPersons) => {
+    const job = await jobWith(['a.jpg'], new FakeEngine());
+    const painted = labels([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    if (isPersons) await put(maskPath(job, 'a.png'), encodeMaskPng(painted, CLASSES));
+    await runBatch(job);
+    const before = await readFile(maskPath(job, 'a.png'));
+    await twin(job);
+    const masks: Record<string, string> = {};
+    await runBatch(job, {
+      onImage: ({ image, mask, outcome }) => {
+        masks[image] = `${outcome} ${basename(mask)}`;
+      },
+    });
+    expect(masks).toEqual({ 'a.jpg': `${isPersons ? 'kept' : 'skipped'} a.png`, 'a.png': 'done a.png.png' });
+    expect(await readFile(maskPath(job, 'a.png'))).toEqual(before);
+    expect(await labelsIn(job, 'a.png.png')).toEqual(DRAWN);
+    await rm(join(job.root, 'a.jpg'));
+    expect(await run(job)).toEqual({ ...NONE, skipped: 1, total: 1 });
+  });
+
+  test('with one mask that nothing tells the owner of fail with what to do, and the rest goes on', async () => {
+    const job = await jobWith(['a.jpg', 'b.png'], new FakeEngine());
+    await twin(job);
+    await put(maskPath(job, 'a.png'), encodeMaskPng(labels(DRAWN), CLASSES));
+    const { failures, done } = await runBatch(job);
+    expect(done).toBe(1);
+    expect(failures.map(({ image }) => image)).toEqual(['a.jpg', 'a.png']);
+    expect(failures[0].message).toBe(
+      `${maskPath(job, 'a.png')} may be the mask of a.jpg or of a.png: rename it to a.jpg.png if it is that of a.jpg.`,
+    );
+  });
+});
+
 describe('several classes in one pass', () => {
   const LEFT = [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0];
   const RIGHT = [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1];

@@ -58,6 +58,19 @@ const set = (root: string, name: string, changes?: Partial<NewReference>) =>
 const imagesIn = async (root: string) => (await loadProject(root))!.references.map((one) => [one.class, one.image]);
 const copies = (root: string) => readdir(join(root, '.apmedsam', 'references'));
 
+it('finds its files whose names another system has spelled otherwise', async () => {
+  const root = await newRoot();
+  await put(join(root, 'e\u0301.png'), imageBytes('accent'));
+  await put(join(root, 'masks', 'e\u0301.png'), maskBytes());
+  const made = await set(root, 'e\u0301.png');
+  const stored = { ...made, image: 'é.png', mask: 'masks/é.png' };
+  await saveProject(root, projectOf({ references: [stored] }));
+  expect((await loadReference(root, stored)).image).toBe(join(root, 'e\u0301.png'));
+  expect((await listReferences(root)).map(({ condition }) => condition)).toEqual(['ok']);
+  await set(root, 'e\u0301.png');
+  expect(await imagesIn(root)).toEqual([[1, 'e\u0301.png']]);
+});
+
 describe('addClass', () => {
   it('makes the project where there is none, with the defaults it is given', async () => {
     const root = await newRoot(false);
