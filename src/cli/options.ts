@@ -1,7 +1,13 @@
 /** Options that several commands share, and what their values become. */
 import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
-import { NO_ABLATION, type StrategyId, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
+import {
+  DEFAULT_MIN_TRUST,
+  NO_ABLATION,
+  type StrategyId,
+  type StrategyParameters,
+  type TileChoice,
+} from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
@@ -43,7 +49,7 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
   },
   'min-trust': {
     value: 'x',
-    help: 'call an image "probably absent" and write no mask where trust is below x, 0 to 1; default: 0, or what the project says',
+    help: `call an image "probably absent" and write no mask where trust is below x, 0 to 1, 0 for never; default: ${DEFAULT_MIN_TRUST} with the embedded models, else 0, or what the project says`,
   },
 };
 

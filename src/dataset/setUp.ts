@@ -96,8 +96,8 @@ export function projectStrategy(
     strategy: strategy as StrategyId,
     parameters: {
       ablation: { ...NO_ABLATION, ...ablation },
-      // What changes nothing must not change the run key: trusting everything, and settings of another strategy.
-      ...(minTrust && judging.includes(strategy as StrategyId) && { minTrust }),
+      // What changes nothing must not change the run key, such as settings of another strategy.
+      ...(minTrust !== undefined && judging.includes(strategy as StrategyId) && { minTrust }),
       ...(tiles !== undefined && tiles !== DEFAULT_TILES && strategies[strategy as StrategyId].tiles && { tiles }),
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),

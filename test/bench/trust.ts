@@ -209,7 +209,7 @@ async function label(
   const request = {
     reference: { image: reference.image, mask },
     strategy: 'ap-medsam',
-    parameters: DEFAULT_PARAMETERS,
+    parameters: { ...DEFAULT_PARAMETERS, minTrust: 0 },
   } as const;
   const rows: Row[] = [];
   const queue = targets.entries();

@@ -229,6 +229,31 @@ describe('a segmenter that answers for a whole class', () => {
     expect(refused.notes).toEqual([expect.stringMatching(/^probably absent: what was found is trusted 0\.\d\d, less/)]);
   });
 
+  it('is called absent where it is all but unbelievable, unless everything is to be trusted', async () => {
+    // All of the mask goes where the threshold moves by 1.
+    const decode: FakeImageOptions['decode'] = (prompt, of) => {
+      const { logits, iouPrediction } = discOrPrompt(prompt, of);
+      return { logits: { ...logits, data: logits.data.map((value) => value / 1000) }, iouPrediction };
+    };
+    const noPrior = { ablation: { ...NO_ABLATION, selfTest: false } };
+    const asking = async (parameters: object) => {
+      const prepared = await apMedSam.prepare(
+        fakeImage(one, grid, { decode }),
+        one,
+        { ...noPrior, ...parameters },
+        plainRunner,
+      );
+      return await prepared.segment(fakeImage(moved, grid, { decode }, 5), plainRunner);
+    };
+    const believed = await asking({ minTrust: 0 });
+    expect(believed.outcome).toBe('mask');
+    expect(believed.trust).toBeLessThan(0.05);
+    const byDefault = await asking({});
+    expect(byDefault).toMatchObject({ outcome: 'absent', trust: believed.trust });
+    expect(hasForeground(byDefault.mask)).toBe(false);
+    expect(byDefault.notes.at(-1)).toMatch(/^probably absent: what was found is trusted 0\.0\d, less than 0\.05$/);
+  });
+
   it('that draws nothing means absent', async () => {
     const decode: FakeImageOptions['decode'] = (_, of) => ({
       logits: { size: of, data: new Float32Array(of.width * of.height).fill(-1) },

@@ -133,10 +133,11 @@ describe('projectStrategy', () => {
     expect(parameters).toEqual({ ablation: { ...NO_ABLATION, hard: false } });
   });
 
-  it('has the least trust that is asked for, and none where everything is trusted', () => {
+  it('has the least trust that is asked for, also where that is none', () => {
     const stored = (minTrust: unknown) => projectOf({ parameters: { minTrust } });
     expect(projectStrategy('/root', stored(0.3)).parameters).toEqual({ ...DEFAULT_PARAMETERS, minTrust: 0.3 });
-    expect(projectStrategy('/root', stored(0)).parameters).toEqual(DEFAULT_PARAMETERS);
+    expect(projectStrategy('/root', stored(0)).parameters).toEqual({ ...DEFAULT_PARAMETERS, minTrust: 0 });
+    expect(projectStrategy('/root', projectOf({})).parameters).toEqual(DEFAULT_PARAMETERS);
     const unjudged = projectOf({ strategy: 'gbmseg', parameters: { minTrust: 0.3 } });
     expect(projectStrategy('/root', unjudged).parameters).toEqual(DEFAULT_PARAMETERS);
     for (const minTrust of [-0.1, 1.1, '0.3', null]) {

@@ -6,10 +6,10 @@ import type { Segmentation } from './strategy';
  * The segmentation, or `absent` with an empty mask where its trust is below `minTrust`. What was found is not told but in
  * the numbers: trust and its parts stay, so that a person can see how near it was.
  */
-export function abstainBelow(found: Segmentation, minTrust = 0): Segmentation {
+export function abstainBelow(found: Segmentation, minTrust: number): Segmentation {
   const { outcome, trust, mask } = found;
   if (outcome === 'absent' || trust === undefined || trust >= minTrust) return found;
-  const note = `probably absent: what was found is trusted ${trust.toFixed(2)}, less than the ${minTrust.toFixed(2)} asked for`;
+  const note = `probably absent: what was found is trusted ${trust.toFixed(2)}, less than ${minTrust.toFixed(2)}`;
   return {
     ...found,
     outcome: 'absent',

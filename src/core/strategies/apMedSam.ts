@@ -34,16 +34,17 @@ import {
   referenceDoubts,
   strongPrompt,
 } from './referenceModel';
-import type {
-  EncodedImage,
-  EncodedReference,
-  LabelledReference,
-  PreparationRunner,
-  PreparedReference,
-  Segmentation,
-  StageRunner,
-  Strategy,
-  StrategyParameters,
+import {
+  DEFAULT_MIN_TRUST,
+  type EncodedImage,
+  type EncodedReference,
+  type LabelledReference,
+  type PreparationRunner,
+  type PreparedReference,
+  type Segmentation,
+  type StageRunner,
+  type Strategy,
+  type StrategyParameters,
 } from './strategy';
 
 /** Patches of the foreground and of the background that propose matches; more find the same points at a higher cost. */
@@ -79,6 +80,7 @@ export const apMedSam: Strategy = {
     const support = meanExtent(references.map((one) => maskExtent([one.mask])));
     const matcher = await runner.openMatcher(tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
+    const leastTrust = minTrust ?? (wholeClass ? DEFAULT_MIN_TRUST : 0);
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
     const model = usesPrior ? await learnReferences(references, runner, ablation.selfTest) : undefined;
     // The coefficients of trust belong to cosines: other tokens are not judged, and without a prior nothing else needs it.
@@ -152,12 +154,12 @@ export const apMedSam: Strategy = {
           const proposed = prior && ablation.sparse ? fewPoints(candidates) : candidates;
           const drop = { specks: ablation.specks, rivals: ablation.specks && single };
           const found = await segmentClass(target, runStages, proposed, consistent, prior, drop, judge);
-          return abstainBelow(found, minTrust);
+          return abstainBelow(found, leastTrust);
         }
         const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
         return abstainBelow(
           await segmentInstances(target, runStages, candidates, link, ablation.refine, judge),
-          minTrust,
+          leastTrust,
         );
       },
     };
