@@ -90,7 +90,7 @@ function median(values: readonly number[]): number {
 }
 
 /** One image through the encoder and one prompt set through the segmenter. */
-async function answer({ encoder, segmenter }: LoadedModels): Promise<Outputs> {
+export async function answer({ encoder, segmenter }: LoadedModels): Promise<Outputs> {
   const modelSize = encoder.inputSize(SYNTHETIC);
   const encoding = await encoder.encode(syntheticPixels(modelSize), modelSize);
   const embedding = segmenter.reads === 'features' ? await segmenter.embed(encoding) : await embedPixels(segmenter);

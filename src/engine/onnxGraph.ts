@@ -2,6 +2,7 @@
  * Writes small ONNX models (opset 17) from TypeScript, so that graphs of our own, such as the matching graph, need
  * neither a binary file in the repository nor Python. Field numbers are those of onnx.proto3 (onnx.ai, IR version 8).
  */
+import { bytesField, concat, floatField, intField, stringField } from './protobuf';
 
 export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'uint8' | 'int8' | 'bool';
 
@@ -69,7 +70,8 @@ export function encodeModel(graph: Graph): Uint8Array {
   ]);
 }
 
-function encodeNode(node: Node): Uint8Array {
+/** A NodeProto. */
+export function encodeNode(node: Node): Uint8Array {
   return concat([
     ...node.inputs.map((name) => stringField(1, name)),
     ...node.outputs.map((name) => stringField(2, name)),
@@ -86,7 +88,8 @@ function encodeAttribute(name: string, value: Attribute): Uint8Array {
   return concat([head, ...value.map((item) => intField(8, item)), intField(20, 7)]);
 }
 
-function encodeTensor({ name, type, dims, data, externalFile }: Initializer): Uint8Array {
+/** A TensorProto. */
+export function encodeTensor({ name, type, dims, data, externalFile }: Initializer): Uint8Array {
   const head = [...dims.map((dim) => intField(1, dim)), intField(2, elementTypes[type]), stringField(8, name)];
   if (externalFile !== undefined) {
     const location = concat([stringField(1, 'location'), stringField(2, externalFile)]);
@@ -101,43 +104,4 @@ function encodeValueInfo({ name, type, dims }: ValueInfo): Uint8Array {
   );
   const tensorType = concat([intField(1, elementTypes[type]), bytesField(2, shape)]);
   return concat([stringField(1, name), bytesField(2, bytesField(1, tensorType))]);
-}
-
-// The four kinds of protobuf field that ONNX needs: varint, 32 bit, and two uses of length-delimited.
-
-function varint(value: number | bigint): Uint8Array {
-  // Negative int64 values take ten bytes of two's complement.
-  let rest = BigInt.asUintN(64, BigInt(value));
-  const out: number[] = [];
-  do {
-    const low = Number(rest & 0x7fn);
-    rest >>= 7n;
-    out.push(rest > 0n ? low | 0x80 : low);
-  } while (rest > 0n);
-  return Uint8Array.from(out);
-}
-
-const key = (field: number, wireType: number): Uint8Array => varint((field << 3) | wireType);
-
-const intField = (field: number, value: number): Uint8Array => concat([key(field, 0), varint(value)]);
-
-const bytesField = (field: number, bytes: Uint8Array): Uint8Array =>
-  concat([key(field, 2), varint(bytes.length), bytes]);
-
-const stringField = (field: number, text: string): Uint8Array => bytesField(field, new TextEncoder().encode(text));
-
-function floatField(field: number, value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return concat([key(field, 5), bytes]);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return out;
 }

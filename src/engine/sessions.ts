@@ -8,6 +8,7 @@ import { UserError } from '../core/userError';
 import { deviceTitles, explainFailure, isOutOfMemory, providerNames } from '../devices/devices';
 import { runtimePackage } from '../devices/runtimeFolder';
 import type { DeviceName } from '../protocol/deviceApi';
+import { padChannels } from './channelPadding';
 import { fromFloat16, toFloat16 } from './float16';
 import type { ElementType } from './onnxGraph';
 
@@ -164,7 +165,8 @@ export class Session {
       // Read again for a second device rather than kept: a model may have a gigabyte.
       const source = typeof model === 'string' && !options.externalData ? await readFile(model) : model;
       const alternatives = 'inputs' in contracts ? [contracts] : contracts;
-      return await openNative(title, source, alternatives, { ...options, device }, placement?.options);
+      const fitting = device === 'webgpu' ? await fitForWebGpu(title, source) : source;
+      return await openNative(title, fitting, alternatives, { ...options, device }, placement?.options);
     };
     let note: string | undefined;
     const opened = await openOn(wanted).catch((error: unknown) => {
@@ -307,6 +309,27 @@ async function openNative(
     halfInputs: halves(native.inputMetadata, { ...fitting.optionalInputs, ...fitting.inputs }),
     halfOutputs: halves(native.outputMetadata, { ...fitting.optionalOutputs, ...fitting.outputs }),
   };
+}
+
+/**
+ * The model with as many channels as WebGPU computes right (see channelPadding.ts). One whose weights stand in other files can
+ * only be opened as it is: throws UserError where that would give wrong masks.
+ */
+async function fitForWebGpu(title: string, source: string | Uint8Array): Promise<string | Uint8Array> {
+  const model = typeof source === 'string' ? await readFile(source) : source;
+  let padded: Uint8Array;
+  try {
+    padded = padChannels(model);
+  } catch (error) {
+    // No model at all, which the runtime will say.
+    if (error instanceof RangeError) return source;
+    throw error;
+  }
+  if (padded === model) return source;
+  if (typeof source !== 'string') return padded;
+  throw new UserError(
+    `${title}: WebGPU computes some of its convolutions wrongly, which can only be mended in a model of one file; choose another device.`,
+  );
 }
 
 function describeMemory(rss: number, device: DeviceName, before: number | undefined, after: number | undefined) {
