@@ -1,9 +1,11 @@
 /** References: from the open mask, from files, removed, cleared. */
+import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
 import { relativePath } from '../dataset/folder';
+import { masksBeside } from '../dataset/maskNames';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { NewReference } from '../dataset/references';
 import type { Engines } from '../editor/engines';
@@ -40,9 +42,24 @@ export async function useDocumentAsReference(
 /** Makes an image of the Explorer a reference with the mask that it has on disk. */
 export async function useFileAsReference(context: ReferenceContext, uri: vscode.Uri): Promise<void> {
   const root = await context.projects.at(uri.fsPath);
-  const mask = await root.maskPath(relativePath(root.root, uri.fsPath));
+  const own = await root.maskPath(relativePath(root.root, uri.fsPath));
+  const mask = (await isThere(own)) ? own : await maskBeside(uri.fsPath, own);
   await store(context, root, { classId: await onlyClass(root), image: uri.fsPath, mask });
   said(uri.fsPath);
+}
+
+/** A file beside an image without a mask that looks like its mask, where the person says that it is; else its own place. */
+async function maskBeside(image: string, own: string): Promise<string> {
+  const [found] = await masksBeside(image);
+  if (found === undefined) return own;
+  const use = 'Use as Mask';
+  const choice = await vscode.window.showInformationMessage(
+    `${basename(image)} has no mask yet. Is ${basename(found)} beside it its mask?`,
+    { modal: true },
+    use,
+  );
+  if (choice !== use) throw new vscode.CancellationError();
+  return found;
 }
 
 /** Asks for an image and its mask, wherever they are. */
@@ -50,7 +67,8 @@ export async function setReferenceFromFiles(context: ReferenceContext, folder: v
   const { projects } = context;
   const root = await projects.at((folder ?? (await askForRoot(projects))).fsPath);
   const [image] = await openFile('Reference image', root.root, IMAGES);
-  const [mask] = await openFile(`Mask of ${basename(image.fsPath)}`, dirname(image.fsPath), { Masks: ['png'] });
+  const [likely = dirname(image.fsPath)] = await masksBeside(image.fsPath);
+  const [mask] = await openFile(`Mask of ${basename(image.fsPath)}`, likely, { Masks: ['png'] });
   await store(context, root, { classId: await askForClass(root), image: image.fsPath, mask: mask.fsPath });
   said(image.fsPath);
 }
@@ -142,3 +160,9 @@ async function askForClass(root: ProjectRoot): Promise<number> {
   if (name === undefined) throw new vscode.CancellationError();
   return root.addClass({ name: name.trim() });
 }
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -19,6 +19,7 @@ import { type ClassResult, MaskCommitter } from './maskCommit';
 import { MaskLocator } from './maskFolder';
 import { type CheckedReference, checkReference, referenceFolder } from './reference';
 import { type ClassRun, type RunRequest, runRequest } from './runRequest';
+import { noteOnMasks, targetsOf } from './targets';
 
 /** Images that a person is likely to open next: only their embeddings are worth the space. */
 const CACHED_IMAGES = 32;
@@ -67,14 +68,17 @@ export class BatchRun {
   async run(): Promise<BatchSummary> {
     const { root, shard, targets = [] } = this.job;
     const started = performance.now();
-    const scan = this.job.scan ?? (await scanFolder(root, { maskFolder: this.maskFolder, targets }));
+    const found = this.job.scan ?? (await scanFolder(root, { maskFolder: this.maskFolder, targets }));
+    const view = await JournalView.read(root);
+    const scan = targetsOf(root, found, view, [...this.job.references, ...this.job.project.references]);
     const isMine = (image: string) => inShard(image, shard);
     const images = scan.images.filter(isMine);
     const unreadable = scan.failures.filter(({ image }) => isMine(image));
-    const view = await JournalView.read(root);
     this.masks = new MaskLocator(root, this.maskFolder, view);
     const meter = new ProgressMeter(images.length + unreadable.length);
     try {
+      const note = noteOnMasks(scan);
+      if (note !== null) this.options.onNote?.(note);
       await this.cleanUp(images);
       const prepared = await this.prepare(scan.images, view);
       await prepared.committer.completeUnfinished(isMine);

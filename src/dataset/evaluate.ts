@@ -64,17 +64,26 @@ export interface EvaluationEngine {
   segment(request: SegmentRequest, options?: { signal?: AbortSignal }): Promise<SegmentResult>;
 }
 
-/** The images of `folder` (with or without an `images` folder) that have a mask in its mask folder, by name. */
+/**
+ * The images of `folder` (with or without an `images` folder) that have a mask in its mask folder, or else a single one
+ * beside them (such as `x_mask.png` beside `x.png`), by name.
+ */
 export async function labelledImages(folder: string, maskFolder = 'masks'): Promise<LabelledImage[]> {
   const root = path.resolve(folder);
   await statOf(root);
   const masks = resolveMaskFolder(root, maskFolder);
-  const { images } = await scanFolder(root, { maskFolder: masks });
+  const { images, masks: among } = await scanFolder(root, { maskFolder: masks });
   const locator = new MaskLocator(root, masks, await JournalView.read(root));
+  const beside = new Map<string, string | null>();
+  // Nobody can tell which of several is meant.
+  for (const { image, mask } of among) beside.set(image, beside.has(image) ? null : mask);
   const found: LabelledImage[] = [];
   for (const name of images) {
     const mask = await locator.locate(name);
-    if ((await readNamed(mask, FILE_KINDS.mask)) !== null) found.push({ name, image: absolutePath(root, name), mask });
+    const image = absolutePath(root, name);
+    const other = beside.get(name);
+    if ((await readNamed(mask, FILE_KINDS.mask)) !== null) found.push({ name, image, mask });
+    else if (other) found.push({ name, image, mask: absolutePath(root, other) });
   }
   if (found.length < 2) {
     throw new UserError(

@@ -16,6 +16,7 @@ import {
 import { mapBounded } from './bounded';
 import { isLitter } from './litter';
 import { hasImageSuffix, IMAGES_FOLDER, leaves, mayBeImage } from './maskFolder';
+import { isMaskFile, type MaskAmongImages, masksAmong } from './maskNames';
 
 /** Folder in the root that holds the project file, the journal, instances and locks. */
 export const PROJECT_FOLDER = '.apmedsam';
@@ -33,6 +34,8 @@ export interface ImageFailure {
 export interface FolderScan {
   /** Readable images in code-unit order. */
   readonly images: readonly string[];
+  /** Left out: files that look like masks of images beside them, unless they are targets themselves. */
+  readonly masks: readonly MaskAmongImages[];
   /** Files that look like images and are not, in code-unit order. */
   readonly failures: readonly ImageFailure[];
   /** Folders below that are projects of their own and were left out. */
@@ -93,7 +96,7 @@ export async function groupByRoot(clicked: readonly string[]): Promise<ReadonlyM
  * Images of a root, or of some folders and images in it.
  *
  * A file counts if its name has an image suffix, or no suffix at all and an image's content, or if it is a target itself.
- * Left out: dot files, dot folders and other litter, the mask folder, projects of their own. Links are followed after everything
+ * Left out: masks of images beside them, dot files, dot folders and other litter, the mask folder, projects of their own. Links are followed after everything
  * else, and only to folders that were not searched and do not hold the root, so that each file is found once.
  *
  * @throws UserError for a target outside the root and if nothing at all was found
@@ -122,7 +125,14 @@ export async function findImages(root: string, { maskFolder, targets = [] }: Sca
     if (problem === null) images.push(image);
     else if (hasImageSuffix(basename(image)) || named.has(image)) failures.push({ image, message: problem });
   });
-  return { images, failures: failures.sort((a, b) => byCodeUnits(a.image, b.image)), nested: search.nested.sort() };
+  const masks = await masksAmong(images, async (image) => !named.has(image) && isMaskFile(absolutePath(root, image)));
+  const isMask = new Set(masks.map(({ mask }) => mask));
+  return {
+    images: masks.length === 0 ? images : images.filter((image) => !isMask.has(image)),
+    masks,
+    failures: failures.sort((a, b) => byCodeUnits(a.image, b.image)),
+    nested: search.nested.sort(),
+  };
 }
 
 /** Whether a search of the root would come upon a file of this path and name and take it for an image. */

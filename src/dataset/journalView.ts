@@ -91,6 +91,11 @@ export class JournalView {
     return (this.find(image)?.masks.size ?? 0) > 0;
   }
 
+  /** Whether a person has accepted or edited any class of an image. */
+  isJudged(image: string): boolean {
+    return [...(this.find(image)?.entries.values() ?? [])].some(({ status }) => isPersons(status));
+  }
+
   /** Where the mask of an image lies, relative to the mask folder; undefined if no line has told. */
   placeOf(image: string): string | undefined {
     return this.find(image)?.place;

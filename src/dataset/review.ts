@@ -13,6 +13,7 @@ import { MaskLocator, resolveMaskFolder } from './maskFolder';
 import type { Project } from './project';
 import { nameKey, type ReviewRow } from './reviewOrder';
 import { openProject, type ProjectDefaults } from './setUp';
+import { targetsOf } from './targets';
 import { Turns } from './turns';
 
 export interface ReviewOptions {
@@ -125,8 +126,9 @@ export class Review {
 
   private async scan(project: Project): Promise<boolean> {
     const maskFolder = resolveMaskFolder(this.root, project.maskFolder);
-    const { images, failures } = await findImages(this.root, { maskFolder });
+    const scan = await findImages(this.root, { maskFolder });
     await this.view.refresh();
+    const { images, failures } = targetsOf(this.root, scan, this.view, project.references);
     // What comes while the disk is looked at is news.
     this.dirty = new Set();
     const masks = new MaskLocator(this.root, maskFolder, this.view);

@@ -17,11 +17,13 @@ import {
 } from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
 import { UserError } from '../core/userError';
+import { hashIfPresent } from '../disk/atomicFile';
 import { nameForm } from '../disk/nameForms';
 import { findClass, withClass } from './classes';
 import { relativePath } from './folder';
 import { JournalView } from './journalView';
 import { leaves, MaskLocator, resolveMaskFolder } from './maskFolder';
+import { masksBeside } from './maskNames';
 import { loadProject, type Project, type ProjectReference, projectFile, storedPath, updateProject } from './project';
 import { type CheckedReference, checkReference, makeReference, type ReferenceEngine } from './reference';
 
@@ -238,7 +240,12 @@ async function ownMask(root: string, project: Project, image: string): Promise<s
     throw new UserError(`The reference ${image} is not in ${root}, so its mask must be named: add --mask.`);
   }
   const locator = new MaskLocator(root, resolveMaskFolder(root, project.maskFolder), await JournalView.read(root));
-  return locator.locate(relativePath(root, image));
+  const mask = await locator.locate(relativePath(root, image));
+  const [beside] = (await hashIfPresent(mask)) === null ? await masksBeside(image) : [];
+  if (beside === undefined) return mask;
+  throw new UserError(
+    `The reference ${image} has no mask ${mask}, but ${beside} looks like its mask: add --mask ${beside} if it is.`,
+  );
 }
 
 const withItsClass = (project: Project, name: string | undefined): Project =>

@@ -12,6 +12,7 @@ import { type JournalEntry, JournalView } from './journalView';
 import { resolveMaskFolder } from './maskFolder';
 import { type Project, type ProjectClass, resolveStored } from './project';
 import { spread } from './spread';
+import { targetsOf } from './targets';
 
 /** What a suggestion needs of the engines. */
 export interface SuggestionEngine extends WindowEngine {
@@ -85,10 +86,11 @@ const NEED_ABSENT = 0.5;
 /** Writes nothing. Throws UserError where there is no image to compare. */
 export async function suggestNext(request: SuggestionRequest): Promise<Suggestion> {
   const { engine, root, project, className, targets = [], signal } = request;
-  const scan = await scanFolder(root, { maskFolder: resolveMaskFolder(root, project.maskFolder), targets });
-  const found = classOf(root, project, className);
+  const found = await scanFolder(root, { maskFolder: resolveMaskFolder(root, project.maskFolder), targets });
+  const wanted = classOf(root, project, className);
   const view = await JournalView.read(root);
-  const references = project.references.filter((one) => one.class === found?.id);
+  const scan = targetsOf(root, found, view, project.references);
+  const references = project.references.filter((one) => one.class === wanted?.id);
   const referencePaths = new Map<string, string>();
   for (const { image } of references) referencePaths.set(await spelledPath(resolveStored(root, image)), image);
   const isReference = new Set([...referencePaths.keys()].map(nameForm));
@@ -114,7 +116,7 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
   };
   const described = await mapBounded(looked, engine.lanes, async (image) => ({
     image,
-    entry: found && view.entry(image, found.id),
+    entry: wanted && view.entry(image, wanted.id),
     descriptor: await describe(absolutePath(root, image), image),
   }));
   const labelled = await mapBounded([...referencePaths], engine.lanes, async ([path, image]) => ({
@@ -158,7 +160,7 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
     looked: images.length,
     total: others.length,
     failures,
-    class: found,
+    class: wanted,
   };
 }
 

@@ -375,6 +375,25 @@ describe('several classes in one mask', () => {
   });
 });
 
+test('masks among the images are not labelled, nor is that of the reference; one that a person has judged is', async () => {
+  const job = await jobWith(['a.png', 'b.png'], new FakeEngine());
+  const bytes = await encodeMaskPng(labels(DRAWN), CLASSES);
+  for (const name of ['a_mask.png', 'b_gt.png', 'shape.png']) await put(join(job.root, name), bytes);
+  await judge(job, { image: 'b_gt.png' });
+  const references = [await makeReference(job.root, 1, join(job.root, 'a.png'), join(job.root, 'shape.png'))];
+  const notes: string[] = [];
+  const images: string[] = [];
+  await runBatch(
+    { ...job, references },
+    {
+      onNote: (note) => void notes.push(note),
+      onImage: ({ image }) => void images.push(image),
+    },
+  );
+  expect(images.sort()).toEqual(['a.png', 'b.png', 'b_gt.png']);
+  expect(notes[0]).toBe('left out: 2 files that look like masks of other images, such as a_mask.png.');
+});
+
 describe('images of the same name', () => {
   const twin = (job: BatchJob) => put(join(job.root, 'a.png'), imageBytes('another'));
 

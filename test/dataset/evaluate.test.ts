@@ -95,6 +95,16 @@ describe('labelledImages', () => {
     ]);
   });
 
+  it('may have their masks beside them, unless there are several', async () => {
+    const root = await rootWith({ 'a.png': TOP, 'b.png': undefined, 'c.png': undefined });
+    for (const name of ['a_mask.png', 'b_gt.png', 'c_gt.png', 'c_mask.png'])
+      await put(join(root, name), maskBytes(TOP));
+    expect(await labelledImages(root)).toEqual([
+      { name: 'a.png', image: join(root, 'a.png'), mask: join(root, 'masks', 'a.png') },
+      { name: 'b.png', image: join(root, 'b.png'), mask: join(root, 'b_gt.png') },
+    ]);
+  });
+
   it('lie in "images" where there is such a folder, whose name no mask has', async () => {
     const root = await rootWith({ 'images/b.png': TOP, 'images/x/a.png': TOP });
     expect(await labelledImages(root)).toEqual([

@@ -3,7 +3,9 @@ import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findImages, findRoot, groupByRoot, isAmongImages, scanFolder } from '../../src/dataset/folder';
 import { resolveMaskFolder } from '../../src/dataset/maskFolder';
-import { imageBytes, put, putImages, temporaryFolder } from './fixtures';
+import { masksBeside } from '../../src/dataset/maskNames';
+import { encodeMaskPng } from '../../src/formats/maskPng';
+import { CLASSES, imageBytes, labels, put, putImages, temporaryFolder } from './fixtures';
 
 const scan = (root: string, targets: string[] = []) =>
   scanFolder(root, { maskFolder: join(root, 'masks'), targets: targets.map((target) => join(root, target)) });
@@ -82,7 +84,12 @@ test('isAmongImages tells what a scan would take for an image', async () => {
 
 test('findImages of a folder without any is no error', async () => {
   const root = await temporaryFolder();
-  expect(await findImages(root, { maskFolder: join(root, 'masks') })).toEqual({ images: [], failures: [], nested: [] });
+  expect(await findImages(root, { maskFolder: join(root, 'masks') })).toEqual({
+    images: [],
+    masks: [],
+    failures: [],
+    nested: [],
+  });
 });
 
 describe('scanFolder', () => {
@@ -95,6 +102,7 @@ describe('scanFolder', () => {
     await put(join(root, 'a.json'), '{}');
     expect(await scan(root)).toEqual({
       images: ['IM0001', 'Z.jpg', 'a.PNG', 'b.png', 'images/a.webp', 'images/sub/ä.tif'],
+      masks: [],
       failures: [],
       nested: [],
     });
@@ -105,8 +113,40 @@ describe('scanFolder', () => {
     const litter = ['@eaDir/t.png/SYNOPHOTO_THUMB_S.jpg', '#recycle/a.png', '$RECYCLE.BIN/b.png', 'lost+found/c.png'];
     const more = ['__MACOSX/t.png', '.ipynb_checkpoints/t.png', 'System Volume Information/d.png', 'Thumbs.db/e.png'];
     await putImages(root, ['t.png', '._t.png', 'sub/__macosx/._t.png', ...litter, ...more]);
-    expect(await scan(root)).toEqual({ images: ['t.png'], failures: [], nested: [] });
+    expect(await scan(root)).toEqual({ images: ['t.png'], masks: [], failures: [], nested: [] });
     for (const path of [...litter, ...more]) expect(isAmongImages(root, join(root, 'm'), join(root, path))).toBe(false);
+  });
+
+  test('leaves masks of other images out, by name, partner and content', async () => {
+    const root = await temporaryFolder();
+    const mask = await encodeMaskPng(labels([1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]), CLASSES);
+    await putImages(root, ['x.png', 'y.jpg', 'é.png', 'sub/x.png', 'picture_seg.png', 'picture.png']);
+    for (const name of ['x_mask.png', 'X_GT.png', 'y-labels.png', 'y_Segmentation.png', 'e\u0301_mask_2.png']) {
+      await put(join(root, name), mask);
+    }
+    // Without the image of that name beside it, and with the content of a picture.
+    await put(join(root, 'sub', 'y_mask.png'), mask);
+    const found = await scan(root);
+    expect(found.images).toEqual([
+      'picture.png',
+      'picture_seg.png',
+      'sub/x.png',
+      'sub/y_mask.png',
+      'x.png',
+      'y.jpg',
+      'é.png',
+    ]);
+    expect(found.masks).toEqual([
+      { mask: 'X_GT.png', image: 'x.png' },
+      { mask: 'e\u0301_mask_2.png', image: 'é.png' },
+      { mask: 'x_mask.png', image: 'x.png' },
+      { mask: 'y-labels.png', image: 'y.jpg' },
+      { mask: 'y_Segmentation.png', image: 'y.jpg' },
+    ]);
+    expect((await scan(root, ['x_mask.png', 'x.png'])).images).toEqual(['x.png', 'x_mask.png']);
+    expect(await masksBeside(join(root, 'y.jpg'))).toEqual(
+      ['y-labels.png', 'y_Segmentation.png'].map((name) => join(root, name)),
+    );
   });
 
   test('an image suffix with foreign content is reported, with what is wrong', async () => {
@@ -154,7 +194,7 @@ describe('scanFolder', () => {
     await putImages(root, ['a.png', 'other/b.png', 'other/masks/b.png']);
     await mkdir(join(root, '.apmedsam'));
     await mkdir(join(root, 'other', '.apmedsam'));
-    expect(await scan(root)).toEqual({ images: ['a.png'], failures: [], nested: ['other'] });
+    expect(await scan(root)).toEqual({ images: ['a.png'], masks: [], failures: [], nested: ['other'] });
   });
 
   test('follows links, but finds each file once and never goes round in a loop', async () => {

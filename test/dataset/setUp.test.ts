@@ -234,6 +234,16 @@ describe('a reference that is given', () => {
     expect(reference).toMatchObject({ image: 'a.png', mask: 'masks/b.png' });
   });
 
+  it('alone is told of a file beside it that looks like its mask', async () => {
+    const root = await newRoot();
+    await putImages(root, ['x.jpg']);
+    const beside = await put(join(root, 'x_mask.png'), maskBytes());
+    const image = join(root, 'x.jpg');
+    expect(await refusal(chooseReference(root, NEW, choice({ image })))).toBe(
+      `The reference ${image} has no mask ${join(root, 'masks', 'x.png')}, but ${beside} looks like its mask: add --mask ${beside} if it is.`,
+    );
+  });
+
   it('alone has its own mask in the mask folder', async () => {
     const root = await newRoot();
     await putImages(root, ['x.jpg', 'x.tif']);
