@@ -148,7 +148,9 @@ describe('labelledImages', () => {
     const root = await rootWith({ 'a.png': TOP, 'b.png': TOP });
     await rm(join(root, 'masks', 'b.png'));
     await mkdir(join(root, 'masks', 'b.png'));
-    expect(await refusal(labelledImages(root))).toBe(`Cannot read ${join(root, 'masks', 'b.png')}: EISDIR.`);
+    expect(await refusal(labelledImages(root))).toBe(
+      `${join(root, 'masks', 'b.png')} is a folder, not a file: move it away.`,
+    );
   });
 });
 
