@@ -44,7 +44,7 @@ export class BatchRun {
   private readonly signal: AbortSignal;
   private masks!: MaskLocator;
   /** Lines about whose a mask is, on their way to the journal. */
-  private readonly noted: Promise<void>[] = [];
+  private readonly noted: Promise<unknown>[] = [];
   private readonly failures: ImageFailure[] = [];
   private readonly lowest = new Lowest(CACHED_IMAGES);
 
@@ -105,12 +105,14 @@ export class BatchRun {
   private async cleanUp(images: readonly string[]): Promise<void> {
     const { root } = this.job;
     const ours = [join(root, PROJECT_FOLDER), journalFolder(root), lockFolder(root), referenceFolder(root)];
-    const folders = new Set([...ours, this.maskFolder]);
+    const inProject = new Set(ours);
+    const ofMasks = new Set([this.maskFolder]);
     for (const image of images) {
-      folders.add(dirname(this.masks.usualPath(image)));
-      folders.add(dirname(instancesFile(root, image)));
+      ofMasks.add(dirname(this.masks.usualPath(image)));
+      inProject.add(dirname(instancesFile(root, image)));
     }
-    for (const folder of folders) await removeStaleTemporaries(folder);
+    for (const folder of inProject) await removeStaleTemporaries(folder, { within: root });
+    for (const folder of ofMasks) await removeStaleTemporaries(folder, { within: this.maskFolder });
   }
 
   private async prepare(images: readonly string[], view: JournalView): Promise<Prepared> {

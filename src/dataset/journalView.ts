@@ -1,9 +1,9 @@
 /** All journal files of a project merged: what is known of each image and class. */
-import { open, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { openGuarded, refuseIrregular, refuseLinks, textOf } from '../disk/guardedFile';
 import { entriesIn } from '../disk/listing';
 import { isPlain, nameForm, pathKey } from '../disk/nameForms';
-import { whenFree } from '../disk/patience';
 import { explainReadError } from '../disk/storageError';
 import {
   BATCH_WRITER_PREFIX,
@@ -11,6 +11,8 @@ import {
   type JournalLine,
   journalFolder,
   journalLineSchema,
+  type LinePosition,
+  MOST_LINE_BYTES,
   type PlaceLine,
   placeLineSchema,
 } from './journal';
@@ -22,18 +24,42 @@ export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'cla
 /** Told of each image that has another entry than before; null: of all images. */
 export type EntryListener = (image: string | null) => void;
 
+/**
+ * How new a line is. In one file the later line is the newer one. Across files the time decides, and a line counts as no
+ * older than those before it in its own file: so the clock of a machine that was ahead for a while does no harm.
+ */
+interface Stamp extends LinePosition {
+  readonly time: string;
+}
+
+interface Stamped<T> {
+  readonly value: T;
+  readonly stamp: Stamp;
+}
+
 interface ImageRecord {
   /** Where the mask lies; undefined where no line has told. */
   place?: string;
-  readonly entries: Map<number, JournalEntry>;
+  readonly entries: Map<number, Stamped<JournalEntry>>;
   /** Hashes of all masks that were written or about to be. */
   readonly masks: Set<string>;
   /** Newest intent per class that no `done` has followed. */
-  readonly unfinished: Map<number, JournalLine>;
+  readonly unfinished: Map<number, Stamped<JournalLine>>;
+}
+
+/** How far a file is merged. */
+interface Progress {
+  /** Bytes that are merged, always up to the end of a line but for a line that is too long. */
+  readonly offset: number;
+  /** What follows is more of a line that is too long. */
+  readonly isSkipping: boolean;
 }
 
 const NEWLINE = 0x0a;
 const READ_BYTES = 1 << 16;
+
+/** The last time that a journal line can carry. */
+const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 
 export class JournalView {
   private readonly images = new Map<string, ImageRecord>();
@@ -43,8 +69,8 @@ export class JournalView {
   private readonly apart = new Set<string>();
   /** Images by the key of their mask's place; made when it is first asked for. */
   private byPlace: Map<string, string[]> | undefined;
-  /** Bytes of each file that are merged, always up to the end of a line. */
-  private readonly offsets = new Map<string, number>();
+  /** By path. */
+  private readonly progress = new Map<string, Progress>();
   /** One string for each run key instead of one per line. */
   private readonly runs = new Map<string, string>();
   private readonly listeners = new Set<EntryListener>();
@@ -54,7 +80,7 @@ export class JournalView {
 
   private constructor(private readonly root: string) {}
 
-  /** Reads all journal files, a line at a time. Throws UserError if one cannot be read. */
+  /** Reads all journal files, a line at a time. Throws UserError if one cannot be read or is a link. */
   static async read(root: string): Promise<JournalView> {
     const view = new JournalView(root);
     await view.refresh();
@@ -78,7 +104,7 @@ export class JournalView {
   }
 
   entry(image: string, classId: number): JournalEntry | undefined {
-    return this.find(image)?.entries.get(classId);
+    return this.find(image)?.entries.get(classId)?.value;
   }
 
   /** Whether a mask of this hash is ours, or a person's that we were told of. */
@@ -93,7 +119,7 @@ export class JournalView {
 
   /** Whether a person has accepted or edited any class of an image. */
   isJudged(image: string): boolean {
-    return [...(this.find(image)?.entries.values() ?? [])].some(({ status }) => isPersons(status));
+    return [...(this.find(image)?.entries.values() ?? [])].some(({ value }) => isPersons(value.status));
   }
 
   /** Where the mask of an image lies, relative to the mask folder; undefined if no line has told. */
@@ -117,32 +143,40 @@ export class JournalView {
 
   /** Of the entries of an image's classes the one that was written last; only of those with a mask, if asked. */
   newest(image: string, withMask = false): JournalEntry | undefined {
-    let newest: JournalEntry | undefined;
+    let newest: Stamped<JournalEntry> | undefined;
     for (const entry of this.find(image)?.entries.values() ?? []) {
-      if (withMask && entry.mask === null) continue;
-      if (newest === undefined || newest.time < entry.time) newest = entry;
+      if (withMask && entry.value.mask === null) continue;
+      if (newest === undefined || newest.stamp.time < entry.stamp.time) newest = entry;
     }
-    return newest;
+    return newest?.value;
+  }
+
+  /** Time for a line about a class in an image: now, or just after what is known where that is dated later. */
+  nextTime(image: string, classId: number): string {
+    const record = this.find(image);
+    const known = [record?.entries.get(classId), record?.unfinished.get(classId)];
+    const times = known.map((one) => (one === undefined ? 0 : Date.parse(one.stamp.time) + 1));
+    return new Date(Math.min(Math.max(Date.now(), ...times), END_OF_TIME)).toISOString();
   }
 
   /** The newest intent for a class in an image that no `done` has followed. */
   intent(image: string, classId: number): JournalLine | undefined {
-    return this.find(image)?.unfinished.get(classId);
+    return this.find(image)?.unfinished.get(classId)?.value;
   }
 
   /** Every image and class with its entry, in no particular order. */
   *all(): Generator<{ readonly image: string; readonly class: number; readonly entry: JournalEntry }> {
     for (const [image, { entries }] of this.images) {
-      for (const [classId, entry] of entries) yield { image, class: classId, entry };
+      for (const [classId, { value }] of entries) yield { image, class: classId, entry: value };
     }
   }
 
   /** Intents that a crash, or a person who was faster, left without their `done`. */
   *unfinished(): Generator<JournalLine> {
     for (const { unfinished, entries } of this.images.values()) {
-      for (const [classId, line] of unfinished) {
-        const entry = entries.get(classId);
-        if (entry === undefined || !isPersons(entry.status)) yield line;
+      for (const [classId, { value }] of unfinished) {
+        const entry = entries.get(classId)?.value;
+        if (entry === undefined || !isPersons(entry.status)) yield value;
       }
     }
   }
@@ -162,39 +196,43 @@ export class JournalView {
     record.place = place;
   }
 
-  /** Merges one line: a person's status beats a run's, then the newest wins. */
-  merge(line: JournalLine): void {
+  /** Merges one line: a person's status beats a run's, then the newest wins. The same line may be merged again. */
+  merge(line: JournalLine, at: LinePosition): void {
     const record = this.record(line.image);
     if (line.mask !== null) record.masks.add(line.mask);
     if (line.place !== undefined && line.place !== record.place)
       this.mergePlace({ image: line.image, place: line.place });
     const known = record.entries.get(line.class);
+    const intent = record.unfinished.get(line.class);
+    const stamp = stampOf(line, at, [known, intent]);
     if (line.kind === 'intent') {
-      if (known === undefined || known.time < line.time) record.unfinished.set(line.class, line);
+      const isNewest = [known, intent].every((one) => one === undefined || isNewer(stamp, one.stamp));
+      if (isNewest) record.unfinished.set(line.class, { value: line, stamp });
       return;
     }
-    const intent = record.unfinished.get(line.class);
-    if (intent !== undefined && intent.time <= line.time) record.unfinished.delete(line.class);
+    if (intent !== undefined && !isNewer(intent.stamp, stamp)) record.unfinished.delete(line.class);
     const { status, file, mask, trust, trustParts, milliseconds, error, time } = line;
     const entry = { status, file, mask, run: this.shared(line.run), trust, trustParts, milliseconds, error, time };
-    if (known !== undefined && !beats(entry, known)) return;
-    record.entries.set(line.class, entry);
+    const stamped = { value: entry, stamp };
+    if (known !== undefined && !beats(stamped, known)) return;
+    record.entries.set(line.class, stamped);
     this.classIds.add(line.class);
     for (const listener of this.listeners) listener(line.image);
   }
 
   private async readNew(writers: 'all' | 'persons'): Promise<void> {
-    const names = (await entriesIn(journalFolder(this.root))).map(({ name }) => name);
+    const folder = journalFolder(this.root);
+    await explained(folder, () => refuseLinks(folder, this.root));
+    const names = (await entriesIn(folder)).map(({ name }) => name);
     const journals = names.filter((name) => name.endsWith('.jsonl') && !name.startsWith('.'));
-    const paths = journals.map((name) => join(journalFolder(this.root), name));
+    const paths = journals.map((name) => join(folder, name));
     const meant = writers === 'all' ? paths : paths.filter((_, i) => !journals[i].startsWith(BATCH_WRITER_PREFIX));
-    const sizes = new Map<string, number>();
-    for (const path of meant) sizes.set(path, await explained(path, async () => (await stat(path)).size));
-    const known = [...this.offsets.keys()];
-    const rewritten = known.some((path) => !paths.includes(path) || sizes.get(path)! < this.offsets.get(path)!);
+    const sizes = new Map(await Promise.all(meant.map(async (path) => [path, await sizeOf(path)] as const)));
+    const known = [...this.progress.keys()];
+    const rewritten = known.some((path) => !paths.includes(path) || sizes.get(path)! < this.progress.get(path)!.offset);
     if (rewritten) return this.readAgain();
     for (const [path, size] of sizes) {
-      if (size !== this.offsets.get(path)) await explained(path, () => this.readFile(path));
+      if (size !== this.progress.get(path)?.offset) await explained(path, () => this.readFile(path));
     }
   }
 
@@ -204,51 +242,62 @@ export class JournalView {
     this.spellings.clear();
     this.byPlace = undefined;
     this.classIds.clear();
-    this.offsets.clear();
+    this.progress.clear();
     for (const listener of this.listeners) listener(null);
     this.broken = 0;
     return this.readNew('all');
   }
 
-  /** Merges the lines after the file's offset; `readline` would also split at U+2028, which JSON leaves in names. */
+  /** Merges the lines after what is merged; `readline` would also split at U+2028, which JSON leaves in names. */
   private async readFile(path: string): Promise<void> {
-    const file = await whenFree(() => open(path, 'r'));
+    const file = await openGuarded(path, this.root);
     try {
-      let offset = this.offsets.get(path) ?? 0;
+      const name = basename(path);
       const chunk = Buffer.alloc(READ_BYTES);
-      let rest: Buffer = Buffer.alloc(0);
+      let { offset, isSkipping } = this.progress.get(path) ?? { offset: 0, isSkipping: false };
+      // Pieces of the line that begins at the offset.
+      let pieces: Buffer[] = [];
       for (let position = offset; ; ) {
         const { bytesRead } = await file.read(chunk, 0, READ_BYTES, position);
         if (bytesRead === 0) break;
-        position += bytesRead;
-        const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
         let start = 0;
-        for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-          if (end > start && !this.mergeText(bytes.toString('utf8', start, end))) this.broken++;
+        for (let end = chunk.indexOf(NEWLINE); end >= 0 && end < bytesRead; end = chunk.indexOf(NEWLINE, start)) {
+          const line =
+            pieces.length > 0 ? Buffer.concat([...pieces, chunk.subarray(0, end)]) : chunk.subarray(start, end);
+          if (line.length > 0 && !isSkipping && !this.mergeText(line, { file: name, offset })) this.broken++;
+          pieces = [];
+          isSkipping = false;
           start = end + 1;
+          offset = position + start;
         }
-        offset += start;
-        rest = bytes.subarray(start);
+        position += bytesRead;
+        if (!isSkipping && position - offset > MOST_LINE_BYTES) {
+          this.broken++;
+          pieces = [];
+          isSkipping = true;
+        }
+        if (isSkipping) offset = position;
+        else if (start < bytesRead) pieces.push(Buffer.from(chunk.subarray(start, bytesRead)));
       }
       // Whole but for its newline, or torn: it is read again when the file has grown, so only its merit counts now.
-      if (rest.length > 0) this.mergeText(rest.toString('utf8'));
-      this.offsets.set(path, offset);
+      if (pieces.length > 0) this.mergeText(Buffer.concat(pieces), { file: name, offset });
+      this.progress.set(path, { offset, isSkipping });
     } finally {
       await file.close();
     }
   }
 
   /** Says whether the text was a journal line. */
-  private mergeText(text: string): boolean {
+  private mergeText(line: Buffer, at: LinePosition): boolean {
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = JSON.parse(textOf(line));
     } catch {
       // Not JSON: the caller counts it.
       return false;
     }
     const parsed = journalLineSchema.safeParse(value);
-    if (parsed.success) this.merge(parsed.data);
+    if (parsed.success) this.merge(parsed.data, at);
     if (parsed.success) return true;
     const place = placeLineSchema.safeParse(value);
     if (place.success) this.mergePlace(place.data);
@@ -333,14 +382,34 @@ function joined(a: ImageRecord, b: ImageRecord): ImageRecord {
     const known = entries.get(classId);
     if (known === undefined || beats(entry, known)) entries.set(classId, entry);
   }
-  const unfinished = new Map(
-    [...a.unfinished, ...b.unfinished].filter(([id, { time }]) => (entries.get(id)?.time ?? '') < time),
-  );
+  const isUnfinished = (classId: number, stamp: Stamp) => {
+    const known = entries.get(classId);
+    return known === undefined || isNewer(stamp, known.stamp);
+  };
+  const unfinished = new Map([...a.unfinished, ...b.unfinished].filter(([id, { stamp }]) => isUnfinished(id, stamp)));
   const place = b.place ?? a.place;
   return { entries, unfinished, masks: new Set([...a.masks, ...b.masks]), ...(place !== undefined && { place }) };
 }
 
-function beats(entry: JournalEntry, known: JournalEntry): boolean {
-  const persons = isPersons(entry.status);
-  return persons === isPersons(known.status) ? entry.time >= known.time : persons;
+function beats(one: Stamped<JournalEntry>, other: Stamped<JournalEntry>): boolean {
+  const isPerson = isPersons(one.value.status);
+  return isPerson === isPersons(other.value.status) ? !isNewer(other.stamp, one.stamp) : isPerson;
 }
+
+/** Size of a journal file. Throws UserError for a link and for anything but a file. */
+const sizeOf = (path: string): Promise<number> =>
+  explained(path, async () => {
+    const stats = await lstat(path);
+    refuseIrregular(path, stats);
+    return stats.size;
+  });
+
+/** @param known what is known of the same class in the same image */
+function stampOf({ time }: JournalLine, at: LinePosition, known: readonly (Stamped<unknown> | undefined)[]): Stamp {
+  const isBefore = (stamp: Stamp) => stamp.file === at.file && stamp.offset < at.offset;
+  const before = known.flatMap((one) => (one !== undefined && isBefore(one.stamp) ? [one.stamp.time] : []));
+  return { ...at, time: [time, ...before].reduce((a, b) => (a < b ? b : a)) };
+}
+
+const isNewer = (one: Stamp, other: Stamp): boolean =>
+  one.file === other.file ? one.offset > other.offset : one.time > other.time;

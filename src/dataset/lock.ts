@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { UserError } from '../core/userError';
+import { refuseLinks } from '../disk/guardedFile';
 import { entriesIn } from '../disk/listing';
 import {
   describeHolder,
@@ -32,13 +33,14 @@ export class ShardLock {
   /**
    * Takes the lock of a shard, also from a dead holder (see `LockFile`).
    *
-   * @throws UserError if the shard is being processed, or if another split of the same folder is, since the two would
-   * overlap
+   * @throws UserError if the shard is being processed, if another split of the same folder is, since the two would
+   * overlap, and for locks that are links or no files
    */
   static async acquire(root: string, shard: Shard, options: ShardLockOptions = {}): Promise<ShardLock> {
     const folder = lockFolder(root);
     const path = join(folder, `shard-${shard.index}-of-${shard.count}.lock`);
     const staleMs = options.staleMs ?? STALE_MS;
+    await refuseLinks(folder, root);
     // Before taking our own, which the next shard of the other split would find and be refused for.
     await refuseOtherSplit(root, folder, shard, staleMs);
     const lock = await LockFile.take(path, shard, options);

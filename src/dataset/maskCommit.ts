@@ -105,10 +105,11 @@ export class MaskCommitter {
       const again = await this.commit(image, still);
       return results.map((one) => (still.includes(one) ? again[still.indexOf(one)] : 'kept'));
     }
+    const options = { within: masks.folder, patience };
     const placed =
       existingHash === null
-        ? await createAtomic(path, bytes, { patience })
-        : await replaceAtomic(path, bytes, existingHash, { patience });
+        ? await createAtomic(path, bytes, options)
+        : await replaceAtomic(path, bytes, existingHash, options);
     if (!placed) return outcomes([]);
     await this.reached('mask', image);
     return this.finish(image, written, outcomes(ours));
@@ -161,13 +162,13 @@ export class MaskCommitter {
   }
 
   private async append(kind: JournalLine['kind'], facts: ClassFacts): Promise<void> {
-    const { journal } = this.context;
-    const time = new Date().toISOString();
+    const { journal, view } = this.context;
     // Together, so that they share one flush.
     await Promise.all(
-      [...facts].map(([classId, line]) =>
-        journal.append({ kind, class: classId, run: this.runOf(classId), time, ...line }),
-      ),
+      [...facts].map(([classId, line]) => {
+        const time = view.nextTime(line.image, classId);
+        return journal.append({ kind, class: classId, run: this.runOf(classId), time, ...line });
+      }),
     );
   }
 
@@ -193,9 +194,8 @@ export async function completeUnfinished(
     // One whose mask cannot be told is reported when it is its turn.
     const path = await masks.locate(intent.image).catch(() => null);
     if (path === null || (await hashIfPresent(path, patience)) !== intent.mask) continue;
-    const line: JournalLine = { ...intent, kind: 'done', time: new Date().toISOString() };
-    await journal.append(line);
-    view.merge(line);
+    const line: JournalLine = { ...intent, kind: 'done', time: view.nextTime(intent.image, intent.class) };
+    view.merge(line, await journal.append(line));
   }
 }
 

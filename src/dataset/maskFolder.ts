@@ -83,10 +83,10 @@ export class MaskLocator {
   /** For each folder, relative to the mask folder: names by their form. */
   private readonly masks = new Map<string, Promise<ReadonlyMap<string, readonly string[]>>>();
 
-  /** @param maskFolder absolute, see `resolveMaskFolder` */
+  /** @param folder of the masks, absolute, see `resolveMaskFolder` */
   constructor(
     private readonly root: string,
-    private readonly maskFolder: string,
+    readonly folder: string,
     private readonly journal: MaskPlaces,
   ) {}
 
@@ -111,12 +111,12 @@ export class MaskLocator {
 
   /** Whether an absolute path is one in the mask folder. */
   holds(path: string): boolean {
-    return !leaves(relative(this.maskFolder, path));
+    return !leaves(relative(this.folder, path));
   }
 
   /** What the journal calls the place of a mask, given its absolute path. */
   placeAt(path: string): string {
-    return relative(this.maskFolder, path).split(sep).join(posix.sep);
+    return relative(this.folder, path).split(sep).join(posix.sep);
   }
 
   private async find(about: Sharing): Promise<string> {
@@ -280,7 +280,7 @@ export class MaskLocator {
   }
 
   private pathOf(place: string): string {
-    return join(this.maskFolder, ...place.split('/'));
+    return join(this.folder, ...place.split('/'));
   }
 }
 

@@ -132,7 +132,9 @@ export class PersonCommitter {
         for (const work of save.work) {
           if (work.by === 'run') await saveInstances(root, save.image, work.classId, mask!, work.result.instances);
         }
-        const placed = onDisk === null ? await createAtomic(path, bytes) : await replaceAtomic(path, bytes, onDisk);
+        const within = { within: masks.folder };
+        const placed =
+          onDisk === null ? await createAtomic(path, bytes, within) : await replaceAtomic(path, bytes, onDisk, within);
         if (!placed) return { outcome: 'conflict', path, found: contentOf(await hashIfPresent(path)) };
       }
       await append(journal, view, 'done', lines);
@@ -305,10 +307,11 @@ async function append(
   kind: 'intent' | 'done',
   lines: readonly Line[],
 ): Promise<void> {
-  const time = new Date().toISOString();
-  const full = lines.map((line) => ({ kind, ...line, time }));
-  await Promise.all(full.map((line) => journal.append(line)));
-  for (const line of full) view.merge(line);
+  const full = lines.map((line) => ({ kind, ...line, time: view.nextTime(line.image, line.class) }));
+  const places = await Promise.all(full.map((line) => journal.append(line)));
+  full.forEach((line, index) => {
+    view.merge(line, places[index]);
+  });
 }
 
 /** Whether nothing was found and nothing was there before: that needs no file. */

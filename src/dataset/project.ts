@@ -13,6 +13,9 @@ import { Turns } from './turns';
 /** Raised when an older program would misread the file. */
 const VERSION = 1;
 
+/** Ours has four. */
+const MOST_LEVELS = 100;
+
 /** Other writers of the file that an update puts up with before it gives up. */
 const UPDATE_ATTEMPTS = 10;
 
@@ -143,6 +146,9 @@ export function resolveStored(root: string, stored: string): string {
 
 function parseProject(text: string, path: string): Project {
   let value: unknown;
+  if (nesting(text) > MOST_LEVELS) {
+    throw new UserError(`${path} is nested more than ${MOST_LEVELS} levels deep; repair or remove it.`);
+  }
   try {
     value = JSON.parse(text);
   } catch (error) {
@@ -154,6 +160,18 @@ function parseProject(text: string, path: string): Project {
   const { path: at, message } = result.error.issues[0];
   const where = at.length > 0 ? ` at "${at.join('.')}"` : '';
   throw new UserError(`${path} is not a valid project${where}: ${message}.`, { cause: result.error });
+}
+
+/** Levels of a JSON text, found without recursion, which a stranger's file could drive too deep. */
+function nesting(text: string): number {
+  let level = 0;
+  let deepest = 0;
+  // Strings are passed over whole, with the brackets in them.
+  for (const [found] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (found === '[' || found === '{') deepest = Math.max(deepest, ++level);
+    else if (found === ']' || found === '}') level--;
+  }
+  return deepest;
 }
 
 function inOrder(value: Readonly<Record<string, unknown>>, schema: { shape: object }): Record<string, unknown> {

@@ -4,6 +4,7 @@ import { describeSize, sameSize } from '../core/geometry';
 import type { RunMask } from '../core/mask';
 import { UserError } from '../core/userError';
 import { hashIfPresent } from '../disk/atomicFile';
+import { refuseLinks } from '../disk/guardedFile';
 import { sha256File } from '../disk/hashing';
 import { spelledPath } from '../disk/nameForms';
 import { explainReadError, isAbsence } from '../disk/storageError';
@@ -75,6 +76,7 @@ export async function loadReference(
   const image = await spelledPath(resolveStored(root, reference.image));
   if ((await hashToRead('image', image)) !== imageHash) throw changed('image', image);
   const copy = supportMaskCopy(root, reference);
+  await refuseLinks(copy, root);
   const path = (await hashIfPresent(copy)) === maskHash ? copy : await spelledPath(resolveStored(root, reference.mask));
   if (path !== copy && (await hashToRead('mask', path)) !== maskHash) throw changed('mask', path);
   const found = await read({ mask: path });

@@ -1,13 +1,11 @@
 /** Edits of project.json that the editor offers: classes and references. Each is one atomic step, whoever else writes. */
-import { readFile } from 'node:fs/promises';
 import { mostReferences } from '../core/strategies';
 import { UserError } from '../core/userError';
 import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import { FileHashes } from '../disk/fileHashes';
+import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
 import { nameForm, spelledPath } from '../disk/nameForms';
-import { whenFree } from '../disk/patience';
-import { explainReadError } from '../disk/storageError';
 import { withClass } from './classes';
 import type { LabelReader } from './labelFile';
 import {
@@ -57,13 +55,11 @@ export async function setReference(
 ): Promise<ProjectReference> {
   const reference = await makeReference(root, classId, image, mask);
   await checkReference(root, reference, engine, read);
-  const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
-    throw explainReadError(error, mask);
-  });
-  if (sha256(bytes) !== reference.maskHash) {
+  const bytes = await readNamed(mask, FILE_KINDS.mask);
+  if (bytes === null || sha256(bytes) !== reference.maskHash) {
     throw new UserError(`The reference mask ${mask} is being changed by another program: try again.`);
   }
-  await writeAtomic(supportMaskCopy(root, reference), bytes);
+  await writeAtomic(supportMaskCopy(root, reference), bytes, { within: root });
   let replaced: readonly ProjectReference[] = [];
   const project = await change(root, defaults, (now) => {
     requireClass(root, now, classId);
@@ -167,7 +163,7 @@ function requireClass(root: string, { classes }: Project, classId: number): void
 async function removeCopies(root: string, project: Project, removed: readonly ProjectReference[]): Promise<void> {
   for (const { maskHash } of removed) {
     if (project.references.some((one) => one.maskHash === maskHash)) continue;
-    await removeIfPresent(supportMaskCopy(root, { maskHash }));
+    await removeIfPresent(supportMaskCopy(root, { maskHash }), { within: root });
   }
 }
 

@@ -163,7 +163,9 @@ export class Review {
     if (info === null || !info.isFile() || info.size === 0) return { hasMask: false, isForeign: false };
     const written = this.view.newest(image, true)?.time;
     // Reading all masks of a folder takes a while: those that nobody has written to since their line are ours.
-    if (written !== undefined && info.mtimeMs <= Date.parse(written) + CLOCK_MS) {
+    // A line that is dated in the future says nothing of what was written since.
+    const dated = written === undefined ? Number.NaN : Date.parse(written);
+    if (dated <= Date.now() + CLOCK_MS && info.mtimeMs <= dated + CLOCK_MS) {
       return { hasMask: true, isForeign: false };
     }
     if (written === undefined && !this.view.knows(image)) return { hasMask: true, isForeign: true };

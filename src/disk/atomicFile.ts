@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, link, lstat, mkdir, open, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../core/userError';
-import { openNamed, refuseLinks } from './guardedFile';
+import { FILE_KINDS, openNamed, refuseLinks } from './guardedFile';
 import { sha256, sha256File } from './hashing';
 import { entriesIn } from './listing';
 import { type Patience, refusalOf, TEMPORARY_PREFIX, temporaryIn, whenFree, whenFreeToChange } from './patience';
@@ -43,10 +43,10 @@ export interface WriteOptions {
 /** Hash of the empty file. One may stand where a mask was about to be created when the process died. */
 export const EMPTY_HASH = sha256('');
 
-/** Hash of a file, null if there is none. Throws UserError if it cannot be read. */
+/** Hash of a mask or of anything shorter, null if there is none. Throws UserError if it cannot be read. */
 export async function hashIfPresent(path: string, patience?: Patience): Promise<string | null> {
   try {
-    return await sha256File(path, patience);
+    return await sha256File(path, patience, FILE_KINDS.mask);
   } catch (error) {
     if (isAbsence(error)) return null;
     throw explainReadError(error, path);

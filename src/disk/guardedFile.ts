@@ -63,12 +63,18 @@ export async function openGuarded(
   mode = 0o666,
 ): Promise<FileHandle> {
   await refuseLinks(path, within);
-  return openRegular(path, FLAGS[access] | O_NOFOLLOW, mode);
+  return openRegular(path, FLAGS[access] | O_NOFOLLOW, { mode });
 }
 
-/** Opens a regular file for reading, through links too: one that a person named, an image or a mask. Otherwise as `openGuarded`. */
-export const openNamed = (path: string, patience?: Patience): Promise<FileHandle> =>
-  openRegular(path, FLAGS.read, undefined, patience);
+/**
+ * Opens a regular file for reading, through links too: one that a person named, an image or a mask.
+ *
+ * @param patience how a file that another program holds is waited for
+ * @param kind a longer file is refused
+ * @throws UserError as `openGuarded`; otherwise rejects as opening does
+ */
+export const openNamed = (path: string, patience?: Patience, kind?: FileKind): Promise<FileHandle> =>
+  openRegular(path, FLAGS.read, { patience, kind });
 
 /** Bytes of a file below `within`, null if there is none. Throws UserError if it cannot be read, see `openGuarded`, or is too long. */
 export async function readGuarded(path: string, within: string, kind: FileKind): Promise<Buffer | null> {
@@ -110,14 +116,20 @@ export function refuseIrregular(path: string, stats: Stats): void {
   if (!stats.isFile()) throw new UserError(`${path} is ${natureOf(stats)}, not a file: move it away.`);
 }
 
-async function openRegular(path: string, flags: number, mode?: number, patience?: Patience): Promise<FileHandle> {
+async function openRegular(
+  path: string,
+  flags: number,
+  { mode, patience, kind }: { mode?: number; patience?: Patience | undefined; kind?: FileKind | undefined },
+): Promise<FileHandle> {
   // Without O_NONBLOCK, opening a pipe waits for somebody at its other end. Regular files do not know it.
   const opened = whenFree(() => open(path, flags | O_NONBLOCK, mode), patience);
   const file = await opened.catch((error: unknown) => {
     throw explainRefusal(error, path, flags);
   });
   try {
-    refuseIrregular(path, await file.stat());
+    const stats = await file.stat();
+    refuseIrregular(path, stats);
+    if (kind && stats.size > kind.mostBytes) throw tooLong(path, stats.size, kind);
     return file;
   } catch (error) {
     await file.close();

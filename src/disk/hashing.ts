@@ -1,7 +1,7 @@
 /** SHA-256 of bytes, files and values, always as 64 lower-case hexadecimal digits. */
 import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
-import { openNamed } from './guardedFile';
+import { type FileKind, openNamed } from './guardedFile';
 import { byCodeUnits } from './listing';
 import type { Patience } from './patience';
 
@@ -9,11 +9,16 @@ export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Hash of a file, read in pieces, through links too. Rejects as opening does (UserError, ENOENT and so on). */
-export async function sha256File(path: string, patience?: Patience): Promise<string> {
+/**
+ * Hash of a file, read in pieces, through links too. Rejects as opening does (UserError, ENOENT and so on).
+ *
+ * @param patience how a file that another program holds is waited for
+ * @param kind a longer file is refused, with a UserError, before it is read
+ */
+export async function sha256File(path: string, patience?: Patience, kind?: FileKind): Promise<string> {
   const hash = createHash('sha256');
   // The stream closes the file.
-  await pipeline((await openNamed(path, patience)).createReadStream(), hash);
+  await pipeline((await openNamed(path, patience, kind)).createReadStream(), hash);
   return hash.digest('hex');
 }
 

@@ -1,9 +1,14 @@
 /** A lock as a file: held by one process at a time across machines that share the disk, kept alive by a heartbeat. */
+import { randomBytes } from 'node:crypto';
 import { readlinkSync, unlinkSync } from 'node:fs';
-import { type FileHandle, open, readFile, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { createAtomic } from './atomicFile';
-import { whenFree, whenFreeToChange } from './patience';
+import { FILE_KINDS, openGuarded, readGuarded } from './guardedFile';
+import { sha256 } from './hashing';
+import { entriesIn } from './listing';
+import { whenFreeToChange } from './patience';
 import { errorCode } from './storageError';
 
 export interface LockOptions {
@@ -50,16 +55,20 @@ export class LockFile {
    * for `staleMs`. Undefined where somebody alive holds it.
    *
    * @param about what else the file should say of its holder
+   * @throws UserError if the disk refuses, and for a link or anything else that is no file
    */
   static async take(path: string, about: object = {}, options: LockOptions = {}): Promise<LockFile | undefined> {
     const { onLost = () => undefined, heartbeatMs = HEARTBEAT_MS, staleMs = STALE_MS } = options;
     const holder: LockHolder = { pid: process.pid, ...here(), started: new Date().toISOString(), ...about };
     const content = JSON.stringify(holder);
     if (!(await createAtomic(path, content))) {
-      if (await isAlive(await readLock(path), path, staleMs)) return undefined;
-      if (!(await replaceDead(path, content, staleMs))) return undefined;
+      const found = await readLock(path);
+      if (await isAlive(found, path, staleMs)) return undefined;
+      // One that was just given back is free to all.
+      const isTaken = found === null ? createAtomic(path, content) : replaceDead(path, found, content, staleMs);
+      if (!(await isTaken)) return undefined;
     }
-    const lock = new LockFile(path, await whenFree(() => open(path, 'r+')), content, onLost);
+    const lock = new LockFile(path, await openGuarded(path, dirname(path), 'update'), content, onLost);
     process.once('exit', lock.onExit);
     lock.timer = setInterval(() => void lock.beat(), heartbeatMs);
     lock.timer.unref();
@@ -75,7 +84,7 @@ export class LockFile {
     if (!ours) return;
     // While the lock is held nobody can use a takeover, so what a dead one left can go.
     try {
-      await removeDeadGuard(guardOf(this.path));
+      await removeDeadGuards(this.path);
     } finally {
       await remove(this.path);
     }
@@ -101,7 +110,7 @@ export class LockFile {
   /** Whether the path still leads to the file that we hold open. */
   private async isOurs(): Promise<boolean> {
     const held = await this.file.stat({ bigint: true });
-    const there = await stat(this.path, { bigint: true }).catch(ignoreAbsence);
+    const there = await lstat(this.path, { bigint: true }).catch(ignoreAbsence);
     return there !== undefined && there.ino === held.ino && there.dev === held.dev;
   }
 }
@@ -131,15 +140,15 @@ function here(): Pick<LockHolder, 'host' | 'pidNamespace'> {
   return { host: hostname(), pidNamespace };
 }
 
-/** Text of a lock file, empty if it is gone. */
-async function readLock(path: string): Promise<string> {
-  return (await whenFree(() => readFile(path, 'utf8')).catch(ignoreAbsence)) ?? '';
+/** Text of a lock file, null if it is gone. Throws UserError for a link and for anything else that is no file. */
+async function readLock(path: string): Promise<string | null> {
+  return (await readGuarded(path, dirname(path), FILE_KINDS.lock))?.toString('utf8') ?? null;
 }
 
 /** Null for a text that no version of ours wrote whole: nobody to wait for. */
-function holderOf(text: string): LockHolder | null {
+function holderOf(text: string | null): LockHolder | null {
   try {
-    const found = JSON.parse(text) as Partial<LockHolder> | null;
+    const found = JSON.parse(text ?? '') as Partial<LockHolder> | null;
     const texts = [found?.host, found?.pidNamespace, found?.started];
     return Number.isInteger(found?.pid) && texts.every((one) => typeof one === 'string') ? (found as LockHolder) : null;
   } catch {
@@ -147,19 +156,20 @@ function holderOf(text: string): LockHolder | null {
   }
 }
 
-async function isAlive(text: string, path: string, staleMs: number): Promise<boolean> {
+async function isAlive(text: string | null, path: string, staleMs: number): Promise<boolean> {
   const holder = holderOf(text);
   if (holder === null) return false;
   const { host, pidNamespace } = here();
   if (holder.host === host && holder.pidNamespace === pidNamespace && !isRunning(holder.pid)) return false;
-  const info = await stat(path).catch(ignoreAbsence);
+  const info = await lstat(path).catch(ignoreAbsence);
   return info !== undefined && (await diskTime(path)) - info.mtimeMs <= staleMs;
 }
 
 /** Now by the clock of the disk that holds `path`, which dates heartbeats of all machines. */
 async function diskTime(path: string): Promise<number> {
-  const probe = `${path}.${process.pid}.time`;
-  const file = await open(probe, 'w');
+  // Nobody can have put a link where nobody knows the name.
+  const probe = `${path}.${randomBytes(6).toString('hex')}.time`;
+  const file = await openGuarded(probe, dirname(path), 'create');
   try {
     return (await file.stat()).mtimeMs;
   } finally {
@@ -170,30 +180,43 @@ async function diskTime(path: string): Promise<number> {
 
 /**
  * Puts `content` in the place of a lock whose holder is dead; says whether. Of all that found it dead only the one that
- * gets the file beside it looks again and removes it: whoever removed what it had read before might remove the lock of
- * one that was faster.
+ * gets the guard of this very text looks again and removes it: whoever removed what it had read before might remove the
+ * lock of one that was faster. A guard whose own holder died is not removed but taken over the same way, by a guard that
+ * is named after both.
+ *
+ * @param dead text of the lock
  */
-async function replaceDead(path: string, content: string, staleMs: number): Promise<boolean> {
-  const guard = guardOf(path);
-  if (!(await createAtomic(guard, content))) {
-    // One that died in these few milliseconds: the next attempt finds the way free.
-    await removeDeadGuard(guard);
-    return false;
+async function replaceDead(path: string, dead: string, content: string, staleMs: number): Promise<boolean> {
+  const guards: string[] = [];
+  for (let about = dead; ; ) {
+    const guard = guardOf(path, about);
+    guards.push(guard);
+    if (await createAtomic(guard, content)) break;
+    const holder = await readLock(guard);
+    // One that is gone belonged to somebody who is done.
+    if (holder === null || (await isAlive(holder, guard, STALE_MS))) return false;
+    about = `${about}\n${holder}`;
   }
   try {
-    if (await isAlive(await readLock(path), path, staleMs)) return false;
+    if ((await readLock(path)) !== dead || (await isAlive(dead, path, staleMs))) return false;
     await remove(path);
     return await createAtomic(path, content);
   } finally {
-    await remove(guard);
+    for (const guard of guards) await remove(guard);
   }
 }
 
-const guardOf = (path: string): string => `${path}.takeover`;
+const GUARD_SUFFIX = '.takeover';
 
-async function removeDeadGuard(guard: string): Promise<void> {
-  const holder = await readLock(guard);
-  if (holder !== '' && !(await isAlive(holder, guard, STALE_MS))) await remove(guard);
+const guardOf = (path: string, about: string): string => `${path}.${sha256(about).slice(0, 16)}${GUARD_SUFFIX}`;
+
+/** Removes the guards of a lock that is held, whose own holders died. */
+async function removeDeadGuards(path: string): Promise<void> {
+  for (const { name } of await entriesIn(dirname(path))) {
+    if (!name.startsWith(`${basename(path)}.`) || !name.endsWith(GUARD_SUFFIX)) continue;
+    const guard = join(dirname(path), name);
+    if (!(await isAlive(await readLock(guard), guard, STALE_MS))) await remove(guard);
+  }
 }
 
 function isRunning(pid: number): boolean {

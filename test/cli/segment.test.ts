@@ -117,9 +117,7 @@ describe('trust', () => {
     const { mask, trust, notes } = doubting.rows.get(image(2))!;
     expect(mask).toBeNull();
     expect(trust).toBe(first.rows.get(image(2))!.trust);
-    expect(notes?.at(-1)).toMatch(
-      /^probably absent: what was found is trusted 0\.\d\d, less than 1\.00$/,
-    );
+    expect(notes?.at(-1)).toMatch(/^probably absent: what was found is trusted 0\.\d\d, less than 1\.00$/);
     // The mask of the run before is the program's own, and is emptied.
     expect(new Set((await readLabels(maskOf(root, 2))).data)).toEqual(new Set([0]));
     expect(outcomes((await workshop.label(['images'], { cwd: root })).rows)).toEqual({ skipped: 4 });

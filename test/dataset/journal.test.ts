@@ -1,7 +1,7 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal';
+import { type JournalLine, JournalWriter, journalFolder, MOST_LINE_BYTES } from '../../src/dataset/journal';
 import { JournalView, JournalViews } from '../../src/dataset/journalView';
 import { lineWith, put, temporaryFolder } from './fixtures';
 
@@ -64,12 +64,69 @@ describe('reading', () => {
     expect(view.entry('a.png', 1)?.status).toBe('auto');
   });
 
-  test('the newest line wins, of whichever writer and wherever it stands', async () => {
+  test('of one writer the last line wins, whatever its clock said', async () => {
+    const lines = [lineWith({ time: at(9), run: 'first' }), lineWith({ time: at(3), run: 'last' })];
+    const view = await viewOf({ 'batch-1-of-1.jsonl': textOf(lines) });
+    expect(view.entry('a.png', 1)).toMatchObject({ run: 'last', time: at(3) });
+  });
+
+  test.each([
+    [1, 5],
+    [5, 1],
+    [9, 1],
+  ])(
+    'of two writers the newest line wins, and none is older than those before it in its file (%d, %d)',
+    async (a, b) => {
+      const ahead = textOf([lineWith({ time: at(a), run: 'a' }), lineWith({ time: at(3), run: 'b' })]);
+      const other = textOf([lineWith({ time: at(4), run: 'c' }), lineWith({ time: at(b), run: 'd' })]);
+      const expected = Math.max(a, 3) > Math.max(4, b) ? 'b' : 'd';
+      // Whichever is read first.
+      for (const [one, two] of [
+        [ahead, other],
+        [other, ahead],
+      ]) {
+        const view = await viewOf({ 'batch-1-of-2.jsonl': one, 'batch-2-of-2.jsonl': two });
+        expect(view.entry('a.png', 1)?.run).toBe(expected);
+      }
+    },
+  );
+
+  test('a line that is read again from the disk is no news', async () => {
+    const root = await temporaryFolder();
+    const journal = await JournalWriter.open(root, 'person-a');
+    const view = await JournalView.read(root);
+    const judged = lineWith({ status: 'edited', time: at(5) });
+    for (const line of [
+      { ...judged, mask: 'one' },
+      { ...judged, mask: 'two', time: at(2) },
+    ]) {
+      view.merge({ ...line, kind: 'intent' }, await journal.append({ ...line, kind: 'intent' }));
+      view.merge(line, await journal.append(line));
+    }
+    const seen: unknown[] = [];
+    view.onEntry(() => seen.push([view.entry('a.png', 1)?.mask, [...view.unfinished()].length]));
+    await view.refresh();
+    await journal.close();
+    expect(view.entry('a.png', 1)?.mask).toBe('two');
+    expect(seen.every((one) => JSON.stringify(one) === '["two",0]')).toBe(true);
+    expect((await JournalView.read(root)).entry('a.png', 1)?.mask).toBe('two');
+  });
+
+  test('the time of a new line is now, or just after what it replaces', async () => {
+    const later = '2099-01-01T00:00:00.000Z';
     const view = await viewOf({
-      'batch-1-of-2.jsonl': textOf([lineWith({ time: at(9), run: 'new' }), lineWith({ time: at(3), run: 'older' })]),
-      'batch-2-of-2.jsonl': textOf([lineWith({ time: at(5), run: 'old', status: 'failed', error: 'x' })]),
+      'batch-1-of-1.jsonl': textOf([
+        lineWith({ time: at(1) }),
+        lineWith({ image: 'ahead.png', time: later }),
+        lineWith({ image: 'intent.png', time: later, kind: 'intent' }),
+        lineWith({ image: 'last.png', time: '9999-12-31T23:59:59.999Z' }),
+      ]),
     });
-    expect(view.entry('a.png', 1)).toMatchObject({ run: 'new', status: 'auto' });
+    expect(Math.abs(Date.parse(view.nextTime('a.png', 1)) - Date.now())).toBeLessThan(10_000);
+    expect(view.nextTime('ahead.png', 2) < later).toBe(true);
+    expect(view.nextTime('ahead.png', 1)).toBe('2099-01-01T00:00:00.001Z');
+    expect(view.nextTime('intent.png', 1)).toBe('2099-01-01T00:00:00.001Z');
+    expect(view.nextTime('last.png', 1)).toBe('9999-12-31T23:59:59.999Z');
   });
 
   test('a person beats every run, and of two judgements the newer wins', async () => {
@@ -107,17 +164,23 @@ describe('reading', () => {
     const view = await viewOf({
       'batch-1-of-1.jsonl': textOf([
         intent('open', 5),
-        lineWith({ image: 'finished', time: at(6) }),
         intent('finished', 5),
-        lineWith({ image: 'again', time: at(3) }),
+        lineWith({ image: 'finished', time: at(3) }),
+        lineWith({ image: 'again', time: at(7) }),
         intent('again', 5),
         intent('judged', 5),
         lineWith({ image: 'judged', time: at(1), status: 'accepted' }),
         intent('closed', 5),
         lineWith({ image: 'closed', time: at(5), status: 'failed' }),
+        intent('elsewhere', 5),
+        intent('completed', 5),
+      ]),
+      'batch-1-of-2.jsonl': textOf([
+        lineWith({ image: 'elsewhere', time: at(4) }),
+        lineWith({ image: 'completed', time: at(5) }),
       ]),
     });
-    expect([...view.unfinished()].map(({ image }) => image)).toEqual(['open', 'again']);
+    expect([...view.unfinished()].map(({ image }) => image)).toEqual(['open', 'again', 'elsewhere']);
   });
 
   test('refresh merges what others appended since, torn ends included once they are whole', async () => {
@@ -161,10 +224,44 @@ describe('reading', () => {
     const root = await temporaryFolder();
     const views = new JournalViews();
     await put(join(journalFolder(root), 'user.jsonl', 'x'), '');
-    await expect(views.of(root)).rejects.toThrow(/Cannot read/);
+    await expect(views.of(root)).rejects.toThrow(/user\.jsonl is a folder, not a file/);
     await rm(journalFolder(root), { recursive: true });
     expect(await views.of(root)).toBe(await views.of(root));
     expect(await views.of(await temporaryFolder())).not.toBe(await views.of(root));
+  });
+
+  test('a file without newlines takes time and memory of its length at most, and is one broken line', async () => {
+    const root = await temporaryFolder();
+    const path = join(journalFolder(root), 'user.jsonl');
+    const length = 3 * MOST_LINE_BYTES;
+    await put(path, 'x');
+    await truncate(path, length);
+    const view = await JournalView.read(root);
+    expect(view.brokenLines).toBe(1);
+    // It goes on where it ended, also within the line.
+    await appendFile(path, `more of it\n${textOf([lineWith()])}`);
+    await view.refresh();
+    expect([view.brokenLines, view.entry('a.png', 1)?.status]).toEqual([1, 'auto']);
+    await appendFile(path, `${'y'.repeat(MOST_LINE_BYTES)}\n${textOf([lineWith({ image: 'b.png' })])}`);
+    await view.refresh();
+    expect([view.brokenLines, view.entry('b.png', 1)?.status]).toEqual([2, 'auto']);
+  });
+
+  test('a long line is read in linear time', async () => {
+    const root = await temporaryFolder();
+    const text = `${JSON.stringify({ ...lineWith(), ofAnotherVersion: 'x'.repeat(0.9 * MOST_LINE_BYTES) })}\n`;
+    expect(text.length).toBeLessThan(MOST_LINE_BYTES);
+    await put(join(journalFolder(root), 'user.jsonl'), text);
+    expect((await JournalView.read(root)).entry('a.png', 1)?.status).toBe('auto');
+  });
+
+  test('a byte order mark, and lines that would fill the memory', async () => {
+    const endless = 'x'.repeat(40_000);
+    const view = await viewOf({
+      'user.jsonl': `\ufeff${textOf([lineWith(), lineWith({ image: endless }), lineWith({ mask: endless })])}`,
+    });
+    expect(view.entry('a.png', 1)?.status).toBe('auto');
+    expect(view.brokenLines).toBe(2);
   });
 
   test('5,000 lines full of prompts leave only their entries in memory', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { ShardLock } from '../../src/dataset/lock';
+import { sha256 } from '../../src/disk/hashing';
 import { exists, put, temporaryFolder } from './fixtures';
 
 const FIRST = { index: 1, count: 2 };
@@ -96,21 +97,49 @@ test('of many that find a stale lock one gets it', async () => {
   }
 });
 
-test('a takeover that its process did not live to finish is in the way once', async () => {
-  const root = await temporaryFolder();
+/** What a process leaves that dies while it takes over, and the others that come then. */
+async function deadTakeovers(root: string, count: number): Promise<void> {
   await foreignLock(root, { pid: DEAD_PID });
-  await writeFile(`${pathOf(root)}.takeover`, await readFile(pathOf(root)));
-  await expect(ShardLock.acquire(root, FIRST)).rejects.toThrow('is already being processed');
-  await (await ShardLock.acquire(root, FIRST)).release();
-  expect(await exists(`${pathOf(root)}.takeover`)).toBe(false);
+  let about = await readFile(pathOf(root), 'utf8');
+  for (let i = 0; i < count; i++) {
+    const guard = JSON.stringify({ ...JSON.parse(await readFile(pathOf(root), 'utf8')), pid: DEAD_PID + 1 + i });
+    await put(`${pathOf(root)}.${sha256(about).slice(0, 16)}.takeover`, guard);
+    about = `${about}\n${guard}`;
+  }
+}
+
+test.each([1, 2])('%d takeovers that their processes did not live to finish are in nobody’s way', async (count) => {
+  const root = await temporaryFolder();
+  await deadTakeovers(root, count);
+  expect(await readdir(join(root, '.apmedsam', 'locks'))).toHaveLength(1 + count);
+  const tries = await Promise.allSettled(Array.from({ length: 20 }, () => ShardLock.acquire(root, FIRST)));
+  const won = tries.filter((result) => result.status === 'fulfilled');
+  expect(won).toHaveLength(1);
+  await won[0].value.release();
+  expect(await readdir(join(root, '.apmedsam', 'locks'))).toEqual([]);
 });
 
-test('what a takeover left that died after it had removed the lock goes with the next release', async () => {
+test('what takeovers left that died after they had removed the lock goes with the next release', async () => {
   const root = await temporaryFolder();
-  await foreignLock(root, { pid: DEAD_PID });
+  await deadTakeovers(root, 2);
+  // As version 0.1.0 named it.
   await rename(pathOf(root), `${pathOf(root)}.takeover`);
   await (await ShardLock.acquire(root, FIRST)).release();
-  expect(await exists(`${pathOf(root)}.takeover`)).toBe(false);
+  expect(await readdir(join(root, '.apmedsam', 'locks'))).toEqual([]);
+});
+
+test('the time of the disk is asked for by a name that nobody knows', async () => {
+  const root = await temporaryFolder();
+  await (await ShardLock.acquire(root, FIRST)).release();
+  const names = new Set<string | null>();
+  const watcher = watch(join(root, '.apmedsam', 'locks'), (_, name) => names.add(name));
+  const lock = await ShardLock.acquire(root, FIRST);
+  for (let i = 0; i < 2; i++) await expect(ShardLock.acquire(root, FIRST)).rejects.toThrow(/being processed/);
+  const isProbe = /^shard-1-of-2\.lock\.[0-9a-f]{12}\.time$/;
+  await vi.waitFor(() => expect([...names].filter((name) => isProbe.test(name ?? ''))).toHaveLength(2));
+  expect([...names].filter((name) => name?.endsWith('.time') && !isProbe.test(name))).toEqual([]);
+  watcher.close();
+  await lock.release();
 });
 
 test('the heartbeat keeps the lock young and notices when it was taken over', async () => {

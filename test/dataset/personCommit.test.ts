@@ -203,8 +203,9 @@ describe('a save', () => {
     const path = maskPath(root);
     const theirs = await encodeMaskPng(labels([...ONE_PIXEL].reverse()), CLASSES);
     vi.spyOn(JournalWriter.prototype, 'append').mockImplementationOnce(async function (this: JournalWriter, line) {
-      await append.call(this, line);
+      const place = await append.call(this, line);
       await put(path, theirs);
+      return place;
     });
     expect(await committer().save(root, saveOf(ONE_PIXEL))).toEqual({
       outcome: 'conflict',
@@ -223,7 +224,7 @@ describe('a save', () => {
       line,
     ) {
       if (line.kind === 'done') throw new Error('disk full');
-      await append.call(this, line);
+      return append.call(this, line);
     });
     await expect(person.save(root, saveOf(ONE_PIXEL))).rejects.toThrow('disk full');
     spy.mockRestore();
@@ -491,7 +492,7 @@ describe('accepting', () => {
     const theirs = await encodeMaskPng(labels(ONE_PIXEL), CLASSES);
     vi.spyOn(JournalWriter.prototype, 'append').mockImplementationOnce(async function (this: JournalWriter, line) {
       await put(maskPath(job.root), theirs);
-      await append.call(this, line);
+      return append.call(this, line);
     });
     expect(await committer().accept(job.root, 'a.png', 1)).toMatchObject({
       outcome: 'conflict',
