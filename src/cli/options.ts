@@ -11,6 +11,7 @@ import {
 import { MOST_TILES } from '../core/tiles';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
+import type { BandChoice } from '../protocol/engineApi';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
 
 export const jsonOption: Option = { help: 'print one JSON object per line instead of text' };
@@ -52,6 +53,19 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
     help: `call an image "probably absent" and write no mask where trust is below x, 0 to 1, 0 for never; default: ${DEFAULT_MIN_TRUST} with the embedded models, else 0, or what the project says`,
   },
 };
+
+export const bandsOption: Option = {
+  value: 'r,g,b',
+  help: 'bands shown as red, green and blue, counted from 1, of images that have more or others, such as 4,3,2; stored in the project; default: 1,2,3, or what the project says',
+};
+
+export function chosenBands(args: Arguments): BandChoice | undefined {
+  const text = args.text('bands');
+  if (text === undefined) return undefined;
+  const [red, green, blue] = (/^(\d{1,4}),(\d{1,4}),(\d{1,4})$/.exec(text) ?? []).slice(1).map(Number);
+  if (red >= 1 && green >= 1 && blue >= 1) return [red, green, blue];
+  throw new UsageError(`--bands should be three bands counted from 1, such as 4,3,2, got "${text}"`);
+}
 
 /** How engines are to run, as far as the command line says. */
 export function engineSettings(args: Arguments): Omit<EngineSettings, 'encoder' | 'segmenter'> {

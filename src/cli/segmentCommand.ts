@@ -9,7 +9,15 @@ import type { Shard } from '../dataset/lock';
 import type { ProjectClass } from '../dataset/project';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { chosenStrategy, engineOptions, engineSettings, jsonOption, strategyOptions } from './options';
+import {
+  bandsOption,
+  chosenBands,
+  chosenStrategy,
+  engineOptions,
+  engineSettings,
+  jsonOption,
+  strategyOptions,
+} from './options';
 import { duration, ProgressLine } from './progress';
 
 export const segment: Command = {
@@ -44,6 +52,7 @@ export const segment: Command = {
       help: 'label only the i-th of n parts of the folder, i from 1 to n: for Slurm arrays, Kubernetes jobs, GNU parallel',
     },
     'save-overlays': { value: 'folder', help: 'also write pictures with mask outline and prompts' },
+    bands: bandsOption,
     ...strategyOptions,
     ...engineOptions,
     json: jsonOption,
@@ -76,6 +85,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
       encoder: args.text('encoder'),
       segmenter: args.text('segmenter'),
       maskFolder: args.text('out'),
+      bands: chosenBands(args),
     },
     reference: {
       image: args.text('reference'),
@@ -186,7 +196,7 @@ class Reporter {
   }
 
   /** Draws what this run labelled: all its classes in one picture. */
-  private async overlay({ image, classes, window }: ImageReport): Promise<void> {
+  private async overlay({ image, classes, window, bands }: ImageReport): Promise<void> {
     const { err, signal } = this.context;
     const { root, overlays } = this.options;
     if (overlays === undefined || signal.aborted) return;
@@ -198,7 +208,8 @@ class Reporter {
     if (layers.length === 0) return;
     const output = path.join(overlays, `${image}.overlay.png`);
     try {
-      await this.engine.saveOverlay({ image: path.join(root, image), output, layers, ...(window && { window }) });
+      const shown = { ...(window && { window }), ...(bands && { bands }) };
+      await this.engine.saveOverlay({ image: path.join(root, image), output, layers, ...shown });
     } catch (error) {
       // The mask is safe; a picture of it is no reason to stop.
       if (!(error instanceof UserError)) throw error;

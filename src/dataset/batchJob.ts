@@ -2,11 +2,11 @@
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import type {
   ClassesRequest,
-  IntensityWindow,
   ModelInfo,
   ReferenceInfo,
   ReferenceRequest,
   SegmentResult,
+  Shown,
 } from '../protocol/engineApi';
 import type { OverwritePolicy } from './batchPlan';
 import type { BatchCounts, BatchOutcome, BatchProgress } from './batchProgress';
@@ -49,7 +49,8 @@ export interface BatchJob {
 }
 
 /** What became of one image. */
-export interface ImageReport {
+/** Also says how images were shown to the models. */
+export interface ImageReport extends Shown {
   /** Posix path relative to the root. */
   readonly image: string;
   /** Absolute path of its mask, which exists unless the outcome is `absent` or `failed`. */
@@ -60,8 +61,6 @@ export interface ImageReport {
   readonly message?: string;
   /** What became of each class, by class id. */
   readonly classes: readonly ClassReport[];
-  /** What images of more than 8 bits were shown to the models through. */
-  readonly window?: IntensityWindow;
 }
 
 export interface ClassReport {

@@ -47,6 +47,8 @@ export class BatchRun {
   private readonly noted: Promise<unknown>[] = [];
   private readonly failures: ImageFailure[] = [];
   private readonly lowest = new Lowest(CACHED_IMAGES);
+  /** What has been said of image files: once is enough for a folder of ten thousand. */
+  private readonly told = new Set<string>();
 
   /**
    * @param job its root is resolved
@@ -132,7 +134,10 @@ export class BatchRun {
       const { classId, run, question, references } = one;
       const learnt = await engine.prepareReference({ ...shared, ...question }, { signal: this.signal });
       const name = classes.length > 1 ? `"${project.classes.find(({ id }) => id === classId)!.name}": ` : '';
-      for (const note of learnt.notes) onNote?.(`${name}${note}`);
+      for (const note of learnt.notes) {
+        this.told.add(note);
+        onNote?.(`${name}${note}`);
+      }
       const own = new Map(references.map((reference) => [nameForm(reference.image), referenceResult(reference)]));
       prepared.push({ ...one, own, plan: { view, classId, run, overwrite, signal: this.signal } });
     }
@@ -181,6 +186,7 @@ export class BatchRun {
       const isDue = [...needs.values()].includes('segment');
       const due = isDue ? prepared.classes.filter(({ classId }) => needs.get(classId) !== 'kept') : [];
       results = due.length > 0 ? await this.segment(prepared, due, image) : [];
+      this.tell(image, results);
       const outcomes = results.length > 0 ? await prepared.committer.commit(image, results) : [];
       const written = new Map(
         results.map(({ classId, result }, index) => [classId, { classId, outcome: outcomes[index], result }]),
@@ -198,9 +204,9 @@ export class BatchRun {
       await this.fail(prepared, meter, image, error.message);
       return;
     }
-    const { window } = prepared.shared;
+    const { window, bands } = prepared.shared;
     const outcome = imageOutcome(classes.map((one) => one.outcome));
-    await this.report(meter, { image, mask, outcome, classes, ...(window && { window }) });
+    await this.report(meter, { image, mask, outcome, classes, ...(window && { window }), ...(bands && { bands }) });
   }
 
   /** Throws UserError where nothing can be written for any image. */
@@ -246,6 +252,15 @@ export class BatchRun {
     const noted = this.journal.append(line);
     noted.catch((error: unknown) => this.stop.abort(error));
     this.noted.push(noted);
+  }
+
+  /** What a person should know of an image file, unless another one has led to the same words. */
+  private tell(image: string, results: readonly ClassResult[]): void {
+    for (const note of results.flatMap(({ result }) => result.imageNotes ?? [])) {
+      if (this.told.has(note)) continue;
+      this.told.add(note);
+      this.options.onNote?.(`${image} (others like it are not named): ${note}`);
+    }
   }
 
   private async fail(

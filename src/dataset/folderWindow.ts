@@ -1,5 +1,5 @@
 /** One intensity window for all images of a folder, found once. */
-import type { ImageInfo, IntensityWindow } from '../protocol/engineApi';
+import type { BandChoice, ImageInfo, IntensityWindow } from '../protocol/engineApi';
 import { absolutePath } from './folder';
 import { type Project, updateProject } from './project';
 import { spread } from './spread';
@@ -7,7 +7,7 @@ import { spread } from './spread';
 /** What finding a window needs of the engine. */
 export interface WindowEngine {
   inspectImage(params: { image: string }): Promise<ImageInfo>;
-  sampleWindow(params: { images: readonly string[] }): Promise<IntensityWindow>;
+  sampleWindow(params: { images: readonly string[]; bands?: BandChoice }): Promise<IntensityWindow>;
 }
 
 /** Enough images to meet the range of a folder, few enough to open before the work starts. */
@@ -28,7 +28,7 @@ export async function folderWindow(
   reference: { readonly image: string; readonly info: ImageInfo },
 ): Promise<IntensityWindow | null> {
   if (project.window !== undefined) return project.window;
-  const measured = await measureWindow(engine, root, images, reference);
+  const measured = await measureWindow(engine, root, project, images, reference);
   if (measured === null) return null;
   const { low, high } = measured;
   // Another shard may have stored its window first: then that one counts for all.
@@ -40,6 +40,7 @@ export async function folderWindow(
 export async function measureWindow(
   engine: WindowEngine,
   root: string,
+  { bands }: Pick<Project, 'bands'>,
   images: readonly string[],
   reference?: { readonly image: string; readonly info: ImageInfo },
 ): Promise<IntensityWindow | null> {
@@ -51,20 +52,25 @@ export async function measureWindow(
     const info = await engine.inspectImage({ image: path }).catch(() => null);
     if (info !== null && info.depth > 8) deep.push(path);
   }
-  return deep.length === 0 ? null : sampleReadable(engine, deep);
+  return deep.length === 0
+    ? null
+    : sampleReadable((some) => engine.sampleWindow({ images: some, ...(bands && { bands }) }), deep);
 }
 
 /** The window over those of the images that can be decoded, so that one damaged file does not stop a folder. */
-async function sampleReadable(engine: WindowEngine, images: readonly string[]): Promise<IntensityWindow> {
+async function sampleReadable(
+  sample: (images: readonly string[]) => Promise<IntensityWindow>,
+  images: readonly string[],
+): Promise<IntensityWindow> {
   try {
-    return await engine.sampleWindow({ images });
+    return await sample(images);
   } catch (error) {
     const readable: string[] = [];
     for (const image of images) {
-      const sampled = await engine.sampleWindow({ images: [image] }).catch(() => null);
+      const sampled = await sample([image]).catch(() => null);
       if (sampled !== null) readable.push(image);
     }
     if (readable.length === 0 || readable.length === images.length) throw error;
-    return engine.sampleWindow({ images: readable });
+    return sample(readable);
   }
 }

@@ -49,6 +49,10 @@ const windowSchema = z
   .looseObject({ low: z.number(), high: z.number() })
   .refine(({ low, high }) => low < high, 'expected low < high');
 
+const band = z.int().min(1, 'expected bands counted from 1');
+
+const bandsSchema = z.tuple([band, band, band]);
+
 const projectSchema = z
   .looseObject({
     version: z.literal(VERSION, `expected version ${VERSION}, as this version of AP-MedSAM writes it`),
@@ -63,6 +67,8 @@ const projectSchema = z
     maskFolder: z.string().min(1),
     /** For images of more than 8 bits. */
     window: windowSchema.exactOptional(),
+    /** Bands shown as red, green and blue, counted from 1, for images that have more or others. */
+    bands: bandsSchema.exactOptional(),
   })
   .superRefine(({ classes, references }, context) => {
     const report = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });

@@ -1,7 +1,7 @@
 /** What decides a run's results, as one hash: images done under the same key are done. */
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { sha256, sortKeys } from '../disk/hashing';
-import type { IntensityWindow, ModelInfo } from '../protocol/engineApi';
+import type { BandChoice, IntensityWindow, ModelInfo } from '../protocol/engineApi';
 
 export interface RunKeyParts {
   readonly classId: number;
@@ -16,6 +16,8 @@ export interface RunKeyParts {
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
   readonly window: IntensityWindow | null;
+  /** Missing where the first ones are shown. */
+  readonly bands?: BandChoice;
 }
 
 export type CompetitorKey = Pick<RunKeyParts, 'classId' | 'imageHash' | 'maskHash' | 'others'>;

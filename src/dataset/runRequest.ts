@@ -1,7 +1,7 @@
 /** What all images of a run are asked with, for a batch and for a single image alike: equal requests have equal keys. */
 import { mostReferences } from '../core/strategies';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
-import type { ClassesRequest, ClassQuestion, IntensityWindow, ModelInfo } from '../protocol/engineApi';
+import type { ClassesRequest, ClassQuestion, IntensityWindow, ModelInfo, Shown } from '../protocol/engineApi';
 import { folderWindow, type WindowEngine } from './folderWindow';
 import type { LabelReader } from './labelFile';
 import type { Project, ProjectReference } from './project';
@@ -46,7 +46,7 @@ export interface ClassRun {
 
 export interface RunRequest {
   /** What is the same for all classes. */
-  readonly shared: Pick<ClassesRequest, 'strategy' | 'parameters' | 'window'>;
+  readonly shared: Pick<ClassesRequest, 'strategy' | 'parameters' | keyof Shown>;
   /** By class id. */
   readonly classes: readonly ClassRun[];
   /** What a person should know. */
@@ -59,6 +59,7 @@ export async function runRequest(parts: RunRequestParts): Promise<RunRequest> {
   const classes = [...parts.classes].sort((a, b) => a.reference.class - b.reference.class);
   const sample = classes.find(({ checked }) => checked.info.depth > 8) ?? classes[0];
   const window = await folderWindow(engine, root, project, images, sample.checked);
+  const bands = project.bands && { bands: project.bands };
   const most = mostReferences(strategy);
   const notes: string[] = [];
   const keys: CompetitorKey[] = [];
@@ -72,14 +73,14 @@ export async function runRequest(parts: RunRequestParts): Promise<RunRequest> {
     keys.push({ classId, imageHash, maskHash, ...(others.length > 0 && { others }) });
   }
   return {
-    shared: { strategy, parameters, ...(window && { window: plainWindow(window) }) },
+    shared: { strategy, parameters, ...(window && { window: plainWindow(window) }), ...bands },
     classes: keys.map((key, index): ClassRun => {
       const competitors = keys.filter((other) => other !== key);
       const about = { ...key, ...(competitors.length > 0 && { competitors }) };
       return {
         classId: key.classId,
         question: questionOf(key.classId, voters[index]),
-        run: runKeyOf({ ...about, encoder, segmenter, strategy, parameters, window }),
+        run: runKeyOf({ ...about, encoder, segmenter, strategy, parameters, window, ...bands }),
         references: voters[index],
       };
     }),

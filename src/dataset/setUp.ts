@@ -19,6 +19,7 @@ import { MOST_TILES } from '../core/tiles';
 import { UserError } from '../core/userError';
 import { hashIfPresent } from '../disk/atomicFile';
 import { nameForm } from '../disk/nameForms';
+import type { BandChoice } from '../protocol/engineApi';
 import { findClass, withClass } from './classes';
 import { relativePath } from './folder';
 import { JournalView } from './journalView';
@@ -36,6 +37,7 @@ export interface ProjectSettings {
   readonly segmenter?: string | undefined;
   /** Relative to the working directory. */
   readonly maskFolder?: string | undefined;
+  readonly bands?: BandChoice | undefined;
 }
 
 /** What a new project starts with. */
@@ -64,12 +66,13 @@ export async function openProject(
   defaults: ProjectDefaults = PROJECT_DEFAULTS,
 ): Promise<Project> {
   const known = await loadProject(root);
-  const { strategy, parameters, encoder, segmenter, maskFolder } = settings;
+  const { strategy, parameters, encoder, segmenter, maskFolder, bands } = settings;
   const chosen: Partial<Project> = {
     ...(strategy && { strategy }),
     ...(encoder && { encoder }),
     ...(segmenter && { segmenter }),
     ...(maskFolder !== undefined && { maskFolder: storedPath(root, path.resolve(maskFolder)) }),
+    ...(bands && { bands: [...bands] }),
   };
   const initial = { ...defaults, parameters: { ...defaults.parameters } };
   const base = known ?? { version: 1 as const, classes: [], references: [], ...initial };
@@ -188,10 +191,10 @@ export async function storeSetUp(
 ): Promise<SetUp & { readonly checked: readonly CheckedReference[] }> {
   const checked: CheckedReference[] = [];
   for (const reference of references) checked.push(await checkReference(root, reference, engine));
-  const { strategy, parameters, encoder, segmenter, maskFolder } = project;
+  const { strategy, parameters, encoder, segmenter, maskFolder, bands } = project;
   let used: readonly ProjectReference[] = references;
   const stored = await updateProject(root, project, (now) => {
-    let extended: Project = { ...now, strategy, parameters, encoder, segmenter, maskFolder };
+    let extended: Project = withBands({ ...now, strategy, parameters, encoder, segmenter, maskFolder }, bands);
     used = references.map((reference) => {
       const { name } = project.classes.find(({ id }) => id === reference.class)!;
       extended = withItsClass(extended, name);
@@ -202,6 +205,13 @@ export async function storeSetUp(
     return extended;
   });
   return { project: stored, references: used, checked };
+}
+
+/** With other bands than before the window of the project goes: it was measured on those. */
+function withBands(project: Project, bands: Project['bands']): Project {
+  if (bands === undefined || isDeepStrictEqual(bands, project.bands)) return project;
+  const { window, ...others } = project;
+  return { ...others, bands };
 }
 
 /** References with one more, unless it is there already: before the others of its class, or in their place. */

@@ -2,7 +2,7 @@
 import { atypicality, type Candidate, rankCandidates } from '../core/labelNext';
 import { UserError } from '../core/userError';
 import { nameForm, spelledPath } from '../disk/nameForms';
-import type { ImageDescription, IntensityWindow } from '../protocol/engineApi';
+import type { ImageDescription, Shown } from '../protocol/engineApi';
 import { mapBounded } from './bounded';
 import { findClass } from './classes';
 import { absolutePath, scanFolder } from './folder';
@@ -18,10 +18,7 @@ import { targetsOf } from './targets';
 export interface SuggestionEngine extends WindowEngine {
   /** Calls that are worth having under way at the same time. */
   readonly lanes: number;
-  describeImage(
-    params: { image: string; window?: IntensityWindow },
-    options: { signal: AbortSignal },
-  ): Promise<ImageDescription>;
+  describeImage(params: { image: string } & Shown, options: { signal: AbortSignal }): Promise<ImageDescription>;
 }
 
 export interface SuggestionRequest {
@@ -96,7 +93,7 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
   const isReference = new Set([...referencePaths.keys()].map(nameForm));
   const others = scan.images.filter((image) => !isReference.has(nameForm(absolutePath(root, image))));
   const looked = spread(others, MOST_IMAGES);
-  const window = project.window ?? (await measureWindow(engine, root, scan.images)) ?? undefined;
+  const window = project.window ?? (await measureWindow(engine, root, project, scan.images)) ?? undefined;
   const failures: { image: string; message: string }[] = [...scan.failures];
   let done = 0;
   const total = looked.length + referencePaths.size;
@@ -104,8 +101,8 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
     try {
       signal.throwIfAborted();
       const { low, high } = window ?? { low: 0, high: 0 };
-      return (await engine.describeImage({ image: path, ...(window && { window: { low, high } }) }, { signal }))
-        .descriptor;
+      const shown = { ...(window && { window: { low, high } }), ...(project.bands && { bands: project.bands }) };
+      return (await engine.describeImage({ image: path, ...shown }, { signal })).descriptor;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       failures.push({ image: name, message: error.message });

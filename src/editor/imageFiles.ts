@@ -8,7 +8,7 @@ import { DEFAULT_CLASS } from '../dataset/classes';
 import { leaves } from '../dataset/maskFolder';
 import type { Project } from '../dataset/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
-import type { DisplayOverview, EngineApi, IntensityWindow } from '../protocol/engineApi';
+import type { BandChoice, DisplayOverview, EngineApi, IntensityWindow, Shown } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
 
 /** Where an image stands among the files of its project. */
@@ -25,12 +25,20 @@ export interface ImagePlace {
 /** What was read when the image was opened, or last reloaded. */
 export interface Opened {
   readonly overview: DisplayOverview;
+  /** The bands that are shown, where the project says which. */
+  readonly bands: BandChoice | undefined;
   readonly labels: LabelMap;
   /** SHA-256 of the mask file, null where there is none. */
   readonly maskHash: string | null;
   /** Why the mask must not be written over. */
   readonly problem: string | null;
 }
+
+/** How the models see the images of a project. */
+export const viewOf = ({ window, bands }: Project): Shown => ({
+  ...(window && { window: { low: window.low, high: window.high } }),
+  ...(bands && { bands }),
+});
 
 /** The class to begin with: one that has a reference, else the first one. */
 export function firstClass({ classes, references }: Project): number {
@@ -43,13 +51,14 @@ export async function readLabelled(
   engine: Remote<EngineApi>,
   window?: IntensityWindow,
 ): Promise<Opened> {
-  const [overview, project, found] = await Promise.all([
-    engine.displayOverview({ image: path, ...(window && { window }) }),
-    root.project(),
+  const project = await root.project();
+  const { bands } = project;
+  const [overview, found] = await Promise.all([
+    engine.displayOverview({ image: path, ...(window && { window }), ...(bands && { bands }) }),
     readMask(engine, mask),
   ]);
   const { size } = overview.info;
-  const blank = { overview, labels: blankLabels(size), maskHash: null };
+  const blank = { overview, bands, labels: blankLabels(size), maskHash: null };
   if (!leaves(relative(await root.maskFolder(), path))) {
     return { ...blank, problem: `${path} lies in the mask folder: open the image that it is the mask of.` };
   }
@@ -60,7 +69,7 @@ export async function readLabelled(
     return { ...blank, maskHash: found.hash, problem };
   }
   const labels = foreignAsClass(found.labels, firstClass(project), project.classes);
-  return { overview, labels, maskHash: found.hash, problem: null };
+  return { overview, bands, labels, maskHash: found.hash, problem: null };
 }
 
 async function readMask(

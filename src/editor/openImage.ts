@@ -23,9 +23,9 @@ import type {
   PromptsEdit,
   ViewApi,
 } from '../protocol/editorApi';
-import type { EngineApi, EngineInfo, FileStamp, IntensityWindow } from '../protocol/engineApi';
+import type { EngineApi, EngineInfo, FileStamp, IntensityWindow, Shown } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
-import { firstClass, foreignAsClass, type ImagePlace, type Opened, readLabelled } from './imageFiles';
+import { firstClass, foreignAsClass, type ImagePlace, type Opened, readLabelled, viewOf } from './imageFiles';
 import { type ClassOrigin, classesIn, type DocumentState, type Edit, LabelDocument } from './labelDocument';
 import { NewestWins } from './newest';
 import { Picture } from './picture';
@@ -83,11 +83,17 @@ export class OpenImage {
     private classId: number,
     restored?: Restored,
   ) {
-    this.picture = new Picture(place.path, host, opened.overview, {
-      signal: this.ended.signal,
-      onChange: () => this.showImage(),
-      say: (text) => this.say(text),
-    });
+    this.picture = new Picture(
+      place.path,
+      host,
+      opened.overview,
+      {
+        signal: this.ended.signal,
+        onChange: () => this.showImage(),
+        say: (text) => this.say(text),
+      },
+      opened.bands,
+    );
     this.document = new LabelDocument(
       restored?.labels ?? opened.labels,
       (change) => {
@@ -434,7 +440,7 @@ export class OpenImage {
         // What began as a strategy's prompts is drawn as the strategy draws.
         ...(session.origin === 'person' && { bestOverlap: true }),
         withMaskPrompt: this.capabilities?.iterative ?? false,
-        ...this.encoderWindow(),
+        ...this.encoderView(),
       },
       { signal: this.ended.signal },
     );
@@ -478,7 +484,7 @@ export class OpenImage {
   private async warmUp(): Promise<void> {
     const { engine } = this.host;
     try {
-      await engine.prefetch({ image: this.place.path, ...this.encoderWindow() }, { signal: this.ended.signal });
+      await engine.prefetch({ image: this.place.path, ...this.encoderView() }, { signal: this.ended.signal });
       const info = await engine.info({ signal: this.ended.signal });
       this.capabilities = info.capabilities;
       this.host.onEngine(info);
@@ -490,10 +496,9 @@ export class OpenImage {
     }
   }
 
-  /** What the models see images of more than 8 bits through: the folder's window, whatever is shown. */
-  private encoderWindow(): { window?: IntensityWindow } {
-    const { window } = this.project;
-    return window ? { window: { low: window.low, high: window.high } } : {};
+  /** How the models see images: with the bands and through the window of the folder, whatever is shown. */
+  private encoderView(): Shown {
+    return viewOf(this.project);
   }
 
   private publish(change: LabelChange | null): void {

@@ -3,7 +3,14 @@ import { stat } from 'node:fs/promises';
 import { type Size, sameSize } from '../core/geometry';
 import { UserError } from '../core/userError';
 import type { DisplayImage } from '../protocol/editorApi';
-import type { DisplayOverview, EngineApi, ImageInfo, IntensityWindow, TileFiles } from '../protocol/engineApi';
+import type {
+  BandChoice,
+  DisplayOverview,
+  EngineApi,
+  ImageInfo,
+  IntensityWindow,
+  TileFiles,
+} from '../protocol/engineApi';
 import type { Remote } from '../rpc';
 
 export interface PictureHost {
@@ -30,6 +37,7 @@ export class Picture {
     private readonly host: PictureHost,
     private overview: DisplayOverview,
     private readonly events: PictureEvents,
+    private readonly bands?: BandChoice,
   ) {}
 
   get info(): ImageInfo {
@@ -106,6 +114,7 @@ export class Picture {
   }
 
   private request() {
-    return { image: this.path, ...(this.displayWindow && { window: this.displayWindow }) };
+    const { displayWindow, bands } = this;
+    return { image: this.path, ...(displayWindow && { window: displayWindow }), ...(bands && { bands }) };
   }
 }

@@ -1,6 +1,7 @@
 /** Encodes the images that a person is going to open next, so that they answer at once. */
 import { Owner } from '../dispose';
 import type { Engines } from './engines';
+import { viewOf } from './imageFiles';
 import type { LabelDocumentHandle, LabelEditorProvider } from './provider';
 
 /** Where the next images come from: the order of the review. */
@@ -45,12 +46,12 @@ export class Prefetcher extends Owner {
     const { root } = document.image.place;
     const project = await root.project();
     const engine = this.engines.of(project);
-    const { window } = project;
+    const { bands } = project;
     for (const image of await this.order.upcoming(document, this.count())) {
-      await engine.prefetch({ image, ...(window && { window: { low: window.low, high: window.high } }) }, { signal });
+      await engine.prefetch({ image, ...viewOf(project) }, { signal });
       if (signal.aborted) return;
       // Without the signal: an engine that overstays a cancelled call would be killed, and tiles take long.
-      await engine.displayTiles({ image });
+      await engine.displayTiles({ image, ...(bands && { bands }) });
     }
   }
 }

@@ -99,6 +99,7 @@ export class ClassSegmentation {
       ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
       ...(request.withDetails && one.answerPrior && { answerPrior: one.answerPrior }),
       notes: [...notes, ...one.notes, ...degradations],
+      ...(notes.length > 0 && { imageNotes: notes }),
       times: { total: 0, ...times[index] },
     }));
   }
@@ -125,7 +126,13 @@ export class ClassSegmentation {
       };
     }
     const source = await runner.stage('read', async () =>
-      readTileSource(await openImage(request.image, this.pixelLimit), request.window, tiling, encoder, segmenter),
+      readTileSource(
+        await openImage(request.image, this.pixelLimit, request.bands),
+        request.window,
+        tiling,
+        encoder,
+        segmenter,
+      ),
     );
     const image = await this.inference.run(() => tiledImageOf(source, models, runner, degradations, signal));
     return { info: source.info, notes: source.notes, image };

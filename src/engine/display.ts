@@ -11,6 +11,7 @@ import { UserError } from '../core/userError';
 import type { BoundedFolder, EntryKey } from '../disk/boundedFolder';
 import { explainWriteError } from '../disk/storageError';
 import type {
+  BandChoice,
   DisplayOverview,
   DisplayRequest,
   FileStamp,
@@ -82,35 +83,43 @@ export class Display {
   }
 
   private async findOrDrawOverview(request: DisplayRequest, signal: AbortSignal): Promise<DisplayOverview> {
-    const { info, deep, open } = await this.identify(request.image, signal);
+    const { info, deep, open } = await this.identify(request, signal);
     const window = deep ? request.window : undefined;
     const size = fittedSize(info.size, OVERVIEW_SIDE);
     const isWhole = sameSize(size, info.size);
     const name = isWhole ? 'overview.png' : 'overview.jpg';
-    const dir = await this.findOrMake([DRAWING, info.file.sha256, ...windowKey(window)], OVERVIEW, async (folder) => {
-      const file = await open();
-      signal.throwIfAborted();
-      const shownThrough = deep ? (window ?? windowOf([file])) : undefined;
-      const picture = await readPicture(file, size, shownThrough);
-      const content = await (isWhole ? encodeTile(picture, boxOf(size)) : encodeJpeg(picture));
-      const files: [string, Uint8Array | string][] = [[name, content]];
-      if (deep) files.push([WINDOW_FILE, JSON.stringify(await shownThrough)]);
-      for (const [to, bytes] of files) await writeFile(join(folder, to), bytes);
-      return files.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-    });
+    const dir = await this.findOrMake(
+      [DRAWING, info.file.sha256, ...viewKey(window, request.bands)],
+      OVERVIEW,
+      async (folder) => {
+        const file = await open();
+        signal.throwIfAborted();
+        const shownThrough = deep ? (window ?? windowOf([file])) : undefined;
+        const picture = await readPicture(file, size, shownThrough);
+        const content = await (isWhole ? encodeTile(picture, boxOf(size)) : encodeJpeg(picture));
+        const files: [string, Uint8Array | string][] = [[name, content]];
+        if (deep) files.push([WINDOW_FILE, JSON.stringify(await shownThrough)]);
+        for (const [to, bytes] of files) await writeFile(join(folder, to), bytes);
+        return files.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+      },
+    );
     const shown = deep ? { window: await readWindow(join(dir, WINDOW_FILE)) } : {};
     return { info, file: join(dir, name), ...shown };
   }
 
   private async findOrDrawTiles(request: DisplayRequest, signal: AbortSignal): Promise<TileFiles> {
-    const { info, deep, open } = await this.identify(request.image, signal);
+    const { info, deep, open } = await this.identify(request, signal);
     const window = deep ? (request.window ?? (await this.overview(request, signal)).window) : undefined;
     const levels = levelsOf(info.size);
-    const dir = await this.findOrMake([DRAWING, info.file.sha256, ...windowKey(window)], TILES, async (folder) => {
-      const file = await open();
-      signal.throwIfAborted();
-      return await writePyramid(folder, await readPicture(file, info.size, window), levels, signal);
-    });
+    const dir = await this.findOrMake(
+      [DRAWING, info.file.sha256, ...viewKey(window, request.bands)],
+      TILES,
+      async (folder) => {
+        const file = await open();
+        signal.throwIfAborted();
+        return await writePyramid(folder, await readPicture(file, info.size, window), levels, signal);
+      },
+    );
     return { dir, tileSize: TILE_SIZE, levels };
   }
 
@@ -139,8 +148,12 @@ export class Display {
   }
 
   /** What an image is. `open` gives the file that was read to find out, or reads it now. */
-  private async identify(image: string, signal: AbortSignal): Promise<Identity & { open(): Promise<ImageFile> }> {
-    const open = () => this.openings.join(image, signal, () => openImage(image, this.pixelLimit));
+  private async identify(
+    { image, bands }: DisplayRequest,
+    signal: AbortSignal,
+  ): Promise<Identity & { open(): Promise<ImageFile> }> {
+    const opening = keyOf({ image, ...(bands && { bands }) });
+    const open = () => this.openings.join(opening, signal, () => openImage(image, this.pixelLimit, bands));
     const stamp = await stampOf(image);
     const known = this.identities.get(image);
     if (known && sameStamp(known.info.file, stamp)) {
@@ -235,9 +248,12 @@ function fittedSize(size: Size, side: number): Size {
 
 const boxOf = ({ width, height }: Size): Box => ({ left: 0, top: 0, right: width, bottom: height });
 
-const windowKey = (window: IntensityWindow | undefined): number[] => (window ? [window.low, window.high] : []);
+const viewKey = (window?: IntensityWindow, bands?: BandChoice): (number | string)[] => [
+  ...(window ? [window.low, window.high] : []),
+  ...(bands ? ['bands', ...bands] : []),
+];
 
-const keyOf = ({ image, window }: DisplayRequest): string => JSON.stringify([image, windowKey(window)]);
+const keyOf = ({ image, window, bands }: DisplayRequest): string => JSON.stringify([image, viewKey(window, bands)]);
 
 const sameStamp = (file: FileStamp, { bytes, mtimeMs }: Omit<FileStamp, 'sha256'>): boolean =>
   file.bytes === bytes && file.mtimeMs === mtimeMs;

@@ -1,7 +1,7 @@
 /** Image files, encoded: the ones looked at last in memory, the others on disk, or made anew. */
 import type { StageRunner } from '../core/strategies/strategy';
 import type { EntryKey } from '../disk/boundedFolder';
-import type { DecodeRequest, ImageInfo, IntensityWindow } from '../protocol/engineApi';
+import type { ImageInfo, Shown } from '../protocol/engineApi';
 import type { TensorCache } from './cache';
 import { fromCached, toCached } from './cachedEncoding';
 import type { Encoding } from './encoders';
@@ -31,7 +31,7 @@ export interface EncodedFile {
 const ENCODINGS_KEPT = 8;
 
 export class EncodedFiles {
-  /** Least recently used first; by path, window and what `stat` says of the file. */
+  /** Least recently used first; by path, what is shown of it and what `stat` says of the file. */
   private readonly encoded = new Map<string, EncodedFile>();
   private readonly encoding = new SharedWork<EncodedFile>();
 
@@ -50,20 +50,22 @@ export class EncodedFiles {
    * @param forSegmenter whether the segmenter is going to be asked, so that what it needs is read beside other inference.
    */
   async target(
-    { image, window }: Pick<DecodeRequest, 'image' | 'window'>,
+    { image, window, bands }: { readonly image: string } & Shown,
     keep: boolean,
     signal: AbortSignal,
     times: Record<string, number>,
     forSegmenter = true,
   ): Promise<EncodedFile> {
     const stamp = await stampOf(image);
-    const key = JSON.stringify([image, stamp.bytes, stamp.mtimeMs, window?.low, window?.high]);
+    const key = JSON.stringify([image, stamp.bytes, stamp.mtimeMs, window?.low, window?.high, bands]);
     const known = this.encoded.get(key);
     const encoded =
       known ??
       (await this.encoding.join(key, signal, async (shared) => {
         const runner = stageRunner(shared, times);
-        const source = await runner.stage('read', () => this.read(image, window, forSegmenter));
+        const source = await runner.stage('read', () =>
+          this.read(image, { ...(window && { window }), ...(bands && { bands }) }, forSegmenter),
+        );
         return await this.inference.run(() => this.encode(source, runner));
       }));
     const { bytes, mtimeMs } = encoded.info.file;
@@ -80,9 +82,9 @@ export class EncodedFiles {
   }
 
   /** Everything that an image's encoding depends on, without decoding it. */
-  async identify(path: string, window: IntensityWindow | undefined) {
+  async identify(path: string, { window, bands }: Shown) {
     const { encoder, encoderModel } = await this.models.encoder();
-    const file = await openImage(path, this.pixelLimit);
+    const file = await openImage(path, this.pixelLimit, bands);
     const modelSize = encoder.inputSize(file.info.size);
     return { file, info: file.info, modelSize, key: imageKey(file, encoderModel.sha256, modelSize, window) };
   }
@@ -91,20 +93,21 @@ export class EncodedFiles {
    * Reads an image and decodes it for the encoder, or finds its encoding on disk; the same for a segmenter that reads pixels.
    * Runs beside the inference of other images.
    */
-  async read(path: string, window: IntensityWindow | undefined, forSegmenter = false) {
+  async read(path: string, shown: Shown, forSegmenter = false) {
+    const { window } = shown;
     const embeddings = forSegmenter ? await this.embeddings() : undefined;
-    const { file, modelSize, key } = await this.identify(path, window);
+    const { file, modelSize, key } = await this.identify(path, shown);
     const readForEncoder = async () => {
       const cached = await this.cache.get(key);
       return { cached, pixels: cached ? undefined : await readRgb(file, modelSize, window) };
     };
     const [{ cached, pixels }, embeddingSource] = await Promise.all([readForEncoder(), embeddings?.read(file, window)]);
-    return { file, window, modelSize, key, cached, pixels, embeddingSource };
+    return { file, shown, modelSize, key, cached, pixels, embeddingSource };
   }
 
   /** Inference, where no encoding was on disk. */
   async encode(
-    { file, window, modelSize, key, cached, pixels, embeddingSource }: Awaited<ReturnType<EncodedFiles['read']>>,
+    { file, shown, modelSize, key, cached, pixels, embeddingSource }: Awaited<ReturnType<EncodedFiles['read']>>,
     { stage }: StageRunner,
   ): Promise<EncodedFile> {
     const { encoder } = await this.models.encoder();
@@ -115,7 +118,7 @@ export class EncodedFiles {
       const { segmenter } = await this.models.loaded();
       if (segmenter.reads === 'features') return await segmenter.embed(encoding);
       const embeddings = (await this.embeddings())!;
-      source ??= await embeddings.readAgain(path, info.file.sha256, window, this.pixelLimit);
+      source ??= await embeddings.readAgain(path, info.file.sha256, shown, this.pixelLimit);
       const made = await embeddings.make(source);
       // Not the source itself, which may hold pixels.
       const embeddingKey = source.key;

@@ -87,8 +87,8 @@ export class Engine implements Handlers<EngineApi> {
     return (await openImage(image, this.config.pixelLimit)).info;
   }
 
-  sampleWindow({ images }: { images: readonly string[] }): Promise<IntensityWindow> {
-    return sampleWindow(images, this.config.pixelLimit);
+  sampleWindow({ images, bands }: Parameters<EngineApi['sampleWindow']>[0]): Promise<IntensityWindow> {
+    return sampleWindow(images, this.config.pixelLimit, bands);
   }
 
   saveOverlay(request: Parameters<EngineApi['saveOverlay']>[0]): Promise<void> {
@@ -123,16 +123,16 @@ export class Engine implements Handlers<EngineApi> {
     return this.decoding.decode(request, signal);
   }
 
-  prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {
+  prefetch(request: Parameters<EngineApi['prefetch']>[0], signal: AbortSignal): Promise<void> {
     return this.decoding.prefetch(request, signal);
   }
 
-  async describeImage({ image, window }: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal) {
-    const { info, key } = await this.files.identify(image, window);
+  async describeImage(request: Parameters<EngineApi['describeImage']>[0], signal: AbortSignal) {
+    const { info, key } = await this.files.identify(request.image, request);
     const descriptorKey = [...key, DESCRIPTOR_REVISION];
     const known = (await this.cache.get(descriptorKey))?.descriptor;
     if (known) return { file: info.file, descriptor: known.data };
-    const target = await this.files.target({ image, ...(window && { window }) }, false, signal, {}, false);
+    const target = await this.files.target(request, false, signal, {}, false);
     const descriptor = describeImage(target.encoding.tokens);
     await this.cache.put([...target.key, DESCRIPTOR_REVISION], {
       descriptor: { dims: [descriptor.length], data: descriptor },

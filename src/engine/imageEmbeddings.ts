@@ -2,7 +2,7 @@
 import type { Size } from '../core/geometry';
 import { UserError } from '../core/userError';
 import type { EntryKey } from '../disk/boundedFolder';
-import type { IntensityWindow } from '../protocol/engineApi';
+import type { IntensityWindow, Shown } from '../protocol/engineApi';
 import type { TensorCache } from './cache';
 import { type ImageFile, openImage, readRgb } from './imageIo';
 import type { ImageEmbedding, PixelSegmenter } from './segmenters';
@@ -35,8 +35,8 @@ export class ImageEmbeddings {
   }
 
   /** The same for an image that was read before. Throws UserError when the file has changed since. */
-  async readAgain(path: string, hash: string, window: IntensityWindow | undefined, pixelLimit: number) {
-    const file = await openImage(path, pixelLimit);
+  async readAgain(path: string, hash: string, { window, bands }: Shown, pixelLimit: number) {
+    const file = await openImage(path, pixelLimit, bands);
     if (file.info.file.sha256 !== hash) throw new UserError(`${path} has changed while it was worked on: try again.`);
     return await this.read(file, window);
   }

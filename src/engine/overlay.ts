@@ -22,7 +22,7 @@ const NEGATIVE = '#e5372c';
 
 /** Writes the overlay as a PNG at `request.output`. Throws UserError when the image cannot be read or the PNG written. */
 export async function saveOverlay(request: OverlayRequest, pixelLimit: number): Promise<void> {
-  const png = await drawOverlay(await openImage(request.image, pixelLimit), request);
+  const png = await drawOverlay(await openImage(request.image, pixelLimit, request.bands), request);
   await writeAtomic(request.output, png);
 }
 

@@ -10,7 +10,7 @@ import {
   type PreparedReference,
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
-import type { IntensityWindow, ReferenceInfo, ReferenceRequest, ReferenceSpec } from '../protocol/engineApi';
+import type { ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
 import type { TensorCache } from './cache';
 import { CosineGraph } from './cosineGraph';
 import type { EncodedFile, EncodedFiles } from './encodedFiles';
@@ -78,7 +78,7 @@ export class PreparedReferences {
     const models = await this.models.loaded();
     const { encoder, segmenter, segmenterModel } = models;
     const sources: Awaited<ReturnType<PreparedReferences['readReference']>>[] = [];
-    for (const one of [reference, ...moreReferences]) sources.push(await this.readReference(one, window));
+    for (const one of [reference, ...moreReferences]) sources.push(await this.readReference(one, request));
     const opened: { dispose(): Promise<void> }[] = [];
     const runner: PreparationRunner = {
       ...stageRunner(new AbortController().signal, {}),
@@ -160,9 +160,9 @@ export class PreparedReferences {
   }
 
   /** A reference's image and mask. Throws UserError where the image has changed since, or the mask does not fit it. */
-  private async readReference({ image, imageHash, mask: runs }: ReferenceSpec, window: IntensityWindow | undefined) {
+  private async readReference({ image, imageHash, mask: runs }: ReferenceSpec, { window, bands }: Shown) {
     const mask = fromRuns(runs);
-    const source = await this.files.read(image, window);
+    const source = await this.files.read(image, { ...(window && { window }), ...(bands && { bands }) });
     const { info } = source.file;
     if (imageHash !== undefined && imageHash !== info.file.sha256) {
       throw new UserError(`The reference image ${image} has changed since its mask was set: set the reference again.`);
@@ -186,11 +186,12 @@ export async function disposeIfUnused(reference: ReadyReference): Promise<void> 
   if (reference.forgotten && reference.users === 0) await reference.dispose();
 }
 
-function referenceKey({ reference, moreReferences = [], strategy, parameters, window }: ReferenceRequest): string {
+function referenceKey(request: ReferenceRequest): string {
+  const { reference, moreReferences = [], strategy, parameters, window, bands } = request;
   const hash = createHash('sha256');
   const all = [reference, ...moreReferences];
   const about = all.map(({ image, imageHash, mask }) => [image, imageHash, mask.size, mask.runs.length]);
-  hash.update(JSON.stringify([about, strategy, parameters, window]));
+  hash.update(JSON.stringify([about, strategy, parameters, window, bands]));
   for (const { mask } of all) hash.update(mask.runs);
   return hash.digest('hex');
 }

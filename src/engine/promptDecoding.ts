@@ -7,7 +7,7 @@ import { checkPrompts } from '../core/segmenter';
 import { withoutSpecks } from '../core/specks';
 import { maskStability } from '../core/trust';
 import { UserError } from '../core/userError';
-import type { DecodeRequest, DecodeResult } from '../protocol/engineApi';
+import type { DecodeRequest, DecodeResult, EngineApi } from '../protocol/engineApi';
 import type { EncodedFiles } from './encodedFiles';
 import type { EngineModels } from './engineModels';
 import type { InferenceQueue } from './inferenceQueue';
@@ -64,7 +64,7 @@ export class PromptDecoding {
   }
 
   /** Does what a question about the image would wait for. */
-  async prefetch(request: Pick<DecodeRequest, 'image' | 'window'>, signal: AbortSignal): Promise<void> {
+  async prefetch(request: Parameters<EngineApi['prefetch']>[0], signal: AbortSignal): Promise<void> {
     const target = await this.files.target(request, true, signal, {});
     await this.inference.run(() => stageRunner(signal, {}).stage('embed', () => target.embedding()));
     await target.keep('embedding');

@@ -19,6 +19,14 @@ export interface IntensityWindow {
 /** Bands of an image that are shown as red, green and blue, counted from 1. */
 export type BandChoice = readonly [red: number, green: number, blue: number];
 
+/** How the numbers of an image become a picture: the same for all images of a project. */
+export interface Shown {
+  /** For images of more than 8 bits. */
+  readonly window?: IntensityWindow;
+  /** For images of several bands; their first three, or the only one, if left out. */
+  readonly bands?: BandChoice;
+}
+
 /** The labelled example. */
 export interface ReferenceSpec {
   /** Absolute path of the reference image. */
@@ -29,7 +37,7 @@ export interface ReferenceSpec {
   readonly imageHash?: string;
 }
 
-export interface SegmentRequest {
+export interface SegmentRequest extends Shown {
   /** Absolute path of the target image. */
   readonly image: string;
   readonly reference: ReferenceSpec;
@@ -37,7 +45,6 @@ export interface SegmentRequest {
   readonly moreReferences?: readonly ReferenceSpec[];
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
-  readonly window?: IntensityWindow;
   /** Also return what an editor shows: rejected candidates, and the mask prompt. */
   readonly withDetails?: boolean;
   /** Keep the image's embedding on disk when trust, or else the IoU prediction, is below this (0: never, Infinity: always). */
@@ -58,7 +65,7 @@ export interface ClassesRequest extends Omit<SegmentRequest, 'reference' | 'more
 /** What a reference is prepared for: requests that agree in this share the work. */
 export type ReferenceRequest = Pick<
   SegmentRequest,
-  'reference' | 'moreReferences' | 'strategy' | 'parameters' | 'window'
+  'reference' | 'moreReferences' | 'strategy' | 'parameters' | keyof Shown
 >;
 
 /** The file as it was when its pixels were read. */
@@ -99,6 +106,8 @@ export interface SegmentResult {
   readonly answerPrior?: FloatMap;
   /** What the strategy decided on the way, in words for a person: fallbacks, degradations, choice of mask. */
   readonly notes: readonly string[];
+  /** Those of the notes that are about the image file, where there are any: which page, which bands, how much is missing. */
+  readonly imageNotes?: readonly string[];
   readonly times: StageTimes;
 }
 
@@ -153,7 +162,7 @@ export interface EngineApi {
   /** Size, format and depth of an image, without decoding its pixels. */
   inspectImage(params: { image: string }): ImageInfo;
   /** Window (0.5th and 99.5th percentile) over a sample of images of more than 8 bits. */
-  sampleWindow(params: { images: readonly string[] }): IntensityWindow;
+  sampleWindow(params: { images: readonly string[] } & Pick<Shown, 'bands'>): IntensityWindow;
   /** Encodes the reference (once; later calls answer from memory) and says what it found. */
   prepareReference(params: ReferenceRequest): ReferenceInfo;
   segment(params: SegmentRequest): SegmentResult;
@@ -167,13 +176,13 @@ export interface EngineApi {
   /** Answers prompts that a person set. The image is encoded on the first question and kept for the next ones. */
   decode(params: DecodeRequest): DecodeResult;
   /** Encodes an image that is likely to be asked about next, and keeps it like `decode` does. */
-  prefetch(params: { image: string; window?: IntensityWindow }): void;
+  prefetch(params: { image: string } & Shown): void;
   /** The whole image as one small picture, quickly: what is shown until the tiles are there. */
   displayOverview(params: DisplayRequest): DisplayOverview;
   /** The image as a pyramid of tiles, pixel-exact at its finest level; made once, then found on disk. */
   displayTiles(params: DisplayRequest): TileFiles;
   /** What an image looks like as a whole, as one unit vector: images of one kind have near ones. Kept on disk. */
-  describeImage(params: { image: string; window?: IntensityWindow }): ImageDescription;
+  describeImage(params: { image: string } & Shown): ImageDescription;
   /** Labels of a mask PNG of any kind (see `decodeMaskPng`), read and decoded apart from the caller's process. */
   readLabels(params: { mask: string }): { readonly labels: LabelRuns; readonly sha256: string };
 }
@@ -204,10 +213,9 @@ export interface ImageDescription {
 }
 
 /** A question that a person asks the segmenter about one image. */
-export interface DecodeRequest {
+export interface DecodeRequest extends Shown {
   /** Absolute path of the image. */
   readonly image: string;
-  readonly window?: IntensityWindow;
   readonly prompts: PromptSet;
   /**
    * Finish the answer as strategy `ap-medsam` does: components that weigh next to nothing beside the heaviest one are dropped, and the
@@ -238,11 +246,10 @@ export interface DecodeResult {
   readonly times: StageTimes;
 }
 
-export interface DisplayRequest {
+/** Without a window, images of more than 8 bits are shown through their own percentiles. */
+export interface DisplayRequest extends Shown {
   /** Absolute path of the image. */
   readonly image: string;
-  /** For images of more than 8 bits: what black and white stand for on screen; their own percentiles if left out. */
-  readonly window?: IntensityWindow;
 }
 
 export interface DisplayOverview {
@@ -266,9 +273,8 @@ export interface TileFiles {
   readonly levels: number;
 }
 
-export interface OverlayRequest {
+export interface OverlayRequest extends Shown {
   readonly image: string;
-  readonly window?: IntensityWindow;
   /** Drawn in this order. */
   readonly layers: readonly OverlayLayer[];
   /** Absolute path of the PNG to write. */

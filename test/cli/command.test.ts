@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Command, commandHelp, overview, parseArguments, UsageError } from '../../src/cli/command';
 import { evaluate } from '../../src/cli/evaluateCommand';
-import { chosenStrategy } from '../../src/cli/options';
+import { chosenBands, chosenStrategy } from '../../src/cli/options';
 import { segment } from '../../src/cli/segmentCommand';
 import { NO_ABLATION } from '../../src/core/strategies/strategy';
 import { UserError } from '../../src/core/userError';
@@ -110,6 +110,21 @@ describe('parseArguments', () => {
     it('checks the default as well', () => {
       expect(refusal(() => parse().count('odd-numbers'))).toContain('got "several"');
     });
+  });
+});
+
+describe('chosenBands', () => {
+  const chosen = (...argv: string[]) => chosenBands(parseArguments(segment, argv));
+
+  it('takes three bands counted from 1', () => {
+    expect(chosen()).toBeUndefined();
+    expect(chosen('--bands', '4,3,2')).toEqual([4, 3, 2]);
+    expect(chosen('--bands', '7,7,12')).toEqual([7, 7, 12]);
+    for (const text of ['1,2', '0,1,2', '1,2,3,4', 'red', '', '1;2;3']) {
+      expect(refusal(() => chosen(`--bands=${text}`))).toBe(
+        `--bands should be three bands counted from 1, such as 4,3,2, got "${text}"`,
+      );
+    }
   });
 });
 

@@ -12,7 +12,7 @@ const STRATEGY = ['strategy', 'preset', 'without', 'tiles', 'min-trust'];
 /** Every command and its options. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   segment: [
-    ...['reference', 'mask', 'add', 'out', 'class', 'overwrite', 'shard', 'save-overlays', 'json'],
+    ...['reference', 'mask', 'add', 'out', 'class', 'overwrite', 'shard', 'save-overlays', 'bands', 'json'],
     ...STRATEGY,
     ...ENGINE,
   ],

@@ -94,6 +94,25 @@ describe('a first run', () => {
     expect(await readdir(join(job.root, '.apmedsam', 'locks'))).toEqual([]);
   });
 
+  test('says once what is true of many image files, and asks for the bands that the project shows', async () => {
+    const about = (image: string) => (image.endsWith('7.png') ? ['cut short'] : ['thin object', 'it has 4 bands']);
+    const engine = new FakeEngine((image) => ({ imageNotes: about(image) }), 1);
+    const job = await jobWith(names(9), engine);
+    const notes: string[] = [];
+    const banded = { ...job, project: { ...job.project, bands: [4, 3, 2] as [number, number, number] } };
+    await runBatch(banded, { onNote: (note) => notes.push(note) });
+    expect(notes).toEqual([
+      'thin object',
+      'images/0000.png (others like it are not named): it has 4 bands',
+      'images/0007.png (others like it are not named): cut short',
+    ]);
+    expect(engine.prepared[0]).toMatchObject({ bands: [4, 3, 2] });
+    for (const request of engine.requests) expect(request.bands).toEqual([4, 3, 2]);
+    // Other bands are other pixels: everything is made anew.
+    expect(await run(banded)).toMatchObject({ skipped: 9 });
+    expect(await run(job)).toMatchObject({ done: 9 });
+  });
+
   test('gives a reference that lies in the folder its own support mask, not a guess', async () => {
     const engine = new FakeEngine();
     const job = await jobWith(['images/a.png', 'images/b.png'], engine);

@@ -19,6 +19,13 @@ describe('a run key', () => {
     expect(runKeyOf(parts)).toBe('66dbee0ef9f9c677dc9f6f72b883e95c36594f059d2594993b842ce5455ad837');
   });
 
+  it('tells the bands apart that are shown', () => {
+    const keys = [undefined, [1, 2, 3], [3, 2, 1]].map((bands) =>
+      runKeyOf({ ...parts, ...(bands && { bands: bands as [number, number, number] }) }),
+    );
+    expect(new Set(keys).size).toBe(3);
+  });
+
   it('tells voters apart, and their order', () => {
     const [a, b] = ['a', 'b'].map((name) => [`image ${name}`, `mask ${name}`]);
     const keys = [undefined, [a], [b], [a, b], [b, a]].map((more) =>

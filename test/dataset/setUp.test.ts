@@ -93,6 +93,22 @@ describe('openProject', () => {
     expect(await readFile(projectFile(root), 'utf8')).toBe(before);
   });
 
+  it('stores chosen bands, and lets go of the window that was measured on others', async () => {
+    const root = await newRoot();
+    const window = { low: 1, high: 9 };
+    await saveProject(root, projectOf({ window, bands: [1, 2, 3] }));
+    const storedWith = async (bands?: [number, number, number]) => {
+      const opened = await openProject(root, { bands });
+      await store(root, await chooseReference(root, opened, choice({ image: join(root, 'a.png') })));
+      return await loadProject(root);
+    };
+    expect(await storedWith()).toMatchObject({ bands: [1, 2, 3], window });
+    expect(await storedWith([1, 2, 3])).toMatchObject({ bands: [1, 2, 3], window });
+    const changed = await storedWith([4, 3, 2]);
+    expect(changed).toMatchObject({ bands: [4, 3, 2] });
+    expect(changed).not.toHaveProperty('window');
+  });
+
   it('takes a mask folder from the working directory, and stores it from the root where it lies inside', async () => {
     const root = await newRoot();
     const folderOf = async (maskFolder: string) => (await openProject(root, { maskFolder })).maskFolder;

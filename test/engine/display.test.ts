@@ -327,6 +327,22 @@ describe('what was drawn', () => {
     for (const [level, size] of levelSizes(odd).entries()) await assemble(all[0], level, size);
   });
 
+  it('shows the bands that are asked for, each choice on its own', async () => {
+    const size = { width: 30, height: 20 };
+    const pixels = noise(size, 4);
+    const path = await save(makeTiff(30, 20, 4, pixels, { extraSamples: [0] }));
+    const { overview, tiles, entries } = await newDisplay();
+    for (const bands of [undefined, [4, 1, 1] as const, [1, 2, 3] as const]) {
+      const request = { image: path, ...(bands && { bands }) };
+      const expected = (bands ?? [1, 2, 3]).flatMap((band) => [pixels[band - 1], pixels[599 * 4 + band - 1]]);
+      for (const file of [(await overview(request)).file, join((await tiles(request)).dir, '0', '0_0.png')]) {
+        const shown = await sharp(file).raw().toBuffer();
+        expect([0, 1, 2].flatMap((channel) => [shown[channel], shown[599 * 3 + channel]])).toEqual(expected);
+      }
+    }
+    expect(await entries()).toHaveLength(6);
+  });
+
   it('is there whole or not at all', async () => {
     const size = { width: 2000, height: 1500 };
     const path = await save(await raw(noise(size, 3), size, 3).jpeg().toBuffer());
