@@ -5,3 +5,6 @@ export class UserError extends Error {
     this.name = 'UserError';
   }
 }
+
+/** Words of others for a sentence of ours, such as the reason that a parser gives with a piece of the file in it. */
+export const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();

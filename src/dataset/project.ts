@@ -2,7 +2,7 @@
 import { isAbsolute, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { UserError } from '../core/userError';
+import { oneLine, UserError } from '../core/userError';
 import { createAtomic, replaceAtomic, writeAtomic } from '../disk/atomicFile';
 import { FILE_KINDS, readGuarded, textOf } from '../disk/guardedFile';
 import { sha256, sortKeys } from '../disk/hashing';
@@ -159,7 +159,7 @@ function parseProject(text: string, path: string): Project {
     value = JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} is not valid JSON (${reason}); repair or remove it.`, { cause: error });
+    throw new UserError(`${path} is not valid JSON (${oneLine(reason)}); repair or remove it.`, { cause: error });
   }
   const result = projectSchema.safeParse(value);
   if (result.success) return result.data;

@@ -81,6 +81,10 @@ describe('the file', () => {
 
   test.each([
     ['{ "version": 1,', /project\.json is not valid JSON \(/],
+    [
+      '{ "version": 1,\n "\u001b[2J\r\n',
+      /^\P{Cc}+project\.json is not valid JSON \(\P{Cc}+\); repair or remove it\.$/u,
+    ],
     [JSON.stringify({ ...projectOf(), version: 2 }), /at "version": expected version 1/],
     [JSON.stringify({ ...projectOf(), classes: [{ id: 255, name: 'a', colour: '#112233' }] }), /at "classes.0.id"/],
     [
