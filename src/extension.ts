@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { type CommandServices, pageCommand, registerCommands } from './commands';
+import { askForMaskFolder } from './commands/askForMaskFolder';
 import { confirmFiles, type ModelContext } from './commands/modelActions';
 import { Reports } from './commands/reports';
 import { onConfigChange, projectChoices, readConfig, readNetwork, useByDefault } from './config';
 import { JournalViews } from './dataset/journalView';
+import { MaskFolderGrants } from './dataset/maskFolderGrants';
 import { PROJECT_DEFAULTS } from './dataset/setUp';
 import { homeDir, homeDisplayDir } from './disk/home';
 import { Owner } from './dispose';
@@ -41,6 +43,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   const store = new ModelStore(modelsDir, home);
   const journals = new JournalViews();
   const defaults = () => ({ ...PROJECT_DEFAULTS, ...projectChoices(readConfig()) });
+  const grants = new MaskFolderGrants(home, askForMaskFolder);
   const projects = owner.register(new Projects(journals, defaults));
   const statusBar = owner.register(new StatusBar('apMedSam.selectDevice'));
   const engineConfig = () => ({
@@ -73,7 +76,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     }),
   );
   const session = randomBytes(6).toString('hex');
-  const masks = owner.register(new PersonMasks({ session, journals, defaults: defaults() }));
+  const masks = owner.register(new PersonMasks({ session, journals, defaults: defaults(), grants }));
   const unsaved = new UnsavedFolder(path.join(context.globalStorageUri.fsPath, 'unsaved'), session, (line) =>
     log.warn(line),
   );
@@ -127,6 +130,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     engines,
     runner,
     masks,
+    grants,
     reports: owner.register(new Reports()),
     review: owner.register(new ReviewView(projects, provider, log)),
     models,

@@ -6,6 +6,7 @@ import { type BatchSummary, type ClassReport, type ImageReport, runBatch } from 
 import type { OverwritePolicy } from '../dataset/batchPlan';
 import { type BatchRequest, prepareBatch } from '../dataset/batchSetUp';
 import type { Shard } from '../dataset/lock';
+import { MaskFolderGrants } from '../dataset/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project';
 import type { EnginePool } from '../engine/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
@@ -87,6 +88,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
       maskFolder: args.text('out'),
       bands: chosenBands(args),
     },
+    grants: new MaskFolderGrants(context.home),
     reference: {
       image: args.text('reference'),
       mask: args.text('mask'),

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
+import type { MaskFolderGrants } from '../dataset/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { LabelEditorProvider } from '../editor/provider';
@@ -18,6 +19,7 @@ export interface FolderContext {
   readonly runner: RunnerClient;
   readonly reports: Reports;
   readonly models: ModelContext;
+  readonly grants: MaskFolderGrants;
   readonly log: vscode.LogOutputChannel;
   readonly overwrite: () => 'replace-auto' | 'skip';
   /** Called while a run goes on, undefined at its end. */
@@ -36,6 +38,8 @@ export async function segmentFolder(context: FolderContext, uris: readonly vscod
     groups.set(root, [...(groups.get(root) ?? []), fsPath]);
   }
   for (const [root, paths] of groups) {
+    // Asked here: the process that writes cannot.
+    await context.grants.require(root.root, (await root.project()).maskFolder);
     const classes = await askForClasses(root);
     await requireModels(context.models, await root.project());
     await run(context, root, paths, classes);

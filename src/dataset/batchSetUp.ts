@@ -3,6 +3,7 @@ import type { EngineInfo } from '../protocol/engineApi';
 import type { BatchEngine, BatchJob } from './batchJob';
 import { findRoot, scanFolder } from './folder';
 import { resolveMaskFolder } from './maskFolder';
+import type { MaskFolderGrants } from './maskFolderGrants';
 import {
   type Advice,
   chooseReference,
@@ -16,7 +17,9 @@ import {
 export interface BatchRequest extends Pick<BatchJob, 'overwrite' | 'shard'> {
   /** Absolute paths of folders and images, all in one root. */
   readonly targets: readonly [string, ...string[]];
+  /** A mask folder in them is a person's word, one of the project is not. */
   readonly settings?: ProjectSettings;
+  readonly grants: MaskFolderGrants;
   readonly reference: ReferenceChoice;
   readonly advice?: Advice;
 }
@@ -38,13 +41,19 @@ type InformedEngine = BatchEngine & { info(): Promise<EngineInfo> };
  * @throws UserError if the batch cannot start
  */
 export async function prepareBatch(
-  { targets, settings = {}, reference: wanted, advice, overwrite, shard }: BatchRequest,
+  { targets, settings = {}, grants, reference: wanted, advice, overwrite, shard }: BatchRequest,
   startEngines: (models: ModelChoice) => InformedEngine | Promise<InformedEngine>,
 ): Promise<{ readonly job: BatchJob; readonly device: string }> {
   const root = await findRoot(targets[0]);
   const opened = await openProject(root, settings);
   const strategy = projectStrategy(root, opened);
-  const scan = await scanFolder(root, { maskFolder: resolveMaskFolder(root, opened.maskFolder), targets });
+  // A home that cannot be written remembers nothing; this run has been told all the same.
+  const isNamed = settings.maskFolder !== undefined;
+  if (isNamed) await grants.grant(root, opened.maskFolder).catch(() => undefined);
+  const maskFolder = isNamed
+    ? resolveMaskFolder(root, opened.maskFolder)
+    : await grants.require(root, opened.maskFolder);
+  const scan = await scanFolder(root, { maskFolder, targets });
   const choice = await chooseReference(root, opened, wanted, advice);
   const engine = await startEngines({ encoder: opened.encoder, segmenter: opened.segmenter });
   const { encoder, segmenter, device } = await engine.info();

@@ -14,6 +14,7 @@ import { type JournalView, JournalViews } from './journalView';
 import { type LabelReader, readLabelFile } from './labelFile';
 import { completeUnfinished, factsOf, type LineFacts } from './maskCommit';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
+import { MaskFolderGrants } from './maskFolderGrants';
 import type { Project } from './project';
 import { openProject, type ProjectDefaults } from './setUp';
 import { Turns } from './turns';
@@ -29,6 +30,8 @@ export interface PersonOptions {
   /** What a root without a project file is taken to have. */
   readonly defaults?: ProjectDefaults;
   readonly readLabels?: LabelReader;
+  /** Mask folders outside their root that are allowed; none if left out. */
+  readonly grants?: MaskFolderGrants;
 }
 
 /** Where the pixels of a class come from that a save puts on the disk. */
@@ -96,12 +99,14 @@ export interface CopyRequest {
  */
 export class PersonCommitter {
   private readonly journals: JournalViews;
+  private readonly grants: MaskFolderGrants;
   private readonly writers = new Map<string, Promise<JournalWriter>>();
   /** Calls, by the image's absolute path. */
   private readonly turns = new Turns();
   private disposed = false;
 
   constructor(private readonly options: PersonOptions) {
+    this.grants = options.grants ?? new MaskFolderGrants(null);
     this.journals = options.journals ?? new JournalViews();
   }
 
@@ -181,7 +186,7 @@ export class PersonCommitter {
    * @throws UserError for any other place, or if the disk refuses
    */
   async saveCopy({ root, image, labels, target, onEncoded }: CopyRequest): Promise<void> {
-    const { project } = await this.open(root);
+    const project = await openProject(root, {}, this.options.defaults);
     const known = await this.copyTarget(root, project, absolutePath(root, image), target);
     const bytes = await encodeMaskPng(labels, project.classes);
     onEncoded?.();
@@ -239,7 +244,7 @@ export class PersonCommitter {
     const project = await openProject(root, {}, this.options.defaults);
     const view = await this.journals.of(root);
     await view.refresh();
-    return { project, masks: new MaskLocator(root, resolveMaskFolder(root, project.maskFolder), view), view };
+    return { project, masks: new MaskLocator(root, await this.grants.require(root, project.maskFolder), view), view };
   }
 
   /** Where a save goes. Throws UserError where that is not where the mask of the open image lay, so that none is lost. */

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { runBatch } from '../dataset/batch';
 import type { BatchProgress } from '../dataset/batchProgress';
 import { prepareBatch } from '../dataset/batchSetUp';
+import { MaskFolderGrants } from '../dataset/maskFolderGrants';
 import type { Advice } from '../dataset/setUp';
 import { settleDevice } from '../devices/deviceProber';
 import { createPool, type EnginePool, parallelismOn } from '../engine/pool';
@@ -32,9 +33,10 @@ export class FolderRunner implements Handlers<RunnerApi> {
     const reports = new ProgressReports(this.events);
     let pool: EnginePool | undefined;
     try {
+      const grants = new MaskFolderGrants(this.config.engine.homeDir);
       const reference = { image: undefined, mask: undefined, classNames };
       const { job, device } = await prepareBatch(
-        { targets: [first, ...others], reference, advice: EDITOR_ADVICE, overwrite },
+        { targets: [first, ...others], grants, reference, advice: EDITOR_ADVICE, overwrite },
         async (models) => {
           pool = await this.startEngines(models, aborted);
           return pool;

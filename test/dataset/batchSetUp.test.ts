@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { type BatchJob, runBatch } from '../../src/dataset/batch';
 import { type BatchRequest, prepareBatch } from '../../src/dataset/batchSetUp';
+import { MaskFolderGrants } from '../../src/dataset/maskFolderGrants';
 import { loadProject, saveProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { sha256File } from '../../src/disk/hashing';
@@ -37,6 +38,7 @@ async function newRoot(): Promise<string> {
 
 const requestOf = (root: string, image?: string): BatchRequest => ({
   targets: [root],
+  grants: new MaskFolderGrants(null),
   reference: { image, mask: undefined, classNames: [] },
   overwrite: 'replace-auto',
 });
