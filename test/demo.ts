@@ -9,8 +9,9 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { textTable } from '../src/cli/textTable';
 import { dice, iou } from '../src/core/maskMetrics';
-import { type LabelledImage, labelledImages, readMask, summarise } from '../src/dataset/evaluate';
-import { binaryMaskOf, decodeMaskPng } from '../src/formats/maskPng';
+import { type LabelledImage, labelledImages, summarise } from '../src/dataset/evaluate';
+import { decodeMaskPng } from '../src/formats/maskPng';
+import { binaryMaskOf, readMask } from './masks';
 
 const repository = path.resolve(__dirname, '..', '..');
 const samples = path.join(repository, 'models', 'samples');
@@ -70,7 +71,7 @@ async function compare(set: (typeof sets)[number], known: readonly LabelledImage
   const rows: string[][] = [];
   for (const target of targets) {
     const file = path.join(output, set.name, 'masks', `${path.parse(target.name).name}.png`);
-    const drawn = binaryMaskOf(decodeMaskPng(await readFile(file), file), 1, file);
+    const drawn = binaryMaskOf(decodeMaskPng(await readFile(file), file), 1);
     const truth = await readMask(target, 1);
     const score = { dice: dice(drawn, truth), iou: iou(drawn, truth) };
     scores.push(score);

@@ -12,7 +12,15 @@ import {
 import { PROJECT_DEFAULTS } from '../dataset/setUp';
 import { spread } from '../dataset/spread';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
-import { chosenStrategy, engineOptions, engineSettings, jsonOption, strategyOptions } from './options';
+import {
+  chosenStrategy,
+  engineOptions,
+  engineSettings,
+  jsonOption,
+  maskManner,
+  maskValueOption,
+  strategyOptions,
+} from './options';
 import { textTable } from './textTable';
 
 export const evaluate: Command = {
@@ -27,7 +35,11 @@ export const evaluate: Command = {
   options: {
     data: { value: 'folder', help: 'folder that holds the images (in it or in "images") and a mask folder' },
     masks: { value: 'folder', help: 'the mask folder, relative to --data', default: 'masks' },
-    class: { value: 'id', help: 'pixel value of the class, where masks hold more than one value', default: '1' },
+    class: {
+      value: 'id',
+      help: 'pixel value of the class, where masks are maps of class ids; default: 1, unless values number the objects',
+    },
+    'mask-value': maskValueOption,
     references: { value: 'n', help: 'how many references to take in turn, spread over the folder', default: '3' },
     reference: { value: 'name', help: 'take this image as the only reference, such as a.png' },
     targets: { value: 'n', help: 'most images to label per reference, spread over the folder; default: all' },
@@ -46,7 +58,7 @@ export const evaluate: Command = {
 async function run(args: Arguments, context: CommandContext): Promise<number> {
   const folder = args.text('data');
   if (folder === undefined) throw new UsageError('name the folder with --data');
-  const classId = args.count('class')!;
+  const classId = args.count('class') ?? 1;
   const chosen = chosenStrategy(args);
   const targets = args.count('targets');
   const json = args.flag('json');
@@ -58,12 +70,19 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     segmenter: args.text('segmenter') ?? PROJECT_DEFAULTS.segmenter,
   });
   const overlays = args.text('save-overlays');
+  const told = new Set<string>();
   const options: EvaluationOptions = {
     strategy: chosen.strategy ?? PROJECT_DEFAULTS.strategy,
     parameters: { ...PROJECT_DEFAULTS.parameters, ...chosen.parameters },
     classId,
+    isNamed: args.text('class') !== undefined,
+    manner: maskManner(args),
     signal: context.signal,
     ...(targets === undefined ? {} : { targets }),
+    onNote: (note) => {
+      if (!told.has(note)) context.err(`Note: ${note}.`);
+      told.add(note);
+    },
     onScore: async (score) => {
       if (json) context.out(JSON.stringify(jsonRow(score)));
       if (overlays !== undefined) {

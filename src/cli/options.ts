@@ -1,4 +1,5 @@
 /** Options that several commands share, and what their values become. */
+import type { MaskManner } from '../core/maskReading';
 import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import {
@@ -15,6 +16,20 @@ import type { BandChoice } from '../protocol/engineApi';
 import { type Arguments, type EngineSettings, type Option, UsageError } from './command';
 
 export const jsonOption: Option = { help: 'print one JSON object per line instead of text' };
+
+export const maskValueOption: Option = {
+  value: 'n|all',
+  help: 'which values of the mask are the object, where that cannot be told: one value, or all but 0 and "ignore"',
+};
+
+/** What a person says of the values of a mask; UsageError for anything but a value and "all". */
+export function maskManner(args: Arguments): MaskManner | undefined {
+  const given = args.text('mask-value');
+  if (given === undefined) return undefined;
+  if (given === 'all') return 'instances';
+  if (/^\d+$/.test(given)) return `value ${Number(given)}`;
+  throw new UsageError(`--mask-value should be a value such as 1, or all, got "${given}"`);
+}
 
 export const engineOptions: Readonly<Record<string, Option>> = {
   encoder: {

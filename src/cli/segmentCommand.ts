@@ -17,6 +17,8 @@ import {
   engineOptions,
   engineSettings,
   jsonOption,
+  maskManner,
+  maskValueOption,
   strategyOptions,
 } from './options';
 import { duration, ProgressLine } from './progress';
@@ -24,7 +26,7 @@ import { duration, ProgressLine } from './progress';
 export const segment: Command = {
   name: 'segment',
   summary: 'label a folder of images from one labelled reference image',
-  usage: '<folder or image>... --reference <image> [--mask <png>] [options]',
+  usage: '<folder or image>... --reference <image> [--mask <file>] [options]',
   description: [
     'Writes one 8-bit palette PNG per image, pixel = class id, to the folder "masks" beside "images" (or beside the given folder\'s images), and keeps a journal in ".apmedsam". Images are never written to.',
     'Classes are segmented in one pass: each image is read and encoded once, and a pixel that several classes claim goes to the surer one.',
@@ -33,9 +35,10 @@ export const segment: Command = {
   options: {
     reference: { value: 'image', help: 'the labelled example; stored in the project for the next run' },
     mask: {
-      value: 'png',
-      help: "its support mask, any value but 0 is the object; default: the reference's own mask in the mask folder",
+      value: 'file',
+      help: "its support mask (PNG, TIFF, JPEG, WebP, BMP or NPY), what is not plain in it is told; default: the reference's own mask in the mask folder",
     },
+    'mask-value': maskValueOption,
     add: { help: 'let --reference vote with the references that its class has, instead of taking their place' },
     out: { value: 'folder', help: 'where the masks go; stored in the project (default: masks)' },
     class: {
@@ -73,6 +76,8 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   const targets = [first, ...others] as const;
   if (args.flag('add') && args.text('reference') === undefined)
     throw new UsageError('--add needs a --reference to add');
+  if (args.text('mask-value') !== undefined && args.text('reference') === undefined)
+    throw new UsageError('--mask-value says how to read the mask of a --reference');
   const classNames = args.texts('class');
   if (classNames.length > 1 && args.text('reference') !== undefined)
     throw new UsageError('--reference is the example of one class: give --class once');
@@ -92,6 +97,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     reference: {
       image: args.text('reference'),
       mask: args.text('mask'),
+      manner: maskManner(args),
       classNames,
       keepOthers: args.flag('add'),
     },

@@ -22,6 +22,7 @@ import {
 } from './modelActions';
 import {
   clearReferences,
+  MASKS,
   type ReferenceContext,
   setReferenceFromFiles,
   useDocumentAsReference,
@@ -153,7 +154,7 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
         title: `Mask for ${basename(image.place.path)}`,
         openLabel: 'Load',
         defaultUri: vscode.Uri.file(dirname(image.place.mask)),
-        filters: { Masks: ['png'] },
+        filters: MASKS,
       });
       if (picked) await image.loadMask(picked[0].fsPath);
     },

@@ -14,6 +14,9 @@ import type { Projects } from '../projects';
 
 const IMAGES = { Images: ['png', 'jpg', 'jpeg', 'bmp', 'webp', 'tif', 'tiff'] };
 
+/** What a mask file may be called. */
+export const MASKS = { Masks: ['png', 'tif', 'tiff', 'jpg', 'jpeg', 'webp', 'bmp', 'npy'] };
+
 export interface ReferenceContext {
   readonly projects: Projects;
   readonly engines: Engines;
@@ -44,8 +47,7 @@ export async function useFileAsReference(context: ReferenceContext, uri: vscode.
   const root = await context.projects.at(uri.fsPath);
   const own = await root.maskPath(relativePath(root.root, uri.fsPath));
   const mask = (await isThere(own)) ? own : await maskBeside(uri.fsPath, own);
-  await store(context, root, { classId: await onlyClass(root), image: uri.fsPath, mask });
-  said(uri.fsPath);
+  said(uri.fsPath, await store(context, root, { classId: await onlyClass(root), image: uri.fsPath, mask }));
 }
 
 /** A file beside an image without a mask that looks like its mask, where the person says that it is; else its own place. */
@@ -68,19 +70,21 @@ export async function setReferenceFromFiles(context: ReferenceContext, folder: v
   const root = await projects.at((folder ?? (await askForRoot(projects))).fsPath);
   const [image] = await openFile('Reference image', root.root, IMAGES);
   const [likely = dirname(image.fsPath)] = await masksBeside(image.fsPath);
-  const [mask] = await openFile(`Mask of ${basename(image.fsPath)}`, likely, { Masks: ['png'] });
-  await store(context, root, { classId: await askForClass(root), image: image.fsPath, mask: mask.fsPath });
-  said(image.fsPath);
+  const [mask] = await openFile(`Mask of ${basename(image.fsPath)}`, likely, MASKS);
+  const reference = { classId: await askForClass(root), image: image.fsPath, mask: mask.fsPath };
+  said(image.fsPath, await store(context, root, reference));
 }
 
+/** Says how the mask was read, where that is worth a word. */
 async function store(
   { projects, engines }: ReferenceContext,
   root: ProjectRoot,
   reference: NewReference,
-): Promise<void> {
+): Promise<readonly string[]> {
   const engine = engines.of(await root.project());
-  await root.setReference(reference, engine, engine.readLabels);
+  const notes = await root.setReference(reference, engine);
   projects.changed(root);
+  return notes;
 }
 
 /** Removes all references of a root, once the person has confirmed; images and masks stay. */
@@ -99,8 +103,9 @@ export async function clearReferences(projects: Projects): Promise<void> {
   projects.changed(root);
 }
 
-function said(image: string): void {
-  void vscode.window.showInformationMessage(`${basename(image)} is a reference now.`);
+function said(image: string, notes: readonly string[]): void {
+  const howRead = notes.map((note) => ` ${note}.`).join('');
+  void vscode.window.showInformationMessage(`${basename(image)} is a reference now.${howRead}`);
 }
 
 async function openFile(

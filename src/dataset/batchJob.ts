@@ -15,10 +15,10 @@ import type { WindowEngine } from './folderWindow';
 import type { Shard } from './lock';
 import type { CommitStep } from './maskCommit';
 import type { Project, ProjectReference } from './project';
-import type { CheckedReference } from './reference';
+import type { CheckedReference, ReferenceEngine } from './reference';
 
 /** What a batch needs of the engines. Every call rejects when its signal aborts. */
-export interface BatchEngine extends WindowEngine {
+export interface BatchEngine extends WindowEngine, ReferenceEngine {
   /** Requests that are worth having under way at the same time; a batch never has more. */
   readonly lanes: number;
   prepareReference(params: ReferenceRequest, options: { signal: AbortSignal }): Promise<ReferenceInfo>;

@@ -1,8 +1,10 @@
 /** Which images a batch has to segment. */
 import { stat } from 'node:fs/promises';
 import { EMPTY_HASH, hashIfPresent } from '../disk/atomicFile';
+import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { sha256, sha256File } from '../disk/hashing';
 import type { Patience } from '../disk/patience';
+import { checkMaskFile } from '../formats/maskFile';
 import type { JournalEntry, JournalView } from './journalView';
 import type { Shard } from './lock';
 import { isKept } from './maskCommit';
@@ -30,19 +32,28 @@ export function inShard(image: string, { index, count }: Shard): boolean {
 
 /**
  * What an image needs. Both paths are absolute, `image` is its name in the journal. Throws UserError if a mask is there
- * that cannot be read.
+ * that cannot be read, also for one that is kept since nobody knows whose it is: a mask that has rotted is not written over.
  */
 export async function needOf(context: PlanContext, image: string, imagePath: string, maskPath: string): Promise<Need> {
   const { view, classId, run, overwrite } = context;
   const patience = { signal: context.signal };
   const maskHash = await hashIfPresent(maskPath, patience);
   const present = maskHash !== null && maskHash !== EMPTY_HASH;
-  if (isKept(view, image, classId, maskHash)) return 'kept';
+  if (isKept(view, image, classId, maskHash)) {
+    if (present && !view.knowsMask(image, maskHash)) await checkMask(maskPath, patience);
+    return 'kept';
+  }
   if (present && overwrite === 'skip') return 'skipped';
   const entry = view.entry(image, classId);
   if (entry === undefined || entry.run !== run) return 'segment';
   const settled = entry.status === 'absent' || (entry.status === 'auto' && present);
   return settled && (await isSameFile(imagePath, entry.file, patience)) ? 'skipped' : 'segment';
+}
+
+/** Throws UserError for a mask that has been cut or altered since it was written. It was read just now, to be hashed. */
+async function checkMask(path: string, patience: Patience): Promise<void> {
+  const bytes = await readNamed(path, FILE_KINDS.mask, patience);
+  if (bytes !== null) checkMaskFile(bytes, path);
 }
 
 /** Whether a file is still the one that was read; its bytes are hashed only if size or time differ. */

@@ -124,7 +124,10 @@ export class BatchRun {
     this.signal.throwIfAborted();
     const chosen = [];
     for (const [index, reference] of job.references.entries()) {
-      chosen.push({ reference, checked: job.checked?.[index] ?? (await checkReference(root, reference, engine)) });
+      chosen.push({
+        reference,
+        checked: job.checked?.[index] ?? (await checkReference(root, reference, engine, project.classes)),
+      });
     }
     const { shared, classes, notes } = await runRequest({ ...job, classes: chosen, images });
     for (const note of notes) onNote?.(note);

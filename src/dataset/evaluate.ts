@@ -2,18 +2,22 @@
  * How good the masks are, where masks are known: each of some references labels the other images of a set, and the
  * results are compared with the set's own masks. Nothing is written.
  */
-import { readFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { describeSize, sameSize } from '../core/geometry';
-import { fromRuns, type Mask, toRuns } from '../core/mask';
+import { LARGEST_CLASS_ID } from '../core/labelMap';
+import { fromRuns } from '../core/mask';
 import { boundaryF, dice, iou } from '../core/maskMetrics';
+import type { MaskManner, MaskQuestion } from '../core/maskReading';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
-import { FILE_KINDS, readNamed } from '../disk/guardedFile';
-import { whenFree } from '../disk/patience';
-import { explainReadError } from '../disk/storageError';
-import { binaryMaskOf, decodeMaskPng } from '../formats/maskPng';
-import type { ReferenceSpec, SegmentRequest, SegmentResult } from '../protocol/engineApi';
+import { explainReadError, isAbsence } from '../disk/storageError';
+import type {
+  ReferenceMask,
+  ReferenceMaskRequest,
+  ReferenceSpec,
+  SegmentRequest,
+  SegmentResult,
+} from '../protocol/engineApi';
 import { absolutePath, scanFolder, statOf } from './folder';
 import { JournalView } from './journalView';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
@@ -48,6 +52,10 @@ export interface EvaluationOptions {
   readonly strategy: StrategyId;
   readonly parameters: StrategyParameters;
   readonly classId: number;
+  /** Whether a person has named the class: then values are class ids, and else what they look like. */
+  readonly isNamed?: boolean;
+  /** Which values are the object, where a person says so. */
+  readonly manner?: MaskManner | undefined;
   /** Further references that vote with the first one; no targets either. */
   readonly moreReferences?: readonly LabelledImage[];
   /** Most targets per reference, spread evenly over the set; all others where undefined. */
@@ -55,6 +63,8 @@ export interface EvaluationOptions {
   readonly signal?: AbortSignal;
   /** Called for each image as it is done, in no fixed order. */
   readonly onScore?: (score: ImageScore) => void | Promise<void>;
+  /** What a person should know of how masks were read; each is told once. */
+  readonly onNote?: (note: string) => void;
 }
 
 /** What an evaluation needs of the engines. */
@@ -62,6 +72,7 @@ export interface EvaluationEngine {
   /** Calls that are worth having under way at the same time. */
   readonly lanes: number;
   segment(request: SegmentRequest, options?: { signal?: AbortSignal }): Promise<SegmentResult>;
+  readReference(params: ReferenceMaskRequest): Promise<ReferenceMask>;
 }
 
 /**
@@ -82,7 +93,7 @@ export async function labelledImages(folder: string, maskFolder = 'masks'): Prom
     const mask = await locator.locate(name);
     const image = absolutePath(root, name);
     const other = beside.get(name);
-    if ((await readNamed(mask, FILE_KINDS.mask)) !== null) found.push({ name, image, mask });
+    if (await isThere(mask)) found.push({ name, image, mask });
     else if (other) found.push({ name, image, mask: absolutePath(root, other) });
   }
   if (found.length < 2) {
@@ -93,17 +104,35 @@ export async function labelledImages(folder: string, maskFolder = 'masks'): Prom
   return found;
 }
 
-/** Reads a known mask. Throws UserError where it is gone or damaged, or has neither one value nor `classId`. */
-export async function readMask({ mask }: LabelledImage, classId: number): Promise<Mask> {
-  const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
-    throw explainReadError(error, mask);
-  });
-  return binaryMaskOf(decodeMaskPng(bytes, mask), classId, mask);
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw explainReadError(error, path);
+  }
+}
+
+/** Every value is a class id. */
+const ALL_CLASSES = Array.from({ length: LARGEST_CLASS_ID }, (_, i) => i + 1);
+
+/** How the masks of a set are read: as its reference was, since one tool wrote them all. */
+function questionOf({ classId, isNamed = false, manner }: EvaluationOptions, first?: ReferenceMask): MaskQuestion {
+  const found = first?.manner === 'one value' ? undefined : first?.manner;
+  const isDark = first === undefined ? undefined : first.manner === 'dark';
+  const known = manner ?? found;
+  return {
+    classId,
+    classIds: isNamed ? ALL_CLASSES : [],
+    ...(known && { manner: known }),
+    ...(isDark === false && { onWhite: false }),
+  };
 }
 
 /**
- * Labels the other images of `set` from `reference` and scores them. Failures of single images are collected. Both are in
- * the order of the set.
+ * Labels the other images of `set` from `reference` and scores them. Failures of single images are collected; a reference that
+ * cannot be used is the only one. Both are in the order of the set.
  */
 export async function evaluateReference(
   set: readonly LabelledImage[],
@@ -111,11 +140,24 @@ export async function evaluateReference(
   engine: EvaluationEngine,
   options: EvaluationOptions,
 ): Promise<{ scores: ImageScore[]; failures: FailedImage[] }> {
-  const { classId, moreReferences = [] } = options;
-  const specOf = async (one: LabelledImage) => ({ image: one.image, mask: toRuns(await readMask(one, classId)) });
-  const spec = await specOf(reference);
-  const more: ReferenceSpec[] = [];
-  for (const one of moreReferences) more.push(await specOf(one));
+  const { moreReferences = [] } = options;
+  const read = async ({ image, mask }: LabelledImage, question: MaskQuestion) => {
+    const found = await engine.readReference({ image, mask, ...question });
+    for (const note of found.notes) options.onNote?.(`${path.basename(mask)}: ${note}`);
+    return found;
+  };
+  const specs: ReferenceSpec[] = [];
+  let question = questionOf(options);
+  try {
+    for (const one of [reference, ...moreReferences]) {
+      const found = await read(one, question);
+      specs.push({ image: one.image, mask: found.mask });
+      question = questionOf(options, found);
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { scores: [], failures: [{ reference, target: reference, message: error.message }] };
+  }
   const others = set.filter((image) => image !== reference && !moreReferences.includes(image));
   const targets = spread(others, options.targets ?? others.length);
   const scores: ImageScore[] = [];
@@ -124,7 +166,7 @@ export async function evaluateReference(
   const lane = async () => {
     for (const [, target] of queue) {
       try {
-        const score = await scoreTarget(reference, [spec, ...more], target, engine, options);
+        const score = await scoreTarget(reference, specs, target, engine, options, await read(target, question));
         scores.push(score);
         await options.onScore?.(score);
       } catch (error) {
@@ -147,9 +189,9 @@ async function scoreTarget(
   [first, ...others]: readonly ReferenceSpec[],
   target: LabelledImage,
   engine: EvaluationEngine,
-  { strategy, parameters, classId, signal }: EvaluationOptions,
+  { strategy, parameters, signal }: EvaluationOptions,
+  known: ReferenceMask,
 ): Promise<ImageScore> {
-  const truth = await readMask(target, classId);
   const result = await engine.segment(
     {
       image: target.image,
@@ -160,11 +202,7 @@ async function scoreTarget(
     },
     signal ? { signal } : {},
   );
-  if (!sameSize(truth.size, result.size)) {
-    throw new UserError(
-      `The mask ${target.mask} is ${describeSize(truth.size)}, but its image is ${describeSize(result.size)}.`,
-    );
-  }
+  const truth = fromRuns(known.mask);
   const drawn = fromRuns(result.mask);
   return {
     reference,

@@ -1,11 +1,14 @@
 /** Puts the results for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
 
-import { blankLabels, labelsOfSize, mergeClasses } from '../core/labelMap';
+import { blankLabels, type LabelMap, labelsOfSize, mergeClasses } from '../core/labelMap';
+import { readLabelMap } from '../core/maskReading';
+import { UserError } from '../core/userError';
 import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../disk/atomicFile';
 import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
 import type { Patience } from '../disk/patience';
-import { type ClassColour, decodeMaskPng, encodeMaskPng } from '../formats/maskPng';
+import { type ClassColour, encodeMaskPng } from '../formats/maskPng';
+import { readPng } from '../formats/pngSamples';
 import type { SegmentResult } from '../protocol/engineApi';
 import { saveInstances } from './instanceFile';
 import { isPersons, type JournalLine, type JournalWriter } from './journal';
@@ -81,7 +84,7 @@ export class MaskCommitter {
     if (absent && !hasContent) return this.finish(image, facts, outcomes(ours));
     const ids = ours.map(({ classId }) => classId);
     const { size } = first.result;
-    const before = hasContent ? labelsOfSize(decodeMaskPng(existing, path), ids, size, path) : blankLabels(size);
+    const before = hasContent ? labelsOfSize(this.labelsIn(existing, path), ids, size, path) : blankLabels(size);
     const after = mergeClasses(
       before,
       ours.map(({ classId, result }) => ({ classId, mask: result.mask })),
@@ -113,6 +116,16 @@ export class MaskCommitter {
     if (!placed) return outcomes([]);
     await this.reached('mask', image);
     return this.finish(image, written, outcomes(ours));
+  }
+
+  /** Labels that a result may join. Throws UserError for a mask whose values are no class ids: joining would lose what they are. */
+  private labelsIn(bytes: Uint8Array, path: string): LabelMap {
+    const classIds = this.context.classes.map(({ id }) => id);
+    const { labels, manner, notes } = readLabelMap(readPng(bytes, path), { classIds }, path);
+    if (manner === null) return labels;
+    throw new UserError(
+      `${path} is not a map of class ids (${notes.join('; ')}), so that no class is written into it: open it in the label editor and save it there, or move it away.`,
+    );
   }
 
   /** Notes a failure for each class but a person's, unless the journal's last word on it is this very failure. */

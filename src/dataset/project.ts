@@ -35,6 +35,8 @@ const classSchema = z.looseObject({
     .refine((colour) => colour !== '#000000', 'expected another colour than black, which is the background'),
 });
 
+const MANNER = /^(?:one value|classes|soft|dark|instances|value \d+)$/;
+
 const referenceSchema = z.looseObject({
   /** Id of the class. */
   class: z.int(),
@@ -43,6 +45,9 @@ const referenceSchema = z.looseObject({
   mask: z.string().min(1),
   imageHash: hash,
   maskHash: hash,
+  /** How the mask is read where it is not plain, see `MaskManner` of core, and whether it is turned upright by EXIF. */
+  manner: z.stringFormat('manner of reading', MANNER).exactOptional(),
+  turned: z.literal(true).exactOptional(),
 });
 
 const windowSchema = z

@@ -1,7 +1,6 @@
 /** What is known of one root while it is in use: its project and its journal, read once and refreshed on demand. */
 import { FileHashes } from '../disk/fileHashes';
 import type { JournalView, JournalViews } from './journalView';
-import type { LabelReader } from './labelFile';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
 import { type Project, type ProjectClass, type ProjectReference, updateProject } from './project';
 import type { ReferenceEngine } from './reference';
@@ -67,10 +66,12 @@ export class ProjectRoot {
     return id;
   }
 
-  /** Makes an image with its mask the reference that runs use; see `setReference`. */
-  async setReference(reference: NewReference, engine: ReferenceEngine, read: LabelReader): Promise<void> {
-    await setReference(this.root, reference, engine, { read, defaults: this.defaults() });
+  /** Makes an image with its mask the reference that runs use, and says how the mask was read; see `setReference`. */
+  async setReference(reference: NewReference, engine: ReferenceEngine): Promise<readonly string[]> {
+    const notes: string[] = [];
+    await setReference(this.root, reference, engine, { defaults: this.defaults(), onNote: (note) => notes.push(note) });
     this.forget();
+    return notes;
   }
 
   async removeReference(reference: ProjectReference): Promise<void> {

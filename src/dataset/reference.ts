@@ -1,26 +1,24 @@
 /** References of a project: made, checked against the disk, and read for the engine. */
-import { join } from 'node:path';
-import { describeSize, sameSize } from '../core/geometry';
+import { basename, join } from 'node:path';
 import type { RunMask } from '../core/mask';
+import type { MaskManner } from '../core/maskReading';
 import { UserError } from '../core/userError';
 import { hashIfPresent } from '../disk/atomicFile';
 import { refuseLinks } from '../disk/guardedFile';
 import { sha256File } from '../disk/hashing';
 import { spelledPath } from '../disk/nameForms';
 import { explainReadError, isAbsence } from '../disk/storageError';
-import { binaryRunsOf } from '../formats/maskPng';
-import type { ImageInfo } from '../protocol/engineApi';
+import type { ImageInfo, ReferenceMask, ReferenceMaskRequest } from '../protocol/engineApi';
 import { PROJECT_FOLDER } from './folder';
-import { type LabelReader, readLabelFile } from './labelFile';
-import { type Project, type ProjectReference, resolveStored, storedPath } from './project';
+import { type Project, type ProjectClass, type ProjectReference, resolveStored, storedPath } from './project';
 
 /** What checking a reference needs of the engine. */
 export interface ReferenceEngine {
-  inspectImage(params: { image: string }): Promise<ImageInfo>;
+  readReference(params: ReferenceMaskRequest): Promise<ReferenceMask>;
 }
 
-/** A reference whose mask has been read. */
-export interface LoadedReference {
+/** A reference whose files have been looked at: the mask fits the image. */
+export interface CheckedReference {
   /** Absolute path. */
   readonly image: string;
   readonly imageHash: string;
@@ -28,12 +26,14 @@ export interface LoadedReference {
   readonly mask: RunMask;
   /** Absolute path of the mask's file. */
   readonly maskPath: string;
+  readonly info: ImageInfo;
+  /** How its mask was read, where it is not plain: as `ProjectReference` keeps it. */
+  readonly reading: ReferenceReading;
+  /** What a person should know of how its mask was read. */
+  readonly notes: readonly string[];
 }
 
-/** A reference whose image has been looked at too: the mask fits it. */
-export interface CheckedReference extends LoadedReference {
-  readonly info: ImageInfo;
-}
+export type ReferenceReading = Pick<ProjectReference, 'manner' | 'turned'>;
 
 /** A reference of class `classId` as project.json keeps it. Paths are absolute; throws UserError if one is unreadable. */
 export async function makeReference(
@@ -65,47 +65,55 @@ export const supportMaskCopy = (root: string, { maskHash }: Pick<ProjectReferenc
 
 /**
  * Reads a reference's mask: its private copy, else the file it was made from. Throws UserError if the image was removed
- * or changed since the reference was made, or a mask without a copy was, and for a mask that is unreadable, empty or full.
+ * or changed since the reference was made, or a mask without a copy was, and for a mask that is unreadable, empty or full, or
+ * does not fit the image.
+ *
+ * @param classes those of the project
  */
-export async function loadReference(
+export async function checkReference(
   root: string,
   reference: ProjectReference,
-  read: LabelReader = readLabelFile,
-): Promise<LoadedReference> {
+  engine: ReferenceEngine,
+  classes: readonly Pick<ProjectClass, 'id'>[],
+): Promise<CheckedReference> {
   const { imageHash, maskHash } = reference;
   const image = await spelledPath(resolveStored(root, reference.image));
   if ((await hashToRead('image', image)) !== imageHash) throw changed('image', image);
   const copy = supportMaskCopy(root, reference);
   await refuseLinks(copy, root);
-  const path = (await hashIfPresent(copy)) === maskHash ? copy : await spelledPath(resolveStored(root, reference.mask));
-  if (path !== copy && (await hashToRead('mask', path)) !== maskHash) throw changed('mask', path);
-  const found = await read({ mask: path });
-  if (found.sha256 !== maskHash) throw changed('mask', path);
-  const mask = binaryRunsOf(found.labels, reference.class, path);
-  if (mask.runs.length === 1) throw new UserError(`The reference mask ${path} is empty: mark the object in it.`);
+  const maskPath =
+    (await hashIfPresent(copy)) === maskHash ? copy : await spelledPath(resolveStored(root, reference.mask));
+  if (maskPath !== copy && (await hashToRead('mask', maskPath)) !== maskHash) throw changed('mask', maskPath);
+  const { info, mask, sha256, manner, turned, notes } = await engine.readReference({
+    image,
+    mask: maskPath,
+    classId: reference.class,
+    classIds: classes.map(({ id }) => id),
+    ...(reference.manner && { manner: reference.manner as MaskManner }),
+    ...(reference.turned && { turned: true }),
+  });
+  if (sha256 !== maskHash) throw changed('mask', maskPath);
+  if (mask.runs.length === 1) throw new UserError(`The reference mask ${maskPath} is empty: mark the object in it.`);
   if (mask.runs.length === 2 && mask.runs[0] === 0) {
-    throw new UserError(`The reference mask ${path} covers the whole image: leave the background unmarked.`);
+    throw new UserError(`The reference mask ${maskPath} covers the whole image: leave the background unmarked.`);
   }
-  return { image, imageHash, mask, maskPath: path };
+  const reading = { ...(!PLAIN.has(manner) && { manner }), ...(turned && { turned: true as const }) };
+  const name = basename(reference.mask);
+  return { image, imageHash, mask, maskPath, info, reading, notes: notes.map((note) => `${name}: ${note}`) };
 }
 
-/** Reads a reference as `loadReference` does. Throws UserError also if mask and image differ in size. */
-export async function checkReference(
-  root: string,
-  reference: ProjectReference,
-  engine: ReferenceEngine,
-  read?: LabelReader,
-): Promise<CheckedReference> {
-  const loaded = await loadReference(root, reference, read);
-  const { image, mask, maskPath } = loaded;
-  const info = await engine.inspectImage({ image });
-  if (!sameSize(mask.size, info.size)) {
-    throw new UserError(
-      `The reference mask ${maskPath} is ${describeSize(mask.size)} but its image ${image} is ${describeSize(info.size)}.`,
-    );
-  }
-  return { ...loaded, info };
-}
+/** Manners that the file itself says next time as well. */
+const PLAIN: ReadonlySet<MaskManner> = new Set(['one value', 'classes']);
+
+/** A reference with what was found of its mask, so that it is read alike for ever. */
+export const withReading = (reference: ProjectReference, { reading }: CheckedReference): ProjectReference => ({
+  ...reference,
+  ...reading,
+});
+
+/** Two references of one class that stand on the same files. */
+export const isSameReference = (a: ProjectReference, b: ProjectReference): boolean =>
+  a.class === b.class && a.image === b.image && a.maskHash === b.maskHash && a.imageHash === b.imageHash;
 
 /** The references of a class that vote in a run. */
 export interface Voters {
@@ -126,19 +134,19 @@ export async function votingReferences(
   { classes, references }: Project,
   chosen: ProjectReference,
   checked: CheckedReference,
-  { engine, most, read }: { engine: ReferenceEngine; most: number; read?: LabelReader | undefined },
+  { engine, most }: { engine: ReferenceEngine; most: number },
 ): Promise<Voters> {
   const { maskHash } = chosen;
   const voters = [{ ...checked, maskHash }];
-  const notes: string[] = [];
-  const isChosen = (one: ProjectReference) =>
-    one.image === chosen.image && one.imageHash === chosen.imageHash && one.maskHash === maskHash;
+  const notes = [...checked.notes];
   const ofClass = references.filter((one) => one.class === chosen.class);
   for (const one of ofClass) {
     if (voters.length >= most) break;
-    if (isChosen(one)) continue;
+    if (isSameReference(one, chosen)) continue;
     try {
-      voters.push({ ...(await checkReference(root, one, engine, read)), maskHash: one.maskHash });
+      const found = await checkReference(root, one, engine, classes);
+      voters.push({ ...found, maskHash: one.maskHash });
+      notes.push(...found.notes);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       notes.push(`left out: ${error.message}`);

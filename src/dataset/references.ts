@@ -7,7 +7,6 @@ import { FILE_KINDS, readNamed } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
 import { nameForm, spelledPath } from '../disk/nameForms';
 import { withClass } from './classes';
-import type { LabelReader } from './labelFile';
 import {
   loadProject,
   type Project,
@@ -17,7 +16,14 @@ import {
   resolveStored,
   updateProject,
 } from './project';
-import { checkReference, makeReference, type ReferenceEngine, supportMaskCopy } from './reference';
+import {
+  checkReference,
+  isSameReference,
+  makeReference,
+  type ReferenceEngine,
+  supportMaskCopy,
+  withReading,
+} from './reference';
 import { openProject, type ProjectDefaults } from './setUp';
 
 /** Adds a class to the project, which is made if there is none. Throws UserError as `withClass` does. */
@@ -44,17 +50,19 @@ export interface NewReference {
  * and class is replaced; the others stay and vote, as many as the strategy lets. The mask is copied into the project, see
  * `supportMaskCopy`.
  *
- * @param read decodes the mask, in this process where undefined
+ * @param onNote told what a person should know of how the mask was read
  * @throws UserError for a reference that cannot be used: then nothing is stored
  */
 export async function setReference(
   root: string,
   { classId, image, mask }: NewReference,
   engine: ReferenceEngine,
-  { read, defaults }: { read?: LabelReader; defaults?: ProjectDefaults } = {},
+  { defaults, onNote }: { defaults?: ProjectDefaults; onNote?: (note: string) => void } = {},
 ): Promise<ProjectReference> {
-  const reference = await makeReference(root, classId, image, mask);
-  await checkReference(root, reference, engine, read);
+  const made = await makeReference(root, classId, image, mask);
+  const { classes } = await openProject(root, {}, defaults);
+  const checked = await checkReference(root, made, engine, classes);
+  const reference = withReading(made, checked);
   const bytes = await readNamed(mask, FILE_KINDS.mask);
   if (bytes === null || sha256(bytes) !== reference.maskHash) {
     throw new UserError(`The reference mask ${mask} is being changed by another program: try again.`);
@@ -69,13 +77,14 @@ export async function setReference(
     return { ...now, references: [reference, ...now.references.filter((one) => !isReplaced(one))] };
   });
   await removeCopies(root, project, replaced);
+  for (const note of checked.notes) onNote?.(note);
   return reference;
 }
 
 /** Makes a stored reference the first one of its class. Does nothing to one that is stored no more. */
 export async function preferReference(root: string, reference: ProjectReference): Promise<void> {
   await change(root, undefined, (now) => {
-    const found = now.references.find((one) => isSame(one, reference));
+    const found = now.references.find((one) => isSameReference(one, reference));
     if (found === undefined) return now;
     return { ...now, references: [found, ...now.references.filter((one) => one !== found)] };
   });
@@ -85,7 +94,7 @@ export async function preferReference(root: string, reference: ProjectReference)
 export async function removeReference(root: string, reference: ProjectReference): Promise<void> {
   const project = await change(root, undefined, (now) => ({
     ...now,
-    references: now.references.filter((one) => !isSame(one, reference)),
+    references: now.references.filter((one) => !isSameReference(one, reference)),
   }));
   await removeCopies(root, project, [reference]);
 }
@@ -166,9 +175,6 @@ async function removeCopies(root: string, project: Project, removed: readonly Pr
     await removeIfPresent(supportMaskCopy(root, { maskHash }), { within: root });
   }
 }
-
-const isSame = (a: ProjectReference, b: ProjectReference): boolean =>
-  a.class === b.class && a.image === b.image && a.maskHash === b.maskHash && a.imageHash === b.imageHash;
 
 /** Null for a file that is missing, and for one that cannot be read, which is as good as missing. */
 const hashOf = (hashes: FileHashes, path: string): Promise<string | null> => hashes.of(path).catch(() => null);

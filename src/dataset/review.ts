@@ -4,8 +4,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../core/userError';
 import { EMPTY_HASH } from '../disk/atomicFile';
 import { FileHashes } from '../disk/fileHashes';
+import { openNamed } from '../disk/guardedFile';
 import { byCodeUnits } from '../disk/listing';
 import { nameForm } from '../disk/nameForms';
+import { explainReadError } from '../disk/storageError';
+import { FORMAT_BYTES } from '../formats/imageFormat';
+import { checkMaskEnds, END_BYTES } from '../formats/maskFile';
 import { mapBounded } from './bounded';
 import { findImages, OPEN_FILES } from './folder';
 import { type JournalEntry, type JournalView, JournalViews } from './journalView';
@@ -37,8 +41,15 @@ interface ImageState {
   readonly problem: string | null;
   /** Absolute path of its mask. */
   readonly mask: string;
-  /** Whether its mask is there, and is of unknown origin: a person's, with another program. */
-  found: { readonly hasMask: boolean; readonly isForeign: boolean };
+  found: FoundMask;
+}
+
+interface FoundMask {
+  readonly hasMask: boolean;
+  /** Whether it is of unknown origin: a person's, with another program. */
+  readonly isForeign: boolean;
+  /** Why it cannot be read, in one sentence, where it is foreign and that can be told at a glance. */
+  readonly problem?: string;
 }
 
 export class Review {
@@ -158,7 +169,7 @@ export class Review {
   }
 
   /** Whether an image has a mask, and whether that is of unknown origin. */
-  private async lookAt(image: string, mask: string): Promise<ImageState['found']> {
+  private async lookAt(image: string, mask: string): Promise<FoundMask> {
     const info = await stat(mask).catch(() => null);
     if (info === null || !info.isFile() || info.size === 0) return { hasMask: false, isForeign: false };
     const written = this.view.newest(image, true)?.time;
@@ -168,9 +179,10 @@ export class Review {
     if (dated <= Date.now() + CLOCK_MS && info.mtimeMs <= dated + CLOCK_MS) {
       return { hasMask: true, isForeign: false };
     }
-    if (written === undefined && !this.view.knows(image)) return { hasMask: true, isForeign: true };
+    if (written === undefined && !this.view.knows(image)) return foreignMask(mask, info.size);
     const hash = await this.hashes.of(mask).catch(() => EMPTY_HASH);
-    return { hasMask: hash !== null, isForeign: hash !== null && !this.view.knowsMask(image, hash) };
+    const isForeign = hash !== null && !this.view.knowsMask(image, hash);
+    return isForeign ? foreignMask(mask, info.size) : { hasMask: hash !== null, isForeign };
   }
 
   /** Images whose entries have changed since they were asked for last: where a line tells of a mask, it is there. */
@@ -224,8 +236,30 @@ export class Review {
   }
 }
 
+/** A mask of unknown origin, looked at by its two ends: reading all masks of a folder takes a while. */
+async function foreignMask(path: string, size: number): Promise<FoundMask> {
+  const found = { hasMask: true, isForeign: true };
+  try {
+    const file = await openNamed(path);
+    try {
+      const length = Math.min(size, FORMAT_BYTES);
+      const [head, tail] = [Buffer.alloc(length), Buffer.alloc(Math.min(size, END_BYTES))];
+      await file.read(head, 0, length, 0);
+      await file.read(tail, 0, tail.length, size - tail.length);
+      checkMaskEnds(head, tail, path);
+    } finally {
+      await file.close();
+    }
+    return found;
+  } catch (error) {
+    const reason = explainReadError(error, path);
+    if (reason instanceof UserError) return { ...found, problem: reason.message };
+    throw error;
+  }
+}
+
 function rowOf(
-  { image, problem, mask, found: { hasMask, isForeign } }: ImageState,
+  { image, problem, mask, found: { hasMask, isForeign, problem: maskProblem } }: ImageState,
   classId: number,
   entry: JournalEntry | undefined,
   isReference: boolean,
@@ -234,6 +268,7 @@ function rowOf(
   const none = { trust: null, iouPrediction: null, error: null };
   if (isReference) return { ...about, ...none, status: 'reference' };
   if (problem !== null) return { ...about, ...none, status: 'failed', error: problem };
+  if (maskProblem !== undefined) return { ...about, ...none, status: 'failed', error: maskProblem };
   if (isForeign) return { ...about, ...none, status: 'edited' };
   // A run makes the mask again that somebody has removed.
   if (entry === undefined || (entry.status === 'auto' && !hasMask)) return { ...about, ...none, status: 'none' };

@@ -7,7 +7,9 @@ export interface RunKeyParts {
   readonly classId: number;
   readonly imageHash: string;
   readonly maskHash: string;
-  /** Hashes of image and mask of each further reference that votes; missing where there is none. */
+  /** How the mask was read, where it is not plain. */
+  readonly reading?: string;
+  /** Hashes of image and mask of each further reference that votes, and how the mask was read; missing where there is none. */
   readonly others?: readonly (readonly string[])[];
   /** The classes that compete for the same pixels, each with its references; missing where there is none. */
   readonly competitors?: readonly CompetitorKey[];
@@ -20,7 +22,7 @@ export interface RunKeyParts {
   readonly bands?: BandChoice;
 }
 
-export type CompetitorKey = Pick<RunKeyParts, 'classId' | 'imageHash' | 'maskHash' | 'others'>;
+export type CompetitorKey = Pick<RunKeyParts, 'classId' | 'imageHash' | 'maskHash' | 'reading' | 'others'>;
 
 export function runKeyOf({ encoder, segmenter, window, ...rest }: RunKeyParts): string {
   const models = { encoder: encoder.sha256, segmenter: segmenter.sha256 };

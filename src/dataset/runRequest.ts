@@ -3,7 +3,6 @@ import { mostReferences } from '../core/strategies';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import type { ClassesRequest, ClassQuestion, IntensityWindow, ModelInfo, Shown } from '../protocol/engineApi';
 import { folderWindow, type WindowEngine } from './folderWindow';
-import type { LabelReader } from './labelFile';
 import type { Project, ProjectReference } from './project';
 import { type CheckedReference, type ReferenceEngine, votingReferences } from './reference';
 import { type CompetitorKey, runKeyOf } from './runKey';
@@ -20,8 +19,6 @@ export interface RunRequestParts {
   readonly project: Project;
   /** One per class, at least one. */
   readonly classes: readonly ClassReference[];
-  /** Decodes the masks of further references, in this process where undefined. */
-  readonly read?: LabelReader;
   /** Images of the root (posix paths relative to it), among which a window for deep ones is measured. */
   readonly images: readonly string[];
   readonly strategy: StrategyId;
@@ -55,7 +52,7 @@ export interface RunRequest {
 
 /** The window that images of more than 8 bits need is stored in the project where it has none. */
 export async function runRequest(parts: RunRequestParts): Promise<RunRequest> {
-  const { engine, root, project, images, strategy, parameters, encoder, segmenter, read } = parts;
+  const { engine, root, project, images, strategy, parameters, encoder, segmenter } = parts;
   const classes = [...parts.classes].sort((a, b) => a.reference.class - b.reference.class);
   const sample = classes.find(({ checked }) => checked.info.depth > 8) ?? classes[0];
   const window = await folderWindow(engine, root, project, images, sample.checked);
@@ -66,11 +63,14 @@ export async function runRequest(parts: RunRequestParts): Promise<RunRequest> {
   const voters: (readonly CheckedReference[])[] = [];
   for (const { reference, checked } of classes) {
     const { class: classId, imageHash, maskHash } = reference;
-    const voting = await votingReferences(root, project, reference, checked, { engine, most, read });
-    const others = voting.references.slice(1).map((one) => [one.imageHash, one.maskHash]);
+    const voting = await votingReferences(root, project, reference, checked, { engine, most });
+    const others = voting.references
+      .slice(1)
+      .map((one) => [one.imageHash, one.maskHash, ...readingKey(one).map(({ reading }) => reading)]);
     notes.push(...voting.notes);
     voters.push(voting.references);
-    keys.push({ classId, imageHash, maskHash, ...(others.length > 0 && { others }) });
+    const [reading] = readingKey(checked);
+    keys.push({ classId, imageHash, maskHash, ...reading, ...(others.length > 0 && { others }) });
   }
   return {
     shared: { strategy, parameters, ...(window && { window: plainWindow(window) }), ...bands },
@@ -86,6 +86,12 @@ export async function runRequest(parts: RunRequestParts): Promise<RunRequest> {
     }),
     notes,
   };
+}
+
+/** How a mask was read, where it is not plain: the same file read in another way is another mask. */
+function readingKey({ reading: { manner, turned } }: CheckedReference): { readonly reading: string }[] {
+  const parts = [...(manner ? [manner] : []), ...(turned ? ['turned'] : [])];
+  return parts.length > 0 ? [{ reading: parts.join(', ') }] : [];
 }
 
 function questionOf(classId: number, [first, ...others]: readonly CheckedReference[]): ClassQuestion {

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
+import type { MaskManner } from '../core/maskReading';
 import { judging, strategies, strategyIds } from '../core/strategies';
 import {
   type Ablation,
@@ -26,7 +27,14 @@ import { JournalView } from './journalView';
 import { leaves, MaskLocator, resolveMaskFolder } from './maskFolder';
 import { masksBeside } from './maskNames';
 import { loadProject, type Project, type ProjectReference, projectFile, storedPath, updateProject } from './project';
-import { type CheckedReference, checkReference, makeReference, type ReferenceEngine } from './reference';
+import {
+  type CheckedReference,
+  checkReference,
+  isSameReference,
+  makeReference,
+  type ReferenceEngine,
+  withReading,
+} from './reference';
 
 /** What a person has chosen for a project; undefined where the project, or else a default, decides. */
 export interface ProjectSettings {
@@ -128,6 +136,8 @@ export interface ReferenceChoice {
   /** Paths as a person gave them, relative to the working directory. */
   readonly image: string | undefined;
   readonly mask: string | undefined;
+  /** Which values of the mask are the object, where a person says so. */
+  readonly manner?: MaskManner | undefined;
   /** Names of the classes to segment; none: all that have references. With an image: of its class, at most one. */
   readonly classNames: readonly string[];
   /** Whether the references that the class has stay and vote with the one given, instead of giving way to it. */
@@ -161,7 +171,7 @@ const COMMAND_LINE_ADVICE: Advice = {
 export async function chooseReference(
   root: string,
   project: Project,
-  { image, mask, classNames, keepOthers = false }: ReferenceChoice,
+  { image, mask, manner, classNames, keepOthers = false }: ReferenceChoice,
   advice: Advice = COMMAND_LINE_ADVICE,
 ): Promise<SetUp> {
   if (image === undefined) {
@@ -174,7 +184,8 @@ export async function chooseReference(
   const maskPath = mask === undefined ? await ownMask(root, project, imagePath) : path.resolve(mask);
   const extended = withItsClass(project, className);
   const { id } = findClass(extended, className)!;
-  return { project: extended, references: [await makeReference(root, id, imagePath, maskPath)], keepOthers };
+  const reference = { ...(await makeReference(root, id, imagePath, maskPath)), ...(manner && { manner }) };
+  return { project: extended, references: [reference], keepOthers };
 }
 
 /**
@@ -190,12 +201,13 @@ export async function storeSetUp(
   engine: ReferenceEngine,
 ): Promise<SetUp & { readonly checked: readonly CheckedReference[] }> {
   const checked: CheckedReference[] = [];
-  for (const reference of references) checked.push(await checkReference(root, reference, engine));
+  for (const reference of references) checked.push(await checkReference(root, reference, engine, project.classes));
   const { strategy, parameters, encoder, segmenter, maskFolder, bands } = project;
   let used: readonly ProjectReference[] = references;
   const stored = await updateProject(root, project, (now) => {
     let extended: Project = withBands({ ...now, strategy, parameters, encoder, segmenter, maskFolder }, bands);
-    used = references.map((reference) => {
+    used = references.map((made, index) => {
+      const reference = withReading(made, checked[index]);
       const { name } = project.classes.find(({ id }) => id === reference.class)!;
       extended = withItsClass(extended, name);
       const one = { ...reference, class: findClass(extended, name)!.id };
@@ -220,7 +232,9 @@ function withReference(
   used: ProjectReference,
   keepOthers: boolean,
 ): ProjectReference[] {
-  if (references.some((one) => isDeepStrictEqual(one, used))) return [...references];
+  if (references.some((one) => isSameReference(one, used))) {
+    return references.map((one) => (isSameReference(one, used) ? used : one));
+  }
   const ofClass = references.filter((one) => one.class === used.class && nameForm(one.image) !== nameForm(used.image));
   const others = references.filter((one) => one.class !== used.class);
   return [...others, used, ...(keepOthers ? ofClass : [])];

@@ -1,14 +1,15 @@
 /** The files of an open image: where they are, and what an editor reads of them. */
 import { stat } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { describeSize, sameSize } from '../core/geometry';
+import { type Size, sameSize } from '../core/geometry';
 import { blankLabels, fromLabelRuns, type LabelMap, valuesOf } from '../core/labelMap';
+import { describeMisfit, fitOf, turnUpright } from '../core/maskFit';
 import { UserError } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
 import { leaves } from '../dataset/maskFolder';
 import type { Project } from '../dataset/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
-import type { BandChoice, DisplayOverview, EngineApi, IntensityWindow, Shown } from '../protocol/engineApi';
+import type { BandChoice, DisplayOverview, EngineApi, FileLabels, IntensityWindow, Shown } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
 
 /** Where an image stands among the files of its project. */
@@ -32,6 +33,8 @@ export interface Opened {
   readonly maskHash: string | null;
   /** Why the mask must not be written over. */
   readonly problem: string | null;
+  /** How the mask was read, where it is not plain: what a person should know. */
+  readonly notes: readonly string[];
 }
 
 /** How the models see the images of a project. */
@@ -55,33 +58,60 @@ export async function readLabelled(
   const { bands } = project;
   const [overview, found] = await Promise.all([
     engine.displayOverview({ image: path, ...(window && { window }), ...(bands && { bands }) }),
-    readMask(engine, mask),
+    readMask(engine, mask, project),
   ]);
   const { size } = overview.info;
-  const blank = { overview, bands, labels: blankLabels(size), maskHash: null };
+  const blank = { overview, bands, labels: blankLabels(size), maskHash: null, notes: [] };
   if (!leaves(relative(await root.maskFolder(), path))) {
     return { ...blank, problem: `${path} lies in the mask folder: open the image that it is the mask of.` };
   }
   if (found === null) return { ...blank, problem: null };
   if ('problem' in found) return { ...blank, maskHash: '', problem: found.problem };
-  if (!sameSize(found.labels.size, size)) {
-    const problem = `The mask ${mask} is ${describeSize(found.labels.size)} pixels, but its image is ${describeSize(size)}: move the mask away or repair it, it is not written over.`;
-    return { ...blank, maskHash: found.hash, problem };
+  const { hash: maskHash, manner, notes } = found;
+  const laid = layOver(found.labels, overview.info, { mask, image: path });
+  if ('misfit' in laid)
+    return { ...blank, maskHash, problem: `${laid.misfit} Move the mask away or repair it, it is not written over.` };
+  const labels = foreignAsClass(laid.labels, firstClass(project), project.classes);
+  // An edit would cost what no class id can say.
+  const problem =
+    manner === 'instances'
+      ? `The mask ${mask} is not written over (${notes.join('; ')}): move it away to draw another one.`
+      : null;
+  return { overview, bands, labels, maskHash, problem, notes: [...notes, ...laid.notes] };
+}
+
+/** Labels as they lie on the upright image: those drawn on the stored pixels of one with an EXIF orientation are turned. */
+export function layOver(
+  labels: LabelMap,
+  { size, orientation = 1 }: { readonly size: Size; readonly orientation?: number },
+  of: { readonly mask: string; readonly image: string },
+): { readonly labels: LabelMap; readonly notes: readonly string[] } | { readonly misfit: string } {
+  if (sameSize(labels.size, size)) return { labels, notes: [] };
+  if (fitOf(labels.size, size, orientation) === 'neither') {
+    return { misfit: describeMisfit(of, labels.size, size, orientation) };
   }
-  const labels = foreignAsClass(found.labels, firstClass(project), project.classes);
-  return { overview, bands, labels, maskHash: found.hash, problem: null };
+  const notes = [
+    `drawn on the stored pixels: it was turned upright by the EXIF orientation ${orientation} of its image`,
+  ];
+  return { labels: turnUpright(labels, orientation), notes };
 }
 
 async function readMask(
   engine: Remote<EngineApi>,
   mask: string,
-): Promise<{ labels: LabelMap; hash: string } | { problem: string } | null> {
+  { classes }: Project,
+): Promise<
+  | { labels: LabelMap; hash: string; manner: FileLabels['manner']; notes: readonly string[] }
+  | { problem: string }
+  | null
+> {
   // Nothing there, or the empty file that a crash left where a mask was about to be made.
   const { size } = await stat(mask).catch(() => ({ size: 0 }));
   if (size === 0) return null;
   try {
-    const { labels, sha256 } = await engine.readLabels({ mask });
-    return { labels: fromLabelRuns(labels), hash: sha256 };
+    const found = await engine.readLabels({ mask, classIds: classes.map(({ id }) => id) });
+    const { sha256: hash, manner, notes } = found;
+    return { labels: fromLabelRuns(found.labels), hash, manner, notes };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { problem: error.message };

@@ -25,7 +25,7 @@ import type {
 } from '../protocol/editorApi';
 import type { EngineApi, EngineInfo, FileStamp, IntensityWindow, Shown } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
-import { firstClass, foreignAsClass, type ImagePlace, type Opened, readLabelled, viewOf } from './imageFiles';
+import { firstClass, foreignAsClass, type ImagePlace, layOver, type Opened, readLabelled, viewOf } from './imageFiles';
 import { type ClassOrigin, classesIn, type DocumentState, type Edit, LabelDocument } from './labelDocument';
 import { NewestWins } from './newest';
 import { Picture } from './picture';
@@ -157,6 +157,12 @@ export class OpenImage {
   /** Why nothing can be changed, or null. */
   get readOnly(): string | null {
     return this.locked ?? this.imageProblem ?? this.opened.problem;
+  }
+
+  /** How the mask file was read, in one sentence, where that is worth a word; else null. */
+  get howRead(): string | null {
+    const { notes } = this.opened;
+    return notes.length > 0 ? `${basename(this.place.mask)}: ${notes.join('; ')}.` : null;
   }
 
   dispose(): void {
@@ -324,15 +330,15 @@ export class OpenImage {
   /** Replaces the pixels by those of another mask file, as one edit. Throws UserError for a mask of another size. */
   async loadMask(file: string): Promise<void> {
     this.checkWritable();
-    const { labels } = await this.host.engine.readLabels({ mask: file });
-    if (!sameSize(labels.size, this.size)) {
-      throw new UserError(
-        `${file} is ${describeSize(labels.size)} pixels, but ${this.place.path} is ${describeSize(this.size)}.`,
-      );
-    }
-    const loaded = foreignAsClass(fromLabelRuns(labels), this.classId, this.classes);
+    const classIds = this.classes.map(({ id }) => id);
+    const { labels, notes } = await this.host.engine.readLabels({ mask: file, classIds, isForeign: true });
+    const laid = layOver(fromLabelRuns(labels), this.picture.info, { mask: file, image: this.place.path });
+    if ('misfit' in laid) throw new UserError(laid.misfit);
+    const loaded = foreignAsClass(laid.labels, this.classId, this.classes);
     this.prompting.cancel();
     this.makeEdit('Load Mask', changeBetween(this.document.labels, loaded), { session: null, automatic: null });
+    const howRead = [...notes, ...laid.notes];
+    if (howRead.length > 0) this.say(`${basename(file)}: ${howRead.join('; ')}`);
   }
 
   // Files

@@ -150,6 +150,7 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     const isRestored = opened.document.dirty;
     if (locked === null) unsaved = await this.keep(uri, opened, isRestored ? found : undefined);
     document = new LabelDocumentHandle(uri, opened, unsaved);
+    if (opened.howRead !== null) void vscode.window.showInformationMessage(opened.howRead);
     document.register(owner);
     document.isMistaken = isRestored !== (named !== undefined);
     await this.tellOfRestoring(opened, { found, named });

@@ -38,7 +38,7 @@ export async function segmentImage(
       `Class "${name}" has no reference yet: mark the object in one image, then choose "Use as Reference" there.`,
     );
   }
-  const checked = await checkReference(root.root, reference, engine, engine.readLabels);
+  const checked = await checkReference(root.root, reference, engine, project.classes);
   const { encoder, segmenter, device } = await engine.info({ signal });
   const { strategy, parameters } = projectStrategy(root.root, project);
   const target = await engine.inspectImage({ image }, { signal });
@@ -50,7 +50,6 @@ export async function segmentImage(
     root: root.root,
     project,
     classes: [{ reference, checked }],
-    read: engine.readLabels,
     images,
     strategy,
     parameters,

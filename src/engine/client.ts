@@ -66,6 +66,8 @@ export class EngineClient implements Remote<EngineApi> {
     this.call('displayTiles', params, options);
   readonly describeImage = (params: Params<EngineApi['describeImage']>, options?: CallOptions) =>
     this.call('describeImage', params, options);
+  readonly readReference = (params: Params<EngineApi['readReference']>, options?: CallOptions) =>
+    this.call('readReference', params, options);
   readonly readLabels = (params: Params<EngineApi['readLabels']>, options?: CallOptions) =>
     this.call('readLabels', params, options);
 

@@ -1,12 +1,8 @@
 /** The engine's calls bound to the adapters: what the process answers, apart from how it is reached. */
-import { readFile } from 'node:fs/promises';
 import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
-import { sha256 } from '../disk/hashing';
+import { readLabelMap } from '../core/maskReading';
 import { homeCacheDir } from '../disk/home';
-import { whenFree } from '../disk/patience';
-import { explainReadError } from '../disk/storageError';
-import { decodeMaskPng } from '../formats/maskPng';
 import type {
   ClassesRequest,
   DecodeRequest,
@@ -16,8 +12,12 @@ import type {
   EngineApi,
   EngineConfig,
   EngineInfo,
+  FileLabels,
   IntensityWindow,
+  LabelsRequest,
   ReferenceInfo,
+  ReferenceMask,
+  ReferenceMaskRequest,
   ReferenceRequest,
   SegmentRequest,
   SegmentResult,
@@ -31,6 +31,7 @@ import { EncodedFiles } from './encodedFiles';
 import { EngineModels } from './engineModels';
 import { imageLibraryVersions, initImageIo, openImage, sampleWindow } from './imageIo';
 import { InferenceQueue } from './inferenceQueue';
+import { readMaskSamples, readReferenceMask } from './maskIo';
 import { saveOverlay } from './overlay';
 import { PreparedReferences } from './preparedReferences';
 import { PromptDecoding } from './promptDecoding';
@@ -140,10 +141,13 @@ export class Engine implements Handlers<EngineApi> {
     return { file: target.info.file, descriptor };
   }
 
-  async readLabels({ mask }: { mask: string }) {
-    const bytes = await whenFree(() => readFile(mask)).catch((error: unknown) => {
-      throw explainReadError(error, mask);
-    });
-    return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };
+  readReference(request: ReferenceMaskRequest): Promise<ReferenceMask> {
+    return readReferenceMask(request, this.config.pixelLimit);
+  }
+
+  async readLabels({ mask, classIds = [], isForeign = false }: LabelsRequest): Promise<FileLabels> {
+    const { samples, sha256 } = await readMaskSamples(mask, this.config.pixelLimit);
+    const { labels, ...about } = readLabelMap(samples, { classIds, isForeign }, mask);
+    return { labels: toLabelRuns(labels), sha256, ...about };
   }
 }

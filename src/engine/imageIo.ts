@@ -14,6 +14,7 @@ import { webcrypto } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { area, type Box, describeSize, type Size, sameSize } from '../core/geometry';
+import type { MaskSamples, SampleArray } from '../core/maskSamples';
 import { UserError } from '../core/userError';
 import { whenFree } from '../disk/patience';
 import { decodeBmp, readBmpHeader } from '../formats/bmp';
@@ -122,6 +123,7 @@ export async function openImage(path: string, pixelLimit: number, bands?: BandCh
       size,
       format,
       depth: header.bitsPerSample ?? BITS[depth] ?? 8,
+      ...((header.orientation ?? 1) > 1 && { orientation: header.orientation! }),
       file: { sha256: Buffer.from(digest).toString('hex'), bytes: content.length, mtimeMs },
     },
   };
@@ -468,6 +470,53 @@ async function decode(file: ImageFile, pipeline: Sharp) {
     throw new UserError(whyUnreadable(file.path, file.content, file.header.tiff), { cause });
   }
 }
+
+/**
+ * The numbers of a file as they are stored, for masks: no window, no profile, no resizing, EXIF-upright; palettes and CMYK as
+ * RGB. Throws UserError on damaged content and for more pixels than `pixelLimit`.
+ */
+export async function readStored(content: Buffer, path: string, pixelLimit: number): Promise<MaskSamples> {
+  const { autoOrient: size, depth, space, channels } = await readHeader(path, content);
+  if (area(size) > pixelLimit)
+    throw new UserError(`${path} is ${describeSize(size)}: expected at most ${pixelLimit} pixels.`);
+  const kind = STORED[depth];
+  if (kind === undefined) throw new UserError(`${path} holds numbers of the kind ${depth}, of which no mask is made.`);
+  const image = sharp(content, { autoOrient: true, failOn: 'error', limitInputPixels: area(size), ignoreIcc: true });
+  try {
+    // Naming the image's own space keeps libvips from converting the numbers; of several bands a grey one gives the first alone.
+    const isDeep = depth !== 'uchar' && DEEP_SPACES.some((name) => name === space);
+    const own = space === 'grey16' && channels > 1 ? 'rgb16' : space;
+    const isGrey = space === 'b-w' && channels === 1;
+    image.toColourspace((isDeep ? own : isGrey ? 'b-w' : 'srgb') as (typeof DEEP_SPACES)[number]);
+    const { data, info } = await image.raw({ depth: kind.depth }).toBuffer({ resolveWithObject: true });
+    return { size, channels: info.channels, samples: kind.of(data), white: kind.white, palette: [] };
+  } catch (cause) {
+    throw new UserError(whyUnreadable(path, content), { cause });
+  }
+}
+
+interface StoredKind {
+  readonly depth: 'uchar' | 'ushort' | 'uint' | 'float';
+  readonly white: number;
+  readonly of: (data: Buffer) => SampleArray;
+}
+
+const STORED_BYTES: StoredKind = { depth: 'uchar', white: 255, of: bytesOf };
+const STORED_WORDS: StoredKind = { depth: 'ushort', white: 65535, of: uint16Of };
+const STORED_FLOATS: StoredKind = { depth: 'float', white: 1, of: floatsOf };
+const STORED: Readonly<Record<string, StoredKind>> = {
+  uchar: STORED_BYTES,
+  ushort: STORED_WORDS,
+  // Negative numbers are no labels.
+  short: STORED_WORDS,
+  uint: {
+    depth: 'uint',
+    white: 65535,
+    of: ({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length / 4),
+  },
+  float: STORED_FLOATS,
+  double: STORED_FLOATS,
+};
 
 /** What tells, without reading it, whether an image file is still the same. Throws UserError. */
 export async function stampOf(path: string): Promise<Omit<FileStamp, 'sha256'>> {

@@ -74,6 +74,8 @@ export class EnginePool implements DisposableEngine {
 
   readonly inspectImage = (params: Params<BatchApi['inspectImage']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.inspectImage(params, options));
+  readonly readReference = (params: Params<BatchApi['readReference']>, options?: CallOptions) =>
+    this.on(this.leastBusy(), (engine) => engine.readReference(params, options));
   readonly sampleWindow = (params: Params<BatchApi['sampleWindow']>, options?: CallOptions) =>
     this.on(this.leastBusy(), (engine) => engine.sampleWindow(params, options));
   readonly segment = (params: Params<BatchApi['segment']>, options?: CallOptions) =>

@@ -36,17 +36,32 @@ export function readHeader(bytes: Uint8Array): PngHeader | null {
   };
 }
 
-/** The chunks after the signature; a chunk cut off by the end of the file is left out. */
-export function* chunksOf(bytes: Uint8Array): Generator<PngChunk> {
+/**
+ * The chunks after the signature up to the last one, IEND. Throws RangeError for a file that ends before it, and for a chunk
+ * that is not as it was written.
+ */
+export function* wholeChunksOf(bytes: Uint8Array): Generator<PngChunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let offset = SIGNATURE.length; offset + 12 <= bytes.length; ) {
     const length = view.getUint32(offset);
-    if (offset + 12 + length > bytes.length) return;
+    const end = offset + 12 + length;
+    if (end > bytes.length) break;
     const type = String.fromCharCode(...bytes.subarray(offset + 4, offset + 8));
-    yield { type, data: bytes.subarray(offset + 8, offset + 8 + length) };
-    offset += 12 + length;
+    if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
+      throw new RangeError(`its part "${type}" at byte ${offset} has a wrong checksum`);
+    }
+    yield { type, data: bytes.subarray(offset + 8, end - 4) };
+    if (type === 'IEND') return;
+    offset = end;
   }
+  throw new RangeError(`it ends after ${bytes.length} bytes, before its last part`);
 }
+
+/** The last chunk of every PNG: no bytes of data, its type, its checksum. */
+const IEND = Uint8Array.of(0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82);
+
+/** Whether a file that ends with `tail` has the end of a PNG; some programs append something of their own. */
+export const endsAsPng = (tail: Uint8Array): boolean => Buffer.from(tail).includes(Buffer.from(IEND));
 
 /** A whole PNG of a header and the chunks between it and IEND. */
 export function assemblePng(header: PngHeader, chunks: readonly PngChunk[]): Uint8Array {

@@ -3,6 +3,7 @@ import type { Size } from '../core/geometry';
 import type { Instance } from '../core/instances';
 import type { LabelRuns } from '../core/labelMap';
 import type { RunMask } from '../core/mask';
+import type { MaskManner, MaskQuestion } from '../core/maskReading';
 import type { PromptCandidate } from '../core/prompts';
 import type { FloatMap } from '../core/raster';
 import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
@@ -129,6 +130,49 @@ export interface ImageInfo {
   readonly format: string;
   /** Bits per channel in the file: 1, 2, 4, 8, 16 or 32. */
   readonly depth: number;
+  /** EXIF orientation, 2 to 8, where the stored pixels are not upright; `size` is that of the upright image. */
+  readonly orientation?: number;
+}
+
+/** A mask that stands for an object in an image. */
+export interface ReferenceMaskRequest extends MaskQuestion {
+  /** Absolute paths. */
+  readonly image: string;
+  readonly mask: string;
+  /** Whether the mask was found, when it was read before, to be drawn on the stored pixels; else that is looked at. */
+  readonly turned?: boolean;
+}
+
+export interface ReferenceMask {
+  readonly info: ImageInfo;
+  /** In referencePx, of the image's size. */
+  readonly mask: RunMask;
+  /** SHA-256 of the mask's file. */
+  readonly sha256: string;
+  /** How it was read; given again, the file is read alike. */
+  readonly manner: MaskManner;
+  readonly turned: boolean;
+  /** What a person should know of how it was read. */
+  readonly notes: readonly string[];
+}
+
+export interface LabelsRequest {
+  /** Absolute path. */
+  readonly mask: string;
+  /** The classes that are known: values that are all among them are ids. */
+  readonly classIds?: readonly number[];
+  /** A file that a person brought from elsewhere: black on white is turned round as well. */
+  readonly isForeign?: boolean;
+}
+
+/** Labels of a mask file. */
+export interface FileLabels {
+  readonly labels: LabelRuns;
+  readonly sha256: string;
+  /** How values that are no ids were taken; null where the labels are as they stand in the file. */
+  readonly manner: MaskManner | null;
+  /** What a person should know of how it was read. */
+  readonly notes: readonly string[];
 }
 
 export interface EngineInfo {
@@ -183,8 +227,13 @@ export interface EngineApi {
   displayTiles(params: DisplayRequest): TileFiles;
   /** What an image looks like as a whole, as one unit vector: images of one kind have near ones. Kept on disk. */
   describeImage(params: { image: string } & Shown): ImageDescription;
-  /** Labels of a mask PNG of any kind (see `decodeMaskPng`), read and decoded apart from the caller's process. */
-  readLabels(params: { mask: string }): { readonly labels: LabelRuns; readonly sha256: string };
+  /**
+   * A mask file of any kind as the pixels of one class in an image (see `readObject` of core): one drawn on the stored pixels of
+   * an image with an EXIF orientation is turned upright. Throws where its size is not the image's.
+   */
+  readReference(params: ReferenceMaskRequest): ReferenceMask;
+  /** Labels of a mask file of any kind (see `readLabelMap` of core), read and decoded apart from the caller's process. */
+  readLabels(params: LabelsRequest): FileLabels;
 }
 
 /** Calls of the engine process to its parent. */
@@ -198,6 +247,7 @@ export type BatchApi = Pick<
   EngineApi,
   | 'info'
   | 'inspectImage'
+  | 'readReference'
   | 'sampleWindow'
   | 'prepareReference'
   | 'segment'

@@ -22,10 +22,11 @@ import { textTable } from '../../src/cli/textTable';
 import { area } from '../../src/core/geometry';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
-import { type LabelledImage, labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
+import { type LabelledImage, labelledImages, summarise } from '../../src/dataset/evaluate';
 import { defaultParallelism } from '../../src/engine/pool';
 import { readManifest } from '../../src/models/manifest';
 import type { SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
+import { readMask } from '../masks';
 import { type BenchModels, environment, repository, startEngines } from './bench';
 
 const { values, positionals } = parseArgs({

@@ -15,9 +15,10 @@ import { createMask, fromRuns, type Mask, toRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
 import { resizeMaskNearest } from '../../src/core/raster';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
-import { type LabelledImage, labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
+import { type LabelledImage, labelledImages, summarise } from '../../src/dataset/evaluate';
 import type { EnginePool } from '../../src/engine/pool';
 import type { SegmentResult } from '../../src/protocol/engineApi';
+import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
 import { environment, startEngines } from './bench';
 

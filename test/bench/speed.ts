@@ -13,9 +13,10 @@ import { textTable } from '../../src/cli/textTable';
 import { toRuns } from '../../src/core/mask';
 import { strategyIds } from '../../src/core/strategies';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
-import { labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
+import { labelledImages, summarise } from '../../src/dataset/evaluate';
 import { Matcher } from '../../src/engine/matcher';
 import type { SegmentRequest } from '../../src/protocol/engineApi';
+import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
 import { environment, repository, startEngines } from './bench';
 

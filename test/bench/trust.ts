@@ -18,9 +18,10 @@ import { dice } from '../../src/core/maskMetrics';
 import { spearman } from '../../src/core/rankCorrelation';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { TRUST_COEFFICIENTS, type TrustParts, trustTerms } from '../../src/core/trust';
-import { type LabelledImage, labelledImages, readMask, summarise } from '../../src/dataset/evaluate';
+import { type LabelledImage, labelledImages, summarise } from '../../src/dataset/evaluate';
 import { spread } from '../../src/dataset/spread';
 import type { EnginePool } from '../../src/engine/pool';
+import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
 import { environment, seededPick, startEngines } from './bench';
 
@@ -127,8 +128,8 @@ async function targetsOf(
   const most = Number(values.absent);
   const others = sets.get(set)!.filter((image) => image !== reference);
   const targets: Target[] = [];
-  for (const { image, mask, name } of spread(others, Number(values.targets))) {
-    targets.push({ kind: 'real', set, image, truth: await readMask({ image, mask, name }, 1) });
+  for (const { image, mask } of spread(others, Number(values.targets))) {
+    targets.push({ kind: 'real', set, image, truth: await readMask({ mask }, 1) });
   }
   let parts = 0;
   for (const one of seededPick(others, others.length, random)) {

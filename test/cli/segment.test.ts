@@ -5,7 +5,8 @@ import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dice } from '../../src/core/maskMetrics';
-import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
+import { decodeMaskPng } from '../../src/formats/maskPng';
+import { binaryMaskOf } from '../masks';
 import {
   doneCounts,
   filesIn,
@@ -28,7 +29,7 @@ const workshop = new Workshop();
 
 const image = (n: number) => `images/nuclei_0${n}.png`;
 const maskOf = (root: string, n: number) => path.join(root, 'masks', `nuclei_0${n}.png`);
-const readMask = async (file: string) => binaryMaskOf(decodeMaskPng(await readFile(file), file), 1, file);
+const readMask = async (file: string) => binaryMaskOf(decodeMaskPng(await readFile(file), file), 1);
 
 /** Samples 1 to 4, labelled from sample 1 once for all tests; tests that write work on a copy. */
 let labelled: string;
@@ -56,7 +57,7 @@ describe('a first run', () => {
       const labels = await readLabels(maskOf(labelled, n));
       expect(labels.size).toEqual({ width: SAMPLE_SIDE, height: SAMPLE_SIDE });
       expect(new Set(labels.data)).toEqual(new Set([0, 1]));
-      expect(dice(binaryMaskOf(labels, 1, ''), await readMask(sampleMask(n)))).toBeGreaterThan(0.7);
+      expect(dice(binaryMaskOf(labels, 1), await readMask(sampleMask(n)))).toBeGreaterThan(0.7);
     }
     expect(await filesIn(labelled)).toEqual([
       '.apmedsam/journal/batch-1-of-1.jsonl',
@@ -235,7 +236,7 @@ describe('several classes', () => {
     expect((await filesIn(path.join(root, 'overlays'))).length).toBe(2);
     const labels = await readLabels(maskOf(root, 2));
     expect(new Set(labels.data)).toEqual(new Set([0, 1, 2]));
-    expect(dice(binaryMaskOf(labels, 1, ''), await readMask(sampleMask(2)))).toBeGreaterThan(0.7);
+    expect(dice(binaryMaskOf(labels, 1), await readMask(sampleMask(2)))).toBeGreaterThan(0.7);
     const done = (await journalOf(root)).filter((line) => line.kind === 'done' && line.image === image(2));
     expect(done.slice(-2).map((line) => line.class)).toEqual([1, 2]);
     expect(new Set(done.slice(-2).map((line) => line.mask)).size).toBe(1);

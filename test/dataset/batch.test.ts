@@ -797,7 +797,7 @@ describe('bounds and interruptions', () => {
       format: 'png',
       depth: 8,
     }));
-    await expect(runBatch(job)).rejects.toThrow(/^The reference mask .* is 4 x 3 but its image .* is 40 x 30\.$/);
+    await expect(runBatch(job)).rejects.toThrow(/^The mask .* is 4 x 3 but its image .* is 40 x 30\.$/);
     expect(engine.requests).toEqual([]);
   });
 

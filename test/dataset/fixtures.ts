@@ -14,7 +14,14 @@ import type { Project } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
-import type { ClassesRequest, ImageInfo, SegmentResult } from '../../src/protocol/engineApi';
+import type {
+  ClassesRequest,
+  ImageInfo,
+  ReferenceMask,
+  ReferenceMaskRequest,
+  SegmentResult,
+} from '../../src/protocol/engineApi';
+import { readReference } from '../masks';
 
 export const SIZE: Size = { width: 4, height: 3 };
 
@@ -109,6 +116,10 @@ export class FakeEngine implements BatchEngine {
 
   async inspectImage({ image }: { image: string }): Promise<ImageInfo> {
     return { size: SIZE, file: await stampOf(image), format: 'png', depth: this.depth(image) };
+  }
+
+  async readReference(request: ReferenceMaskRequest): Promise<ReferenceMask> {
+    return readReference(request, await this.inspectImage(request));
   }
 
   async sampleWindow({ images }: { images: readonly string[] }) {

@@ -13,9 +13,9 @@ import {
   storedPath,
   updateProject,
 } from '../../src/dataset/project';
-import { loadReference, makeReference } from '../../src/dataset/reference';
+import { checkReference, makeReference } from '../../src/dataset/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
-import { CLASSES, imageBytes, labels, projectOf, put, temporaryFolder } from './fixtures';
+import { CLASSES, FakeEngine, imageBytes, labels, projectOf, put, temporaryFolder } from './fixtures';
 
 const HASH = 'a'.repeat(64);
 const reference = { class: 1, image: 'images/a.png', mask: 'masks/a.png', imageHash: HASH, maskHash: HASH };
@@ -174,7 +174,7 @@ describe('references', () => {
   test('are stored with hashes and read again', async () => {
     const { root, image, reference: made } = await referenceWith(half);
     expect(made).toMatchObject({ class: 1, image: 'images/a.png', mask: 'masks/a.png' });
-    const loaded = await loadReference(root, made);
+    const loaded = await checkReference(root, made, new FakeEngine(), CLASSES);
     expect(loaded).toMatchObject({ image, imageHash: made.imageHash });
     expect([...fromRuns(loaded.mask).data]).toEqual(half);
   });
@@ -182,11 +182,15 @@ describe('references', () => {
   test('that have changed or gone since are named', async () => {
     const { root, image, mask, reference: made } = await referenceWith(half);
     await put(mask, encodeMaskPng(labels([...half].reverse()), CLASSES));
-    await expect(loadReference(root, made)).rejects.toThrow(`The reference mask ${mask} has changed since`);
+    await expect(checkReference(root, made, new FakeEngine(), CLASSES)).rejects.toThrow(
+      `The reference mask ${mask} has changed since`,
+    );
     await put(image, imageBytes('b'));
-    await expect(loadReference(root, made)).rejects.toThrow(`The reference image ${image} has changed since`);
+    await expect(checkReference(root, made, new FakeEngine(), CLASSES)).rejects.toThrow(
+      `The reference image ${image} has changed since`,
+    );
     const gone = { ...made, image: 'images/gone.png' };
-    await expect(loadReference(root, gone)).rejects.toThrow(
+    await expect(checkReference(root, gone, new FakeEngine(), CLASSES)).rejects.toThrow(
       /^The reference image .*images\/gone\.png does not exist\.$/,
     );
     await expect(makeReference(root, 1, image, join(root, 'gone'))).rejects.toThrow(/does not exist\.$/);
@@ -198,6 +202,6 @@ describe('references', () => {
     [half.map((_, i) => 2 + (i % 2)), /has no pixels of class 1: it holds the values 2, 3/],
   ])('with a mask that says nothing are refused', async (values, message) => {
     const { root, reference: made } = await referenceWith(values);
-    await expect(loadReference(root, made)).rejects.toThrow(message);
+    await expect(checkReference(root, made, new FakeEngine(), CLASSES)).rejects.toThrow(message);
   });
 });

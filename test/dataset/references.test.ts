@@ -1,10 +1,11 @@
 /** Classes and references as the editor changes them. */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { runBatch } from '../../src/dataset/batch';
 import { loadProject, projectFile, saveProject } from '../../src/dataset/project';
-import { checkReference, loadReference, makeReference, supportMaskCopy } from '../../src/dataset/reference';
+import { checkReference, makeReference, type ReferenceEngine, supportMaskCopy } from '../../src/dataset/reference';
 import {
   addClass,
   listReferences,
@@ -65,7 +66,7 @@ it('finds its files whose names another system has spelled otherwise', async () 
   const made = await set(root, 'e\u0301.png');
   const stored = { ...made, image: 'é.png', mask: 'masks/é.png' };
   await saveProject(root, projectOf({ references: [stored] }));
-  expect((await loadReference(root, stored)).image).toBe(join(root, 'e\u0301.png'));
+  expect((await checkReference(root, stored, engine, CLASSES)).image).toBe(join(root, 'e\u0301.png'));
   expect((await listReferences(root)).map(({ condition }) => condition)).toEqual(['ok']);
   await set(root, 'e\u0301.png');
   expect(await imagesIn(root)).toEqual([[1, 'e\u0301.png']]);
@@ -119,7 +120,7 @@ describe('setReference', () => {
     });
     expect((await loadProject(root))!.references).toEqual([reference]);
     expect(await readFile(supportMaskCopy(root, reference))).toEqual(Buffer.from(await maskBytes(LEFT)));
-    const { maskPath, mask } = await loadReference(root, reference);
+    const { maskPath, mask } = await checkReference(root, reference, engine, CLASSES);
     expect(maskPath).toBe(supportMaskCopy(root, reference));
     expect([...mask.runs]).toEqual([0, 1, 3, 1, 3, 1, 3]);
   });
@@ -155,19 +156,37 @@ describe('setReference', () => {
     const mask = await put(join(root, '..', 'x_mask.png'), encodeMaskPng(labels(TOP.map((value) => value * 255)), []));
     const reference = await setReference(root, { classId: 2, image, mask }, engine);
     expect(reference).toMatchObject({ class: 2, image, mask });
-    expect([...(await loadReference(root, reference)).mask.runs]).toEqual([0, 4, 8]);
+    expect([...(await checkReference(root, reference, engine, CLASSES)).mask.runs]).toEqual([0, 4, 8]);
   });
 
-  it('decodes where it is told to', async () => {
+  it('tells how a mask that is not plain was read, and reads it alike for ever', async () => {
     const root = await newRoot();
-    const read = async ({ mask }: { mask: string }) => ({
-      labels: { size: { width: 4, height: 3 }, values: Uint8Array.of(1, 0), lengths: Uint32Array.of(4, 8) },
-      sha256: sha256(await readFile(mask)),
+    const paper = [255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255];
+    const mask = await put(
+      join(root, '..', 'paper.png'),
+      encode({ width: 4, height: 3, channels: 1, data: Uint8Array.from(paper) }),
+    );
+    const notes: string[] = [];
+    const onNote = (note: string) => notes.push(note);
+    const reference = await setReference(root, { classId: 1, image: join(root, 'a.png'), mask }, engine, { onNote });
+    expect(reference).toMatchObject({ manner: 'dark' });
+    expect(notes).toEqual([expect.stringMatching(/^paper\.png: black on white: the dark part is taken as the object/)]);
+    expect((await loadProject(root))!.references).toEqual([reference]);
+    const checked = await checkReference(root, reference, engine, CLASSES);
+    expect([...checked.mask.runs]).toEqual([6, 1, 5]);
+    expect(checked.notes).toEqual(notes);
+    const { manner: _, ...older } = reference;
+    expect(await checkReference(root, { ...older, manner: 'soft' }, engine, CLASSES)).toMatchObject({
+      mask: { runs: Uint32Array.of(0, 6, 1, 5) },
     });
-    await put(join(root, 'masks', 'a.png'), 'decoded elsewhere');
-    expect(await setReference(root, pair(root, 'a.png'), engine, { read })).toMatchObject({ image: 'a.png' });
-    const stale = async () => ({ ...(await read({ mask: join(root, 'masks', 'a.png') })), sha256: 'other' });
-    expect(await refusal(setReference(root, pair(root, 'a.png'), engine, { read: stale }))).toMatch(/has changed/);
+  });
+
+  it('refuses a mask that is being changed', async () => {
+    const root = await newRoot();
+    const stale: ReferenceEngine = {
+      readReference: async (request) => ({ ...(await engine.readReference(request)), sha256: 'other' }),
+    };
+    expect(await refusal(setReference(root, pair(root, 'a.png'), stale))).toMatch(/has changed/);
   });
 
   it.each([
@@ -185,7 +204,9 @@ describe('setReference', () => {
     const root = await newRoot();
     expect(await refusal(set(root, 'gone.png'))).toMatch(/The reference (image|mask) .*gone\.png does not exist\.$/);
     await put(join(root, 'masks', 'a.png'), encodeMaskPng(labels([1, 0], { width: 2, height: 1 }), CLASSES));
-    expect(await refusal(set(root, 'a.png'))).toMatch(/is 2 x 1 but its image .*a\.png is 4 x 3\.$/);
+    expect(await refusal(set(root, 'a.png'))).toMatch(
+      /is 2 x 1 but its image .*a\.png is 4 x 3: it was drawn on a picture of 1\/2 of the size/,
+    );
     expect(await refusal(set(root, 'images/b.png', { classId: 9 }))).toBe(
       `${projectFile(root)} has no class with the id 9: add one first.`,
     );
@@ -197,18 +218,20 @@ describe('a set reference', () => {
   it('goes on as it was when its mask is edited, deleted, or another class is labelled in it', async () => {
     const root = await newRoot();
     const reference = await set(root, 'a.png');
-    const before = await checkReference(root, reference, engine);
+    const before = await checkReference(root, reference, engine, CLASSES);
     await put(join(root, 'masks', 'a.png'), maskBytes(LEFT));
-    expect(await checkReference(root, reference, engine)).toEqual(before);
+    expect(await checkReference(root, reference, engine, CLASSES)).toEqual(before);
     await rm(join(root, 'masks', 'a.png'));
-    expect(await checkReference(root, reference, engine)).toEqual(before);
+    expect(await checkReference(root, reference, engine, CLASSES)).toEqual(before);
   });
 
   it('is refused when its image has changed', async () => {
     const root = await newRoot();
     const reference = await set(root, 'a.png');
     await put(join(root, 'a.png'), imageBytes('another'));
-    expect(await refusal(loadReference(root, reference))).toMatch(/The reference image .* has changed since/);
+    expect(await refusal(checkReference(root, reference, engine, CLASSES))).toMatch(
+      /The reference image .* has changed since/,
+    );
   });
 
   it('whose copy was lost or changed falls back on its mask, while that is the same', async () => {
@@ -216,11 +239,11 @@ describe('a set reference', () => {
     const reference = await set(root, 'a.png');
     const mask = join(root, 'masks', 'a.png');
     await put(supportMaskCopy(root, reference), maskBytes(LEFT));
-    expect(await loadReference(root, reference)).toMatchObject({ maskPath: mask });
+    expect(await checkReference(root, reference, engine, CLASSES)).toMatchObject({ maskPath: mask });
     await rm(supportMaskCopy(root, reference));
-    expect(await loadReference(root, reference)).toMatchObject({ maskPath: mask });
+    expect(await checkReference(root, reference, engine, CLASSES)).toMatchObject({ maskPath: mask });
     await put(mask, maskBytes(LEFT));
-    expect(await refusal(loadReference(root, reference))).toBe(
+    expect(await refusal(checkReference(root, reference, engine, CLASSES))).toBe(
       `The reference mask ${mask} has changed since the reference was set: set it again.`,
     );
   });

@@ -1,22 +1,28 @@
 /** An engine without models, and pages that only listen, for tests of open images. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toLabelRuns } from '../../src/core/labelMap';
 import { type Mask, toRuns } from '../../src/core/mask';
 import { UserError } from '../../src/core/userError';
 import { relativePath } from '../../src/dataset/folder';
 import { JournalViews } from '../../src/dataset/journalView';
+import { readLabelFile } from '../../src/dataset/labelFile';
 import { ProjectRoot } from '../../src/dataset/projectRoot';
 import { PROJECT_DEFAULTS } from '../../src/dataset/setUp';
 import { sha256 } from '../../src/disk/hashing';
 import type { Edit } from '../../src/editor/labelDocument';
 import { OpenImage, type Page } from '../../src/editor/openImage';
-import { decodeMaskPng } from '../../src/formats/maskPng';
 import type { ViewApi } from '../../src/protocol/editorApi';
-import type { DecodeRequest, EngineApi, ImageInfo, SegmentRequest } from '../../src/protocol/engineApi';
+import type {
+  DecodeRequest,
+  EngineApi,
+  ImageInfo,
+  ReferenceMaskRequest,
+  SegmentRequest,
+} from '../../src/protocol/engineApi';
 import type { Remote } from '../../src/rpc';
 import { SIZE } from '../dataset/fixtures';
 import { everyCapability } from '../fakes';
+import { readReference } from '../masks';
 
 const pixels = (values: readonly number[]): Mask => ({ size: SIZE, data: Uint8Array.from(values) });
 
@@ -49,10 +55,8 @@ export class FakeEditorEngine {
     displayOverview: async ({ image }: { image: string }) => ({ info: await this.info(image), file: '/overview.png' }),
     displayTiles: async () => ({ dir: '/tiles', tileSize: 512, levels: 1 }),
     inspectImage: ({ image }: { image: string }) => this.info(image),
-    readLabels: async ({ mask }: { mask: string }) => {
-      const bytes = await readFile(mask);
-      return { labels: toLabelRuns(decodeMaskPng(bytes, mask)), sha256: sha256(bytes) };
-    },
+    readLabels: readLabelFile,
+    readReference: async (request: ReferenceMaskRequest) => readReference(request, await this.info(request.image)),
     decode: async (request: DecodeRequest) => {
       this.decoded.push(request);
       await this.gate;

@@ -59,7 +59,11 @@ describe('opening', () => {
   });
 
   it.each([
-    ['of another size', { width: 3, height: 4 }, /is 3 x 4 pixels, but its image is 4 x 3/],
+    [
+      'of another size',
+      { width: 3, height: 4 },
+      /is 3 x 4 but its image .*a\.png is 4 x 3: its width and height are exchanged/,
+    ],
     ['that is damaged', null, /masks.a\.png/],
   ])('leaves a mask %s alone and says so', async (_, size, sentence) => {
     const root = await folderWith('a.png');
@@ -418,7 +422,7 @@ describe('files that change', () => {
     const root = await folderWith('a.png');
     const { open, values } = await openImage(root, 'a.png');
     const wrong = await putMask(join(root, 'wrong.png'), [1], { width: 1, height: 1 });
-    expect(await refusal(open.loadMask(wrong))).toMatch(/wrong\.png is 1 x 1 pixels, but .*a\.png is 4 x 3/);
+    expect(await refusal(open.loadMask(wrong))).toMatch(/wrong\.png is 1 x 1 but its image .*a\.png is 4 x 3/);
     const right = await putMask(join(root, 'right.png'), [...BLANK.slice(1), 255]);
     await open.loadMask(right);
     expect(values().at(-1)).toBe(1);

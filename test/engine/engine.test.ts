@@ -14,11 +14,12 @@ import { type FloatMap, thresholdToRuns } from '../../src/core/raster';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engine/client';
-import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
+import { decodeMaskPng } from '../../src/formats/maskPng';
 import { importModel } from '../../src/models/modelImport';
 import { ModelStore } from '../../src/models/modelStore';
 import type { ClassQuestion, EngineConfig, SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
 import { makeBmp } from '../formats/makeBmp';
+import { binaryMaskOf } from '../masks';
 
 const repository = path.resolve(import.meta.dirname, '..', '..');
 const models = path.join(repository, 'models');
@@ -27,7 +28,7 @@ const sampleImage = (n: number) => path.join(samples, 'images', `nuclei_0${n}.pn
 
 async function sampleMask(n: number) {
   const file = path.join(samples, 'masks', `nuclei_0${n}.png`);
-  return binaryMaskOf(decodeMaskPng(await readFile(file), file), 1, file);
+  return binaryMaskOf(decodeMaskPng(await readFile(file), file), 1);
 }
 
 let home: string;
@@ -511,7 +512,7 @@ describe('reading labels', () => {
   it('refuses a mask that is none, or missing', async () => {
     await expect(engine.readLabels({ mask: path.join(models, 'manifest.json') })).rejects.toMatchObject({
       name: 'UserError',
-      message: expect.stringMatching(/manifest\.json is not a PNG/),
+      message: expect.stringMatching(/manifest\.json is not an image; expected a mask as PNG/),
     });
     const gone = path.join(home, 'gone.png');
     await expect(engine.readLabels({ mask: gone })).rejects.toMatchObject({

@@ -11,7 +11,8 @@ import { fromRuns } from '../../src/core/mask';
 import { dice } from '../../src/core/maskMetrics';
 import type { LabelDocumentHandle } from '../../src/editor/provider';
 import type { EngineClient } from '../../src/engine/client';
-import { binaryMaskOf, decodeMaskPng } from '../../src/formats/maskPng';
+import { decodeMaskPng } from '../../src/formats/maskPng';
+import { binaryMaskOf } from '../masks';
 import { activeTab, api, journalOf, listener, maskOf, until } from './editing';
 import { addKnownMask, discard, imageIn, sampleFolder } from './workspace';
 
@@ -197,7 +198,7 @@ describe('a reference and Segment Image', () => {
 
   const knownMask = async (n: number) => {
     const file = await addKnownMask(folder, n);
-    const known = binaryMaskOf(decodeMaskPng(await readFile(file.fsPath), 'known'), 1, 'known');
+    const known = binaryMaskOf(decodeMaskPng(await readFile(file.fsPath), 'known'), 1);
     await vscode.workspace.fs.delete(file);
     return known;
   };

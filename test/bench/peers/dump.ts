@@ -17,13 +17,14 @@ import { MATCHER_SETTINGS, wholeClassSettings } from '../../../src/core/strategi
 import { BidirectionalMatcher, matcherQuestions } from '../../../src/core/strategies/matcherStrategy';
 import { DEFAULT_PARAMETERS, type MatcherPreset } from '../../../src/core/strategies/strategy';
 import { supportPatches } from '../../../src/core/supportMask';
-import { type LabelledImage, labelledImages, readMask } from '../../../src/dataset/evaluate';
+import { type LabelledImage, labelledImages } from '../../../src/dataset/evaluate';
 import { spread } from '../../../src/dataset/spread';
 import { CosineGraph } from '../../../src/engine/cosineGraph';
 import { openImage, readRgb } from '../../../src/engine/imageIo';
 import { type LoadedModels, loadModels } from '../../../src/engine/loadedModels';
 import { Matcher } from '../../../src/engine/matcher';
 import { ModelStore } from '../../../src/models/modelStore';
+import { readMask } from '../../masks';
 import { repository } from '../bench';
 import { writeNpy } from './npy';
 
