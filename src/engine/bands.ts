@@ -6,6 +6,7 @@
 import { UserError } from '../core/userError';
 import { EXTRA_SAMPLE, PHOTOMETRIC, type TiffPage } from '../formats/tiffHeader';
 import type { BandChoice } from '../protocol/engineApi';
+import { inBands } from './intensity';
 
 /** Samples as decoded: [height, width, bands], row-major, bands interleaved. */
 export type Samples = Uint8Array | Uint16Array | Float32Array;
@@ -39,7 +40,9 @@ export function planBands(file: BandsInFile, chosen: BandChoice | undefined, pat
     throw new UserError(`${path} has ${has}; the project shows the bands ${chosen!.join(', ')} of its images.`);
   }
   const colours = opacity === undefined ? count : count - 1;
-  const shown = chosen ? chosen.map((band) => band - 1) : colours < 3 ? [0] : [0, 1, 2];
+  // One band three times is grey.
+  const wanted = chosen && (new Set(chosen).size === 1 ? chosen.slice(0, 1) : chosen).map((band) => band - 1);
+  const shown = wanted ?? (colours < 3 ? [0] : [0, 1, 2]);
   return { count, shown, opacity: opacity !== undefined && shown.includes(opacity) ? undefined : opacity };
 }
 
@@ -65,32 +68,45 @@ export function leftOut({ count, shown, opacity }: BandPlan): string | null {
   return `the file has ${count} bands, of which ${which} (others with --bands, or "bands" in project.json)`;
 }
 
-/** Where the shown bands lie in decoded samples, which may hold more than the file's bands. */
-export type BandAddress = (band: number) => number;
-
 /**
- * The shown bands alone, in place at the front of `samples`, laid on black by their opacity where `opaque` is given.
+ * The shown bands alone, in place at the front of `samples`, laid on black by their opacity where `opacity` is given.
  *
  * @param stride samples per pixel
- * @param opaque the number that stands for full opacity
+ * @param shown positions of one or three samples in a pixel
+ * @param opacity its position, and the number that stands for full opacity
  */
-export function pickBands<T extends Samples>(
+export async function pickBands<T extends Samples>(
   samples: T,
   stride: number,
   shown: readonly number[],
   opacity?: { readonly at: number; readonly opaque: number },
-): T {
+): Promise<T> {
   const pixels = samples.length / stride;
-  const picked = new Array<number>(shown.length);
-  for (let pixel = 0, from = 0, to = 0; pixel < pixels; pixel++, from += stride) {
-    // All are read before the first is written: bands may be shown in any order, and twice.
-    for (let i = 0; i < shown.length; i++) picked[i] = samples[from + shown[i]!]!;
-    if (opacity) {
-      const share = samples[from + opacity.at]!;
-      for (let i = 0; i < shown.length; i++) picked[i] = Math.floor((picked[i]! * share) / opacity.opaque);
+  const [red, green = red, blue = red] = shown as readonly [number, number?, number?];
+  const isGrey = shown.length === 1;
+  const { at, opaque } = opacity ?? { at: 0, opaque: 0 };
+  await inBands(pixels, (first, end) => {
+    let from = first * stride;
+    let to = first * shown.length;
+    for (let pixel = first; pixel < end; pixel++, from += stride) {
+      // All are read before the first is written: bands may be shown in any order, and twice.
+      let r = samples[from + red]!;
+      let g = samples[from + green]!;
+      let b = samples[from + blue]!;
+      if (opacity) {
+        const share = samples[from + at]!;
+        if (share !== opaque) {
+          r = Math.floor((r * share) / opaque);
+          g = Math.floor((g * share) / opaque);
+          b = Math.floor((b * share) / opaque);
+        }
+      }
+      samples[to++] = r;
+      if (isGrey) continue;
+      samples[to++] = g;
+      samples[to++] = b;
     }
-    for (let i = 0; i < shown.length; i++) samples[to++] = picked[i]!;
-  }
+  });
   return samples.subarray(0, pixels * shown.length) as T;
 }
 
@@ -115,9 +131,12 @@ export function notOpacity(
     const value = samples[i]!;
     if (value === 0) continue;
     visible++;
-    if (value === opaque) full++;
+    if (value !== opaque) continue;
+    full++;
+    // Elsewhere one pixel tells, which is mostly the first.
+    if (!inTiff) return null;
   }
   if (visible === 0) return 'its transparency is left out: the whole image would be invisible';
-  if (full > 0 && full >= visible * (inTiff ? OPAQUE_SHARE : 0)) return null;
+  if (full > 0 && full >= visible * OPAQUE_SHARE) return null;
   return 'its last band is left out: the file calls it opacity, but it is hardly opaque anywhere';
 }

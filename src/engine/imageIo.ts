@@ -349,7 +349,7 @@ async function readShownBands(
   const at = (band: number): number => (band === 0 ? 0 : band + stride - bands.count);
   noteMissing(file, samples, stride);
   const opaque = opaqueOf(file, samples, stride, at);
-  return { samples: pickBands(samples, stride, bands.shown.map(at), opaque), channels, offset };
+  return { samples: await pickBands(samples, stride, bands.shown.map(at), opaque), channels, offset };
 }
 
 /** Opacity to be laid on black; of floats and signed numbers, which say nothing of what is opaque, none. */

@@ -38,7 +38,8 @@ const FEWEST_OTHERS = 16;
 /** More values than this are quicker to look up than to compute, where they have 16 bits. */
 const WORTH_A_TABLE = 1 << 16;
 
-async function inBands(length: number, work: (from: number, to: number) => void): Promise<void> {
+/** Goes through many values in turns with others of this process. */
+export async function inBands(length: number, work: (from: number, to: number) => void): Promise<void> {
   for (let from = 0; from < length; from += BAND) {
     if (from > 0) await setImmediate();
     work(from, Math.min(length, from + BAND));

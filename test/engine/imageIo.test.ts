@@ -545,6 +545,18 @@ describe('bands', () => {
     }
   });
 
+  it('shows one band three times as grey, also of an image that has no other', async () => {
+    const grey = await save(await raw([0, 90, 255], 3, 1, 1).toColourspace('b-w').png().toBuffer());
+    expect(await readRgb(await openImage(grey, NO_LIMIT, [1, 1, 1]))).toEqual(
+      Uint8Array.of(0, 0, 0, 90, 90, 90, 255, 255, 255),
+    );
+    expect(await refusal(openImage(grey, NO_LIMIT, [1, 2, 3]))).toMatch(
+      /has one band; the project shows the bands 1, 2, 3/,
+    );
+    const colour = await save(await raw([1, 2, 3, 4, 5, 6], 2, 1, 3).png().toBuffer());
+    expect(await readRgb(await openImage(colour, NO_LIMIT, [2, 2, 2]))).toEqual(Uint8Array.of(2, 2, 2, 5, 5, 5));
+  });
+
   it('shows the first of two', async () => {
     for (const samples of [Uint8Array.of(10, 200, 30, 220), Float32Array.of(10, 200, 30, 220)]) {
       const file = await open(makeTiff(2, 1, 2, samples, { extraSamples: [0] }));
