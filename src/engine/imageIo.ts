@@ -476,12 +476,13 @@ async function decode(file: ImageFile, pipeline: Sharp) {
  * RGB. Throws UserError on damaged content and for more pixels than `pixelLimit`.
  */
 export async function readStored(content: Buffer, path: string, pixelLimit: number): Promise<MaskSamples> {
-  const { autoOrient: size, depth, space, channels } = await readHeader(path, content);
+  const { autoOrient: size, depth, space, channels, page, tiff } = await readHeader(path, content);
   if (area(size) > pixelLimit)
     throw new UserError(`${path} is ${describeSize(size)}: expected at most ${pixelLimit} pixels.`);
   const kind = STORED[depth];
   if (kind === undefined) throw new UserError(`${path} holds numbers of the kind ${depth}, of which no mask is made.`);
-  const image = sharp(content, { autoOrient: true, failOn: 'error', limitInputPixels: area(size), ignoreIcc: true });
+  const options = { autoOrient: true, page, failOn: 'error', limitInputPixels: area(size), ignoreIcc: true } as const;
+  const image = sharp(content, options);
   try {
     // Naming the image's own space keeps libvips from converting the numbers; of several bands a grey one gives the first alone.
     const isDeep = depth !== 'uchar' && DEEP_SPACES.some((name) => name === space);
@@ -491,7 +492,7 @@ export async function readStored(content: Buffer, path: string, pixelLimit: numb
     const { data, info } = await image.raw({ depth: kind.depth }).toBuffer({ resolveWithObject: true });
     return { size, channels: info.channels, samples: kind.of(data), white: kind.white, palette: [] };
   } catch (cause) {
-    throw new UserError(whyUnreadable(path, content), { cause });
+    throw new UserError(whyUnreadable(path, content, tiff), { cause });
   }
 }
 

@@ -10,6 +10,7 @@ import {
   initImageIo,
   openImage,
   readRgb,
+  readStored,
   resizeGrey,
   sampleWindow,
   windowOf,
@@ -166,6 +167,8 @@ describe('openImage', () => {
     expect(file.info.size).toEqual({ width: 3, height: 2 });
     expect(await readRgb(file)).toEqual(new Uint8Array(18).fill(50));
     expect(file.notes).toEqual(['the file has 2 pages or frames; number 2, the largest, is used']);
+    const mask = await readStored(chained(small, large), 'mask.tif', NO_LIMIT);
+    expect(mask).toMatchObject({ size: file.info.size, samples: new Uint8Array(6).fill(50) });
   });
 });
 
