@@ -1,8 +1,9 @@
 /** The command line: parse, construct, run, exit code. */
-import { setMaxListeners } from 'node:events';
+import './cli/interrupt';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { inspect } from 'node:util';
 import { version } from '../package.json';
 import { CACHE_BYTES, cacheClear, cacheInfo } from './cli/cacheCommands';
 import {
@@ -17,7 +18,10 @@ import {
 } from './cli/command';
 import { devices, devicesInstall, devicesRemove } from './cli/deviceCommands';
 import { evaluate } from './cli/evaluateCommand';
+import { Cancelled, interrupted, Unread } from './cli/interrupt';
 import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } from './cli/modelCommands';
+import { err, out, outText, watchOutput } from './cli/output';
+import { printable } from './cli/printable';
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
@@ -52,12 +56,12 @@ const engineEntry = path.join(__dirname, 'engine.js');
 async function main(argv: readonly string[]): Promise<number> {
   const [first, second] = argv;
   if (first === '--version') {
-    console.log(`ap-medsam ${version}`);
+    out(`ap-medsam ${version}`);
     return EXIT.done;
   }
   if (first === 'help' && second !== undefined) return main([...argv.slice(1), '--help']);
   if (first === undefined || isHelp(first) || first === 'help') {
-    console.log(overview(commands));
+    outText(overview(commands));
     return first === undefined ? EXIT.usage : EXIT.done;
   }
   const named = (words: string) => commands.find(({ name }) => name === words);
@@ -65,7 +69,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (command === undefined) {
     const family = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
     if (family.length > 0 && argv.slice(1).every(isHelp)) {
-      console.log(overview(commands.filter(({ name }) => name.startsWith(`${first} `))));
+      outText(overview(commands.filter(({ name }) => name.startsWith(`${first} `))));
       return second === undefined ? EXIT.usage : EXIT.done;
     }
     const known = family.length > 0 ? family : commands.map(({ name }) => name);
@@ -75,7 +79,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const rest = argv.slice(command.name.split(' ').length);
   if (rest.some(isHelp)) {
-    console.log(commandHelp(command));
+    outText(commandHelp(command));
     return EXIT.done;
   }
   try {
@@ -92,34 +96,33 @@ const isHelp = (argument: string): boolean => argument === '--help' || argument 
 
 async function runCommand(command: Command, argv: readonly string[]): Promise<number> {
   const home = homeDir();
-  const cancelled = new AbortController();
-  // Every call under way listens; Node would take that many for a leak.
-  setMaxListeners(0, cancelled.signal);
-  // The first Ctrl+C ends the work cleanly, the second one ends the process.
-  process.once('SIGINT', () => cancelled.abort(new Cancelled()));
-  process.once('SIGTERM', () => cancelled.abort(new Cancelled()));
   const pools: EnginePool[] = [];
   const context: CommandContext = {
-    out: (line) => console.log(line),
-    err: (line) => console.error(line),
+    out,
+    outText,
+    err,
     columns: process.stderr.isTTY ? process.stderr.columns : undefined,
-    ask: process.stdin.isTTY && process.stderr.isTTY ? (question) => ask(question, cancelled.signal) : undefined,
-    signal: cancelled.signal,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? (question) => ask(question, interrupted) : undefined,
+    signal: interrupted,
     store: new ModelStore(modelsDir, home),
     home,
     probe: { entry: engineEntry, modelsDir },
-    startEngines: async ({ engines, threads, device, verbose, encoder, segmenter }: EngineSettings) => {
+    startEngines: async (settings: EngineSettings) => {
+      const { engines, threads, device, imageSeconds, verbose, encoder, segmenter } = settings;
+      interrupted.throwIfAborted();
       const target = { modelsDir, homeDir: home, encoder, segmenter };
-      const { signal } = cancelled;
-      const usable = device === 'auto' ? await settledDevice(target, verbose, signal) : device;
+      const usable = device === 'auto' ? await settledDevice(target, verbose) : device;
       const parallel = parallelismOn(usable, availableParallelism(), { engines, threads });
-      const config = { ...target, threads: parallel.threads, device, verbose };
+      const config = { ...target, threads: parallel.threads, device, imageSeconds, verbose };
+      const log = (line: string) => err(`engine: ${line}`);
       const pool = createPool(
         parallel.engines,
         {
           entry: engineEntry,
           config: { ...config, cacheBytes: CACHE_BYTES, pixelLimit: PIXEL_LIMIT },
-          log: (line) => console.error(`engine: ${line}`),
+          log,
+          // Drivers and native libraries say a lot that concerns nobody; their last words are told where an engine ends.
+          onOutput: verbose ? log : undefined,
         },
         usable,
       );
@@ -138,14 +141,13 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
  * A batch may wait for its device: trying the devices once takes seconds where there are any, and decides about the speed of
  * all that follows.
  */
-async function settledDevice(target: ProbeTarget, verbose: boolean, signal: AbortSignal): Promise<DeviceName> {
+async function settledDevice(target: ProbeTarget, verbose: boolean): Promise<DeviceName> {
   const { best } = await settleDevice({
     entry: engineEntry,
     target,
-    signal,
-    onDevice: (device) =>
-      console.error(`Trying the device ${deviceTitles[device]} (once; what is found is remembered)...`),
-    ...(verbose && { log: (line: string) => console.error(line) }),
+    signal: interrupted,
+    onDevice: (device) => err(`Trying the device ${deviceTitles[device]} (once; what is found is remembered)...`),
+    ...(verbose && { log: err }),
   });
   return best;
 }
@@ -154,7 +156,7 @@ async function settledDevice(target: ProbeTarget, verbose: boolean, signal: Abor
 async function ask(question: string, signal: AbortSignal): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+    return /^y(es)?$/i.test((await terminal.question(`${printable(question)} [y/N] `, { signal })).trim());
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -163,19 +165,25 @@ async function ask(question: string, signal: AbortSignal): Promise<boolean> {
   }
 }
 
-class Cancelled extends Error {}
+/** A run that was interrupted ends as what interrupted it says, whatever else came of that. */
+function interruptedCode(): number {
+  if (interrupted.reason instanceof Cancelled) return EXIT.cancelled;
+  return interrupted.reason instanceof Unread ? EXIT.unread : EXIT.usage;
+}
 
+watchOutput();
+// The last lines may find nobody to read them when all is done.
+process.once('exit', () => {
+  if (interrupted.aborted && !(interrupted.reason instanceof Cancelled)) process.exitCode = interruptedCode();
+});
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },
   (error: unknown) => {
-    if (error instanceof Cancelled) {
-      process.exitCode = EXIT.cancelled;
-      return;
-    }
-    const user = error instanceof UserError;
-    console.error(user ? `ap-medsam: ${error.message}` : error);
-    process.exitCode = EXIT.usage;
+    process.exitCode = interrupted.aborted ? interruptedCode() : EXIT.usage;
+    if (interrupted.aborted) return;
+    if (error instanceof UserError) err(`ap-medsam: ${error.message}`);
+    else for (const line of inspect(error).split('\n')) err(line);
   },
 );

@@ -23,6 +23,8 @@ export interface Config {
   readonly cacheBytes: number;
   /** Images encoded ahead of the one that is open. */
   readonly prefetch: number;
+  /** Longest time in seconds that the work on one image may take; 0 for no limit. */
+  readonly imageSeconds: number;
 }
 
 const SECTION = 'apMedSam';
@@ -43,6 +45,7 @@ export function readConfig(): Config {
     device: deviceOfEnvironment() ?? setting('device'),
     cacheBytes: setting<number>('cacheSize') * 1024 * 1024,
     prefetch: setting('prefetch'),
+    imageSeconds: setting('imageTimeout'),
   };
 }
 

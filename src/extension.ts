@@ -52,6 +52,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     cacheBytes: readConfig().cacheBytes,
     pixelLimit: PIXEL_LIMIT,
     device: readConfig().device,
+    imageSeconds: readConfig().imageSeconds,
     verbose: true,
   });
   const engines = owner.register(

@@ -16,6 +16,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Called once when the other end has answered, also when an aborted call no longer waits for it. */
   readonly onAnswer?: () => void;
+  /** Called with the number under which the other end knows the call, see `Handlers`. */
+  readonly onSent?: (call: number) => void;
 }
 
 type Method = (params: never) => unknown;
@@ -23,12 +25,15 @@ type Method = (params: never) => unknown;
 /** What a method gives in the end. */
 export type Result<F> = F extends (...params: never[]) => infer R ? Awaited<R> : never;
 
-/** Methods of `Api` as their implementer writes them: at once or later, with a signal that tells of cancellation. */
+/**
+ * Methods of `Api` as their implementer writes them: at once or later, with a signal that tells of cancellation, and the
+ * number of the call, by which both ends can speak of it.
+ */
 export type Handlers<Api> = {
   readonly [M in keyof Api]: Api[M] extends () => infer R
-    ? (params: undefined, signal: AbortSignal) => Awaited<R> | Promise<Awaited<R>>
+    ? (params: undefined, signal: AbortSignal, call: number) => Awaited<R> | Promise<Awaited<R>>
     : Api[M] extends (params: infer P) => infer R
-      ? (params: P, signal: AbortSignal) => Awaited<R> | Promise<Awaited<R>>
+      ? (params: P, signal: AbortSignal, call: number) => Awaited<R> | Promise<Awaited<R>>
       : never;
 };
 
@@ -90,7 +95,7 @@ export function connect<RemoteApi, LocalApi = object>(port: Port, handlers: Hand
     running.set(id, controller);
     let reply: Message;
     try {
-      reply = { rpc: 'ok', id, value: await handlerFor(handlers, name)(params, controller.signal) };
+      reply = { rpc: 'ok', id, value: await handlerFor(handlers, name)(params, controller.signal, id) };
     } catch (error) {
       reply = { rpc: 'err', id, error: toWire(error) };
     }
@@ -142,6 +147,7 @@ export function connect<RemoteApi, LocalApi = object>(port: Port, handlers: Hand
         };
         pending.set(id, { settle, onAnswer: onAnswer ?? (() => undefined) });
         signal?.addEventListener('abort', cancel, { once: true });
+        options.onSent?.(id);
         post({ rpc: 'call', id, method, params });
       });
     },
@@ -156,11 +162,13 @@ export function connect<RemoteApi, LocalApi = object>(port: Port, handlers: Hand
   };
 }
 
-function handlerFor(handlers: object, name: string): (params: unknown, signal: AbortSignal) => unknown {
+type Handler = (params: unknown, signal: AbortSignal, call: number) => unknown;
+
+function handlerFor(handlers: object, name: string): Handler {
   // Without the second test "constructor" or "toString" would answer.
   const handler = name in Object.prototype ? undefined : (handlers as Record<string, unknown>)[name];
   if (typeof handler !== 'function') throw new TypeError(`there is no method ${name}() at the other end`);
-  return handler.bind(handlers) as (params: unknown, signal: AbortSignal) => unknown;
+  return handler.bind(handlers) as Handler;
 }
 
 /** Other messages may travel on the same port; they are not ours to judge. */

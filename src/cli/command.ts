@@ -23,6 +23,8 @@ export interface EngineSettings {
   readonly engines: number | undefined;
   readonly threads: number | undefined;
   readonly device: DeviceChoice;
+  /** Longest time that the work on one image may take; 0 for no limit. */
+  readonly imageSeconds: number;
   /** Tell of each model where it is opened and what memory it takes. */
   readonly verbose: boolean;
 }
@@ -31,13 +33,15 @@ export interface EngineSettings {
 export interface CommandContext {
   /** A line of results. */
   readonly out: (line: string) => void;
+  /** A text of several lines that is our own, such as a table. */
+  readonly outText: (text: string) => void;
   /** A line of progress, warnings and errors. */
   readonly err: (line: string) => void;
   /** Columns of the terminal that progress can be drawn on; undefined where stderr is none. */
   readonly columns: number | undefined;
   /** Asks a person yes or no; undefined where nobody sits at a terminal. */
   readonly ask: ((question: string) => Promise<boolean>) | undefined;
-  /** Aborts on Ctrl+C. */
+  /** Aborts on Ctrl+C, and when nothing can be printed any more. */
   readonly signal: AbortSignal;
   readonly store: ModelStore;
   /** Absolute path of the home of models and caches. */
@@ -83,7 +87,7 @@ export interface Command {
 export class UsageError extends UserError {}
 
 /** Exit codes, the same for every command. */
-export const EXIT = { done: 0, someFailed: 1, usage: 2, cancelled: 130 } as const;
+export const EXIT = { done: 0, someFailed: 1, usage: 2, cancelled: 130, unread: 141 } as const;
 
 export function parseArguments(command: Command, argv: readonly string[]): Arguments {
   let parsed: ReturnType<typeof parseArgs>;
@@ -167,7 +171,7 @@ export function overview(commands: readonly Command[]): string {
     ),
     '',
     ...wrap(
-      'Exit codes: 0 all done; 1 some images failed, each named with its reason; 2 the command line or its inputs do not allow a start; 130 cancelled with Ctrl+C (run the same command again to go on).',
+      'Exit codes: 0 all done; 1 some images failed, each named with its reason; 2 the command line or its inputs do not allow a start; 130 cancelled with Ctrl+C (run the same command again to go on); 141 nobody reads the output any more, as after "| head".',
       HELP_COLUMNS,
     ),
   ].join('\n');

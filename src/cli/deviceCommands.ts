@@ -31,7 +31,7 @@ export const devices: Command = {
 };
 
 async function showDevices(args: Arguments, context: CommandContext): Promise<number> {
-  const { probe, home, out, err, signal } = context;
+  const { probe, home, out, outText, err, signal } = context;
   const target = {
     modelsDir: probe.modelsDir,
     homeDir: home,
@@ -79,7 +79,7 @@ async function showDevices(args: Arguments, context: CommandContext): Promise<nu
     return EXIT.done;
   }
   const number = (value: number | undefined) => (value === undefined ? '-' : String(Math.round(value)));
-  out(
+  outText(
     textTable(
       ['device', 'works', 'agrees', 'ms', 'ms on the CPU', 'auto takes it', 'why'],
       rows.map(({ device, works, agrees, ms, cpuMs: cpu, used, reason }) => [

@@ -103,7 +103,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     failures.push(...evaluated.failures);
     for (const { message } of evaluated.failures) context.err(`Failed: ${message}`);
   }
-  if (!json) context.out(report(scores));
+  if (!json) context.outText(report(scores));
   return failures.length > 0 ? EXIT.someFailed : EXIT.done;
 }
 

@@ -36,7 +36,7 @@ export const modelsList: Command = {
   ],
   options: { json: jsonOption },
   examples: ['ap-medsam models list'],
-  async run(args, { store, out }) {
+  async run(args, { store, out, outText }) {
     const models = await store.list();
     if (args.flag('json')) {
       for (const { entry, source, state, bytesHere } of models) {
@@ -44,7 +44,7 @@ export const modelsList: Command = {
       }
       return EXIT.done;
     }
-    out(
+    outText(
       textTable(
         ['id', 'kind', 'family', 'size', 'licence', 'state', 'title'],
         models.map(({ entry, state, bytesHere }) => [

@@ -43,6 +43,11 @@ export const engineOptions: Readonly<Record<string, Option>> = {
   },
   engines: { value: 'n', help: 'engine processes; default: one per core, at most 4; one on a GPU' },
   threads: { value: 'n', help: 'threads of each engine process; default: the cores shared out among them' },
+  'image-timeout': {
+    value: 'seconds',
+    help: 'longest time that the work on one image may take; then it fails, and the others go on. Waiting for other images, opening models and preparing references do not count; 0: no limit',
+    default: '120',
+  },
   verbose: { help: 'say of each model where it runs and what memory it takes' },
 };
 
@@ -88,8 +93,16 @@ export function engineSettings(args: Arguments): Omit<EngineSettings, 'encoder' 
     engines: args.count('engines'),
     threads: args.count('threads'),
     device: chosenDevice(args),
+    imageSeconds: secondsOf('image-timeout', args.text('image-timeout')!),
     verbose: args.flag('verbose'),
   };
+}
+
+function secondsOf(name: string, text: string): number {
+  // Number('') is 0.
+  const seconds = text.trim() === '' ? Number.NaN : Number(text);
+  if (seconds >= 0 && Number.isFinite(seconds)) return seconds;
+  throw new UsageError(`--${name} should be a number of seconds, 0 or more, got "${text}"`);
 }
 
 function chosenDevice(args: Arguments): DeviceChoice {

@@ -1,6 +1,7 @@
 /** Progress on stderr: a bar on a terminal, a plain line now and then otherwise. */
 import type { BatchProgress } from '../dataset/batchProgress';
 import type { CommandContext } from './command';
+import { printable } from './printable';
 
 /** Between two redraws of the bar, and between two plain lines, in milliseconds. */
 const REDRAW_MS = 100;
@@ -18,7 +19,7 @@ export class ProgressLine {
   /** Says on a terminal what is being done before there is progress to show. */
   begin(doing: string): void {
     const { columns } = this.context;
-    if (columns !== undefined) this.draw(doing.slice(0, Math.max(0, columns - 1)));
+    if (columns !== undefined) this.draw(printable(doing).slice(0, Math.max(0, columns - 1)));
   }
 
   update(progress: BatchProgress): void {
@@ -26,7 +27,8 @@ export class ProgressLine {
   }
 
   /** @param fraction of the work that is done, 0 to 1; null where nobody knows, and then there is no bar */
-  show(text: string, fraction: number | null): void {
+  show(said: string, fraction: number | null): void {
+    const text = printable(said);
     const { columns, err } = this.context;
     const now = performance.now();
     if (now - this.last < (columns === undefined ? PLAIN_LINE_MS : REDRAW_MS)) return;

@@ -102,6 +102,7 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
       keepOthers: args.flag('add'),
     },
     overwrite: overwritePolicy(args),
+    signal: context.signal,
     ...(shard && { shard }),
   };
 

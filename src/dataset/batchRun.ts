@@ -1,7 +1,7 @@
 /** One run of a batch under its lock: prepare, then as many lanes as the engines have use for. */
 import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
-import { UserError } from '../core/userError';
+import { NoEngineError, UserError } from '../core/userError';
 import { removeStaleTemporaries, requireWritable } from '../disk/atomicFile';
 import { nameForm } from '../disk/nameForms';
 import { isDenial, isDiskFailure } from '../disk/storageError';
@@ -10,6 +10,7 @@ import type { BatchJob, BatchOptions, BatchSummary, ClassReport, ImageReport } f
 import { inShard, type Need, needOf, type PlanContext } from './batchPlan';
 import { imageOutcome, ProgressMeter } from './batchProgress';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from './folder';
+import { imageFailure } from './imageFailure';
 import { instancesFile } from './instanceFile';
 import { isPersons, type JournalWriter, journalFolder, type PlaceLine } from './journal';
 import { JournalView } from './journalView';
@@ -201,7 +202,7 @@ export class BatchRun {
       // Cancelled while waiting for the engine, or for a file that another program holds. Else a commit that has begun is
       // finished.
       if (this.signal.aborted && (results === undefined || error === this.signal.reason)) return;
-      if (!(error instanceof UserError) || isDiskFailure(error)) throw error;
+      if (!(error instanceof UserError) || error instanceof NoEngineError || isDiskFailure(error)) throw error;
       // What is denied here may be denied everywhere.
       if (isDenial(error)) await this.requireWritable();
       await this.fail(prepared, meter, image, error.message);
@@ -219,7 +220,7 @@ export class BatchRun {
 
   /**
    * Results of some classes, what a person drew first: it has the pixels that a guess about another class claims too.
-   * Whatever goes wrong in the engine concerns the one image: a UserError with the engine's words.
+   * Throws what goes wrong in the engine as `imageFailure` says.
    */
   private async segment({ shared }: Prepared, due: readonly PreparedClass[], image: string): Promise<ClassResult[]> {
     const path = absolutePath(this.job.root, image);
@@ -239,9 +240,7 @@ export class BatchRun {
       this.lowest.add(Math.min(...believed.filter((value) => !Number.isNaN(value))));
       return [...own, ...results.map((result, index) => ({ classId: asked[index].classId, result }))];
     } catch (error) {
-      if (error instanceof UserError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new UserError(`${path} could not be segmented: ${reason.replace(/\.$/, '')}.`, { cause: error });
+      throw imageFailure(path, error);
     }
   }
 

@@ -22,6 +22,8 @@ export interface BatchRequest extends Pick<BatchJob, 'overwrite' | 'shard'> {
   readonly grants: MaskFolderGrants;
   readonly reference: ReferenceChoice;
   readonly advice?: Advice;
+  /** Rejects with its reason where engines are being started. */
+  readonly signal?: AbortSignal;
 }
 
 /** Ids of the models that engines are to open. */
@@ -30,7 +32,9 @@ export interface ModelChoice {
   readonly segmenter: string;
 }
 
-type InformedEngine = BatchEngine & { info(): Promise<EngineInfo> };
+type InformedEngine = BatchEngine & {
+  info(options?: { signal?: AbortSignal }): Promise<EngineInfo>;
+};
 
 /**
  * Finds the root of the targets, its project, images and references, starts engines with the project's models, and stores
@@ -41,7 +45,7 @@ type InformedEngine = BatchEngine & { info(): Promise<EngineInfo> };
  * @throws UserError if the batch cannot start
  */
 export async function prepareBatch(
-  { targets, settings = {}, grants, reference: wanted, advice, overwrite, shard }: BatchRequest,
+  { targets, settings = {}, grants, reference: wanted, advice, overwrite, shard, signal }: BatchRequest,
   startEngines: (models: ModelChoice) => InformedEngine | Promise<InformedEngine>,
 ): Promise<{ readonly job: BatchJob; readonly device: string }> {
   const root = await findRoot(targets[0]);
@@ -56,7 +60,7 @@ export async function prepareBatch(
   const scan = await scanFolder(root, { maskFolder, targets });
   const choice = await chooseReference(root, opened, wanted, advice);
   const engine = await startEngines({ encoder: opened.encoder, segmenter: opened.segmenter });
-  const { encoder, segmenter, device } = await engine.info();
+  const { encoder, segmenter, device } = await engine.info(signal && { signal });
   const setUp = await storeSetUp(root, choice, engine);
   return {
     job: { engine, root, ...setUp, ...strategy, encoder, segmenter, overwrite, scan, ...(shard && { shard }) },

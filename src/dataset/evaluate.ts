@@ -9,7 +9,7 @@ import { fromRuns } from '../core/mask';
 import { boundaryF, dice, iou } from '../core/maskMetrics';
 import type { MaskManner, MaskQuestion } from '../core/maskReading';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
-import { UserError } from '../core/userError';
+import { NoEngineError, UserError } from '../core/userError';
 import { explainReadError, isAbsence } from '../disk/storageError';
 import type {
   ReferenceMask,
@@ -19,6 +19,7 @@ import type {
   SegmentResult,
 } from '../protocol/engineApi';
 import { absolutePath, scanFolder, statOf } from './folder';
+import { imageFailure } from './imageFailure';
 import { JournalView } from './journalView';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
 import { spread } from './spread';
@@ -155,7 +156,7 @@ export async function evaluateReference(
       question = questionOf(options, found);
     }
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof UserError) || error instanceof NoEngineError) throw error;
     return { scores: [], failures: [{ reference, target: reference, message: error.message }] };
   }
   const others = set.filter((image) => image !== reference && !moreReferences.includes(image));
@@ -170,7 +171,7 @@ export async function evaluateReference(
         scores.push(score);
         await options.onScore?.(score);
       } catch (error) {
-        if (!(error instanceof UserError)) throw error;
+        if (!(error instanceof UserError) || error instanceof NoEngineError) throw error;
         failures.push({ reference, target, message: error.message });
       }
     }
@@ -192,16 +193,17 @@ async function scoreTarget(
   { strategy, parameters, signal }: EvaluationOptions,
   known: ReferenceMask,
 ): Promise<ImageScore> {
-  const result = await engine.segment(
-    {
-      image: target.image,
-      reference: first,
-      ...(others.length > 0 && { moreReferences: others }),
-      strategy,
-      parameters,
-    },
-    signal ? { signal } : {},
-  );
+  const request: SegmentRequest = {
+    image: target.image,
+    reference: first,
+    ...(others.length > 0 && { moreReferences: others }),
+    strategy,
+    parameters,
+  };
+  const result = await engine.segment(request, signal ? { signal } : {}).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw imageFailure(target.image, error);
+  });
   const truth = fromRuns(known.mask);
   const drawn = fromRuns(result.mask);
   return {

@@ -1,4 +1,5 @@
 /** One intensity window for all images of a folder, found once. */
+import { NoEngineError } from '../core/userError';
 import type { BandChoice, ImageInfo, IntensityWindow } from '../protocol/engineApi';
 import { absolutePath } from './folder';
 import { type Project, updateProject } from './project';
@@ -15,7 +16,7 @@ const SAMPLES = 16;
 
 /**
  * The project's window; where it has none and some of a sample of images have more than 8 bits per channel, one is
- * measured on those and stored in project.json. Null for a folder of 8-bit images.
+ * measured on those and stored in project.json. Null for a folder of 8-bit images, and where no deep one can be decoded.
  *
  * @param images posix paths relative to the root; the same list gives every shard the same sample
  * @param reference absolute path of the reference image and what it was found to be
@@ -36,7 +37,7 @@ export async function folderWindow(
   return stored.window ?? null;
 }
 
-/** The window that a sample of images asks for, null where all are of 8 bits; nothing is stored. As `folderWindow`. */
+/** The window that a sample of images asks for, null where all are of 8 bits or damaged; nothing is stored. As `folderWindow`. */
 export async function measureWindow(
   engine: WindowEngine,
   root: string,
@@ -48,8 +49,7 @@ export async function measureWindow(
   for (const image of spread(images, SAMPLES)) {
     const path = absolutePath(root, image);
     if (path === reference?.image) continue;
-    // An unreadable image is reported when its turn comes.
-    const info = await engine.inspectImage({ image: path }).catch(() => null);
+    const info = await unlessDamaged(engine.inspectImage({ image: path }));
     if (info !== null && info.depth > 8) deep.push(path);
   }
   return deep.length === 0
@@ -57,20 +57,26 @@ export async function measureWindow(
     : sampleReadable((some) => engine.sampleWindow({ images: some, ...(bands && { bands }) }), deep);
 }
 
-/** The window over those of the images that can be decoded, so that one damaged file does not stop a folder. */
+/** The window over those of the images that can be decoded, null where none can: damaged files do not stop a folder. */
 async function sampleReadable(
   sample: (images: readonly string[]) => Promise<IntensityWindow>,
   images: readonly string[],
-): Promise<IntensityWindow> {
+): Promise<IntensityWindow | null> {
+  const sampled = await unlessDamaged(sample(images));
+  if (sampled !== null) return sampled;
+  const readable: string[] = [];
+  for (const image of images) {
+    if ((await unlessDamaged(sample([image]))) !== null) readable.push(image);
+  }
+  return readable.length === 0 ? null : await sample(readable);
+}
+
+/** Null for an image that cannot be read: it is reported when its turn comes. */
+async function unlessDamaged<T>(answer: Promise<T>): Promise<T | null> {
   try {
-    return await sample(images);
+    return await answer;
   } catch (error) {
-    const readable: string[] = [];
-    for (const image of images) {
-      const sampled = await sample([image]).catch(() => null);
-      if (sampled !== null) readable.push(image);
-    }
-    if (readable.length === 0 || readable.length === images.length) throw error;
-    return sample(readable);
+    if (error instanceof NoEngineError) throw error;
+    return null;
   }
 }

@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import type { RunMask } from '../core/mask';
 import type { MaskManner } from '../core/maskReading';
-import { UserError } from '../core/userError';
+import { NoEngineError, UserError } from '../core/userError';
 import { hashIfPresent } from '../disk/atomicFile';
 import { refuseLinks } from '../disk/guardedFile';
 import { sha256File } from '../disk/hashing';
@@ -148,7 +148,7 @@ export async function votingReferences(
       voters.push({ ...found, maskHash: one.maskHash });
       notes.push(...found.notes);
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
+      if (!(error instanceof UserError) || error instanceof NoEngineError) throw error;
       notes.push(`left out: ${error.message}`);
     }
   }

@@ -7,6 +7,7 @@ import { mapBounded } from './bounded';
 import { findClass } from './classes';
 import { absolutePath, scanFolder } from './folder';
 import { measureWindow, type WindowEngine } from './folderWindow';
+import { imageFailure } from './imageFailure';
 import { isPersons } from './journal';
 import { type JournalEntry, JournalView } from './journalView';
 import { resolveMaskFolder } from './maskFolder';
@@ -104,8 +105,8 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
       const shown = { ...(window && { window: { low, high } }), ...(project.bands && { bands: project.bands }) };
       return (await engine.describeImage({ image: path, ...shown }, { signal })).descriptor;
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      failures.push({ image: name, message: error.message });
+      signal.throwIfAborted();
+      failures.push({ image: name, message: imageFailure(path, error, 'looked at').message });
       return null;
     } finally {
       request.onProgress?.(++done, total);

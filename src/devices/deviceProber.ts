@@ -5,8 +5,8 @@
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { UserError } from '../core/userError';
 import { ModelStore } from '../models/modelStore';
-import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
-import type { DeviceName, ProbeApi, ProbeConfig } from '../protocol/deviceApi';
+import { ChildCrashError, type RunningChild, startChild, withRestarts } from '../processes/child';
+import type { DeviceMeasurement, DeviceName, ProbeApi, ProbeConfig } from '../protocol/deviceApi';
 import { type AnswerKey, bestOf, type DeviceTrial, recallTrials, rememberTrials } from './deviceAnswers';
 import { candidatesOf, deviceTitles, explainFailure } from './devices';
 import { lackOf, machineIdentity } from './machine';
@@ -81,8 +81,20 @@ export async function probeDevices(options: ProbeOptions): Promise<DeviceAnswer>
 }
 
 async function tryDevice(device: DeviceName, options: ProbeOptions): Promise<DeviceTrial> {
-  const { entry, target, signal, log, limitMs = LIMIT_MS, background = false } = options;
   const said: string[] = [];
+  try {
+    return { device, measured: await withRestarts(() => measure(device, options, said), options.signal) };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    return { device, failure: error instanceof Overstayed ? error.message : failureOf(device, error, said) };
+  }
+}
+
+class Overstayed extends Error {}
+
+/** Measures in a process of its own. @param said what that process has written is added here */
+async function measure(device: DeviceName, options: ProbeOptions, said: string[]): Promise<DeviceMeasurement> {
+  const { entry, target, signal, log, limitMs = LIMIT_MS, background = false } = options;
   const child: RunningChild<ProbeApi> = startChild<ProbeApi>({
     name: `${deviceTitles[device]} probe`,
     entry,
@@ -104,13 +116,11 @@ async function tryDevice(device: DeviceName, options: ProbeOptions): Promise<Dev
   const leave = () => child.process.kill('SIGKILL');
   signal?.addEventListener('abort', leave, { once: true });
   try {
-    return { device, measured: await child.peer.call('measure', undefined) };
+    return await child.peer.call('measure', undefined);
   } catch (error) {
     signal?.throwIfAborted();
-    return {
-      device,
-      failure: overstayed ? `it gave no answer in ${Math.round(limitMs / 1000)} s` : failureOf(device, error, said),
-    };
+    if (overstayed) throw new Overstayed(`it gave no answer in ${Math.round(limitMs / 1000)} s`);
+    throw error;
   } finally {
     clearTimeout(limit);
     signal?.removeEventListener('abort', leave);

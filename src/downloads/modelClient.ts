@@ -1,6 +1,6 @@
 /** Starts the model process when there is something to download, to import or to check, and lets it go afterwards. */
 import { UserError } from '../core/userError';
-import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
+import { ChildCrashError, type RunningChild, startChild, withRestarts } from '../processes/child';
 import type {
   CheckedModel,
   CudaProgress,
@@ -105,15 +105,16 @@ export class ModelClient {
   ): Promise<Result<ModelApi[M]>> {
     if (this.disposed) throw new Error('the model process was shut down');
     clearTimeout(this.idle);
-    this.running ??= this.start();
-    const { peer } = this.running;
     this.calls++;
     let answered: () => void = () => undefined;
     const answer = new Promise<void>((resolve) => {
       answered = resolve;
     });
     try {
-      return await peer.call(method, params, { ...(signal && { signal }), onAnswer: answered });
+      return await withRestarts(() => {
+        this.running ??= this.start();
+        return this.running.peer.call(method, params, { ...(signal && { signal }), onAnswer: answered });
+      }, signal);
     } catch (error) {
       if (error instanceof ChildCrashError) throw crash(error);
       // Cancelling is over when the process has closed its files, so that the next attempt finds them free.

@@ -39,7 +39,8 @@ export class Engines extends Owner {
     let client = this.clients.get(key);
     if (!client) {
       const { entry, config, log, onPlaced } = this.options;
-      client = new EngineClient({ entry, config: () => ({ ...config(), encoder, segmenter }), log, onPlaced });
+      const configured = () => ({ ...config(), encoder, segmenter });
+      client = new EngineClient({ entry, config: configured, log, onOutput: log, onPlaced });
       this.clients.set(key, client);
     }
     return client;

@@ -11,6 +11,7 @@ import { stageRunner } from './stages';
 import { imageOf, tiledImageOf } from './strategyImage';
 import { readTileSource } from './tiledImage';
 import type { Tiling } from './tiling';
+import { restartClock } from './workClock';
 
 /** An image that is to be segmented. */
 interface Target {
@@ -40,6 +41,7 @@ export class ClassSegmentation {
         reference.users++;
         references.push(reference);
       }
+      restartClock(request.image);
       return await this.segmentWith(references, request, signal);
     } finally {
       for (const reference of references) {

@@ -33,6 +33,7 @@ import {
   windowOf,
 } from './imageIo';
 import { SharedWork } from './sharedWork';
+import { restartClock } from './workClock';
 
 /** To be raised with any change of what is drawn. */
 const DRAWING = 'display-2';
@@ -206,6 +207,8 @@ async function writeTiles(dir: string, picture: Picture, signal: AbortSignal): P
         const content = await encodeTile(picture, tile.box);
         await writeFile(join(dir, `${tile.column}_${tile.row}.png`), content);
         bytes += content.length;
+        // A pyramid of a thousand tiles takes its time, and gets on.
+        restartClock();
       } catch (reason) {
         failure ??= { reason };
       }

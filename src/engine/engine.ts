@@ -11,6 +11,7 @@ import type {
   DisplayRequest,
   EngineApi,
   EngineConfig,
+  EngineEvents,
   EngineInfo,
   FileLabels,
   IntensityWindow,
@@ -49,18 +50,21 @@ export class Engine implements Handlers<EngineApi> {
   private readonly segmentation: ClassSegmentation;
   private readonly decoding: PromptDecoding;
 
-  /** @param onPlaced told where the models are, when they were opened and when one had to move. */
+  /** @param events told where the models are, when they were opened and when one had to move. */
   constructor(
     private readonly config: EngineConfig,
-    onPlaced?: (info: EngineInfo) => void,
+    events?: Pick<EngineEvents, 'placed' | 'note'>,
   ) {
     initImageIo();
     const { homeDir, cacheBytes, pixelLimit, threads } = config;
     const inference = new InferenceQueue();
     this.cache = new TensorCache(homeCacheDir(homeDir), cacheBytes);
     this.display = new Display(homeDir, cacheBytes, pixelLimit);
-    this.models = new EngineModels(config, inference, () => {
-      if (onPlaced) this.info().then(onPlaced, () => undefined);
+    this.models = new EngineModels(config, inference, {
+      placed: () => {
+        if (events) this.info().then(events.placed, () => undefined);
+      },
+      note: (note) => events?.note({ note }),
     });
     this.files = new EncodedFiles(this.models, this.cache, inference, pixelLimit);
     this.references = new PreparedReferences(this.models, this.files, this.cache, inference, threads);

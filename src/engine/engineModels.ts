@@ -5,6 +5,7 @@ import type { EngineConfig } from '../protocol/engineApi';
 import { openPlaced, type Placed } from './enginePlacement';
 import type { InferenceQueue } from './inferenceQueue';
 import { type LoadedEncoder, type LoadedModels, loadEncoder, loadModels } from './loadedModels';
+import { inPhase } from './workClock';
 
 export class EngineModels {
   private readonly store: ModelStore;
@@ -13,32 +14,34 @@ export class EngineModels {
   /** Until both models are open. */
   private lone: Promise<LoadedEncoder> | undefined;
 
-  /** @param onPlaced called when both were opened, and when one had to move. */
+  /** @param events told when both were opened and when one had to move, and with a sentence why. */
   constructor(
     private readonly config: EngineConfig,
     private readonly inference: InferenceQueue,
-    private readonly onPlaced: () => void,
+    private readonly events: { placed(): void; note(note: string): void },
   ) {
     this.store = new ModelStore(config.modelsDir, config.homeDir);
   }
 
   /** A failure is forgotten, so that it can be tried again. */
   loaded(): Promise<LoadedModels> {
-    this.models ??= this.openModels().catch((error: unknown) => {
+    this.models ??= inPhase('prepares', () => this.openModels()).catch((error: unknown) => {
       this.models = undefined;
       throw error;
     });
-    return this.models;
+    const { models } = this;
+    return inPhase('waits', () => models);
   }
 
   /** The encoder alone where nobody has asked for a segmenter yet: some are a hundred times its size. */
   encoder(): Promise<LoadedEncoder> {
-    if (this.models && !this.lone) return this.models;
-    this.lone ??= this.openEncoder().catch((error: unknown) => {
+    if (this.models && !this.lone) return this.loaded();
+    this.lone ??= inPhase('prepares', () => this.openEncoder()).catch((error: unknown) => {
       this.lone = undefined;
       throw error;
     });
-    return this.lone;
+    const { lone } = this;
+    return inPhase('waits', () => lone);
   }
 
   /** Where they are. Only after `loaded`. */
@@ -50,8 +53,11 @@ export class EngineModels {
     // What changes while the models are opened is told when all are.
     let tell = () => {};
     const open = () => loadModels(this.store, this.config, this.config.threads);
-    this.placed = await openPlaced(this.config, open, () => tell());
-    tell = this.onPlaced;
+    this.placed = await openPlaced(this.config, open, (note) => {
+      this.events.note(note);
+      tell();
+    });
+    tell = this.events.placed;
     void setImmediate().then(tell);
     this.releaseLone();
     return this.placed.models;
@@ -59,7 +65,7 @@ export class EngineModels {
 
   private async openEncoder(): Promise<LoadedEncoder> {
     const open = () => loadEncoder(this.store, this.config.encoder, this.config.threads);
-    return (await openPlaced(this.config, open, () => {})).models;
+    return (await openPlaced(this.config, open, this.events.note)).models;
   }
 
   /** Another encoder is open beside the segmenter: on one device with it, whatever that had to be. */

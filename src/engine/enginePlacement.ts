@@ -19,18 +19,15 @@ export interface Placed<T> {
  * Opens models on the device of the configuration. A device asked for by name works or is an error; `auto` asks what is
  * remembered and never waits for a probe, since a person's first click does not: until the devices were tried it is the CPU.
  *
- * @param onMove called when the memory of a device turns out too small for a model
+ * @param warn told what a person should know, a sentence: the memory of a device is too small for a model, or it does not
+ * work any more
  */
 export async function openPlaced<T>(
   config: EngineConfig,
   open: () => Promise<T>,
-  onMove: () => void,
+  warn: (note: string) => void,
 ): Promise<Placed<T>> {
   const { device: choice = 'cpu', verbose } = config;
-  const warn = (note: string) => {
-    console.error(note);
-    onMove();
-  };
   const log = verbose ? (line: string) => console.error(line) : undefined;
   const openOn = async (device: DeviceName, notes: readonly string[]): Promise<Placed<T>> => {
     const placement = new Placement(device, { log, warn, deviceMemory: deviceMemoryInUse });

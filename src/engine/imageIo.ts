@@ -32,6 +32,7 @@ import type { BandChoice, FileStamp, ImageInfo, IntensityWindow } from '../proto
 import { type BandPlan, leftOut, notOpacity, pickBands, planBands, type Samples, showsAll } from './bands';
 import { blackenMissing } from './cutJpeg';
 import { type DeepPixels, Histogram, throughWindow, withoutNodata } from './intensity';
+import { restartClock } from './workClock';
 
 /** An image file, read once: what it is and the bytes to decode it from. */
 export interface ImageFile {
@@ -219,6 +220,7 @@ export async function sampleWindow(
   const histogram = new Histogram();
   const errors: unknown[] = [];
   for (const path of paths) {
+    restartClock(path);
     try {
       const file = await openImage(path, pixelLimit, bands);
       if (file.deep) await histogram.add(await readNumbers(file));

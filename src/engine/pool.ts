@@ -1,4 +1,7 @@
 /** Several engine processes behind the interface of one, for a batch. */
+import { setMaxListeners } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { NoEngineError } from '../core/userError';
 import type { DeviceName } from '../protocol/deviceApi';
 import type { BatchApi } from '../protocol/engineApi';
 import type { CallOptions, Params, Remote } from '../rpc';
@@ -40,68 +43,151 @@ export function parallelismOn(
 
 /** `count` engines of one configuration; a process starts when its first call comes. */
 export function createPool(count: number, options: EngineClientOptions, device: DeviceName = 'cpu'): EnginePool {
-  const engines = Array.from({ length: count }, () => new EngineClient(options));
+  // How long a failed start counts is the pool's to say, which knows about the others.
+  const engines = Array.from({ length: count }, () => new EngineClient({ restartDelayMs: 100, ...options }));
   return new EnginePool(engines, device === 'cpu' ? LANES_PER_ENGINE : LANES_ON_GPU);
 }
 
+/** How long the pool goes on without an engine, and how it asks one again that could not start, in milliseconds. */
+export interface PoolPatience {
+  /** From the time on at which none would start. */
+  readonly giveUpMs: number;
+  /** After its first failed start; twice as long after each further one. */
+  readonly firstPauseMs: number;
+  readonly longestPauseMs: number;
+}
+
+const PATIENCE: PoolPatience = { giveUpMs: 30_000, firstPauseMs: 500, longestPauseMs: 15_000 };
+
+/** An engine as the pool sees it. */
+interface Member {
+  readonly engine: DisposableEngine;
+  inFlight: number;
+  /** Failed starts since its last answer, and when it is asked again. */
+  failures: number;
+  askAgain: number;
+}
+
+/**
+ * A call whose engine cannot be started goes to another one, and the engine gets no more for a while; where none can be
+ * started, the calls wait. A NoEngineError comes only where no engine has ever answered, or none could be started for as
+ * long as `PoolPatience` says.
+ */
 export class EnginePool implements DisposableEngine {
   get size(): number {
-    return this.engines.length;
+    return this.members.length;
   }
 
   /** Calls that are worth having under way at the same time. */
   readonly lanes: number;
-  private readonly inFlight: number[];
+  private readonly members: readonly Member[];
+  private hasAnswered = false;
+  /** Since when none of the engines could be started. */
+  private noneSince: number | undefined;
+  private readonly ended = new AbortController();
 
   /** Throws RangeError without engines. */
   constructor(
-    private readonly engines: readonly DisposableEngine[],
+    engines: readonly DisposableEngine[],
     lanesPerEngine: number = LANES_PER_ENGINE,
+    private readonly patience = PATIENCE,
   ) {
     if (engines.length === 0) throw new RangeError('a pool needs at least one engine, got none');
     this.lanes = engines.length * lanesPerEngine;
-    this.inFlight = engines.map(() => 0);
+    this.members = engines.map((engine) => ({ engine, inFlight: 0, failures: 0, askAgain: 0 }));
+    // Every waiting call listens; Node would take that many for a leak.
+    setMaxListeners(0, this.ended.signal);
   }
 
-  readonly info = (options?: CallOptions) => this.engines[0]!.info(options);
+  readonly info = (options?: CallOptions) => this.onFirst((engine) => engine.info(options), options);
 
   /**
    * Goes to the first engine, which leaves the reference's tokens in the cache on disk; the others find them there,
    * since every segment request names its reference.
    */
   readonly prepareReference = (params: Params<BatchApi['prepareReference']>, options?: CallOptions) =>
-    this.on(0, (engine) => engine.prepareReference(params, options));
+    this.onFirst((engine) => engine.prepareReference(params, options), options);
 
   readonly inspectImage = (params: Params<BatchApi['inspectImage']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.inspectImage(params, options));
+    this.onLeastBusy((engine) => engine.inspectImage(params, options), options);
   readonly readReference = (params: Params<BatchApi['readReference']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.readReference(params, options));
+    this.onLeastBusy((engine) => engine.readReference(params, options), options);
   readonly sampleWindow = (params: Params<BatchApi['sampleWindow']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.sampleWindow(params, options));
+    this.onLeastBusy((engine) => engine.sampleWindow(params, options), options);
   readonly segment = (params: Params<BatchApi['segment']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.segment(params, options));
+    this.onLeastBusy((engine) => engine.segment(params, options), options);
   readonly segmentClasses = (params: Params<BatchApi['segmentClasses']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.segmentClasses(params, options));
+    this.onLeastBusy((engine) => engine.segmentClasses(params, options), options);
   readonly describeImage = (params: Params<BatchApi['describeImage']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.describeImage(params, options));
+    this.onLeastBusy((engine) => engine.describeImage(params, options), options);
   readonly saveOverlay = (params: Params<BatchApi['saveOverlay']>, options?: CallOptions) =>
-    this.on(this.leastBusy(), (engine) => engine.saveOverlay(params, options));
+    this.onLeastBusy((engine) => engine.saveOverlay(params, options), options);
 
   async dispose(): Promise<void> {
-    await Promise.all(this.engines.map((engine) => engine.dispose()));
+    this.ended.abort(new Error('the engines were shut down'));
+    await Promise.all(this.members.map(({ engine }) => engine.dispose()));
   }
 
-  /** Index of the engine with the fewest calls under way; the lowest of equals, so that few calls start few processes. */
-  private leastBusy(): number {
-    return this.inFlight.indexOf(Math.min(...this.inFlight));
+  private onFirst<T>(use: (engine: DisposableEngine) => Promise<T>, options?: CallOptions): Promise<T> {
+    return this.onOneOf((usable) => usable[0], use, options);
   }
 
-  private async on<T>(index: number, use: (engine: DisposableEngine) => Promise<T>): Promise<T> {
-    this.inFlight[index]!++;
-    try {
-      return await use(this.engines[index]!);
-    } finally {
-      this.inFlight[index]!--;
+  /** On the engine with the fewest calls under way; the first of equals, so that few calls start few processes. */
+  private onLeastBusy<T>(use: (engine: DisposableEngine) => Promise<T>, options?: CallOptions): Promise<T> {
+    const choose = (usable: readonly Member[]) =>
+      usable.reduce((best, one) => (one.inFlight < best.inFlight ? one : best));
+    return this.onOneOf(choose, use, options);
+  }
+
+  private async onOneOf<T>(
+    choose: (usable: readonly Member[]) => Member,
+    use: (engine: DisposableEngine) => Promise<T>,
+    { signal }: CallOptions = {},
+  ): Promise<T> {
+    for (;;) {
+      const usable = this.members.filter(({ askAgain }) => askAgain <= performance.now());
+      if (usable.length === 0) {
+        await this.untilAskedAgain(signal);
+        continue;
+      }
+      const member = choose(usable);
+      member.inFlight++;
+      try {
+        const result = await use(member.engine);
+        this.answered(member);
+        return result;
+      } catch (error) {
+        if (!(error instanceof NoEngineError)) this.answered(member);
+        if (!(error instanceof NoEngineError) || !this.mayGoOnWithout(member)) throw error;
+      } finally {
+        member.inFlight--;
+      }
     }
+  }
+
+  private answered(member: Member): void {
+    member.failures = 0;
+    this.hasAnswered = true;
+    this.noneSince = undefined;
+  }
+
+  /** Notes a failed start; whether the call may go to another engine, or to this one later. */
+  private mayGoOnWithout(member: Member): boolean {
+    const { firstPauseMs, longestPauseMs, giveUpMs } = this.patience;
+    const now = performance.now();
+    // Calls that have failed together have met one start.
+    if (member.askAgain <= now) {
+      member.askAgain = now + Math.min(longestPauseMs, firstPauseMs * 2 ** member.failures++);
+    }
+    if (this.members.every(({ failures }) => failures > 0)) this.noneSince ??= now;
+    return this.hasAnswered && now - (this.noneSince ?? now) < giveUpMs;
+  }
+
+  /** Rejects with the signal's reason, or when the pool is shut down. */
+  private async untilAskedAgain(signal?: AbortSignal): Promise<void> {
+    const first = Math.min(...this.members.map(({ askAgain }) => askAgain));
+    const ended = signal ? AbortSignal.any([this.ended.signal, signal]) : this.ended.signal;
+    await pause(Math.max(0, Math.ceil(first - performance.now())), undefined, { signal: ended }).catch(() => undefined);
+    ended.throwIfAborted();
   }
 }

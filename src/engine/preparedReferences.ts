@@ -22,6 +22,7 @@ import { imageOf, tiledImageOf } from './strategyImage';
 import { readTileSource } from './tiledImage';
 import { describeTiling, type Tiling, tilingOf } from './tiling';
 import { encodeVariant } from './variants';
+import { inPhase, restartClock } from './workClock';
 
 /** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
 export interface ReadyReference {
@@ -59,7 +60,7 @@ export class PreparedReferences {
     const key = referenceKey(request);
     let ready = this.references.get(key);
     // Preparing serves every request with this reference, so the first one's cancellation must not fail the others.
-    ready ??= this.inference.run(() => this.prepare(request));
+    ready ??= this.inference.run(() => inPhase('prepares', () => this.prepare(request)));
     this.references.delete(key);
     this.references.set(key, ready);
     ready.catch(() => this.references.delete(key));
@@ -70,6 +71,8 @@ export class PreparedReferences {
       void forgotten.then(forget, () => undefined);
     }
     signal.throwIfAborted();
+    // Beside the promise itself, whose holder has to count among the users before anybody forgets the reference.
+    inPhase('waits', () => ready).catch(() => undefined);
     return ready;
   }
 
@@ -78,7 +81,8 @@ export class PreparedReferences {
     const models = await this.models.loaded();
     const { encoder, segmenter, segmenterModel } = models;
     const sources: Awaited<ReturnType<PreparedReferences['readReference']>>[] = [];
-    for (const one of [reference, ...moreReferences]) sources.push(await this.readReference(one, request));
+    for (const one of [reference, ...moreReferences])
+      sources.push(await inPhase('reads', () => this.readReference(one, request)));
     const opened: { dispose(): Promise<void> }[] = [];
     const runner: PreparationRunner = {
       ...stageRunner(new AbortController().signal, {}),
@@ -162,6 +166,7 @@ export class PreparedReferences {
   /** A reference's image and mask. Throws UserError where the image has changed since, or the mask does not fit it. */
   private async readReference({ image, imageHash, mask: runs }: ReferenceSpec, { window, bands }: Shown) {
     const mask = fromRuns(runs);
+    restartClock(image);
     const source = await this.files.read(image, { ...(window && { window }), ...(bands && { bands }) });
     const { info } = source.file;
     if (imageHash !== undefined && imageHash !== info.file.sha256) {

@@ -200,14 +200,15 @@ export class Session {
 
   /**
    * Runs the model; blocks this process's event loop until it is done. Returns the contract's outputs, halves as floats.
-   * Where the device's memory runs out, the model moves to the CPU for good and the run is repeated there.
+   * Where the device's memory runs out, the model moves to the CPU for good and the run is repeated there. Throws UserError
+   * naming the model where it cannot be run.
    */
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
     try {
       return await this.runOnce(feeds);
     } catch (error) {
       const { device, native } = this.opened;
-      if (device === 'cpu' || !isOutOfMemory(error)) throw error;
+      if (device === 'cpu' || !isOutOfMemory(error)) throw this.cannotRun(error);
       if (this.placement?.options.mayMove === false)
         throw new UserError(doesNotWork(this.title, device, error), { cause: error });
       this.note = memoryNote(this.title, device);
@@ -215,8 +216,16 @@ export class Session {
       // Released first: what the device still holds would be missed by the other model.
       await native.release();
       this.opened = await this.openOn('cpu');
-      return await this.runOnce(feeds);
+      return await this.runOnce(feeds).catch((again: unknown) => {
+        throw this.cannotRun(again);
+      });
     }
+  }
+
+  private cannotRun(error: unknown): UserError {
+    const { device } = this.opened;
+    const where = device === 'cpu' ? '' : ` on the device ${deviceTitles[device]}`;
+    return new UserError(`${this.title} cannot be run${where}: ${explainFailure(device, error)}.`, { cause: error });
   }
 
   async dispose(): Promise<void> {

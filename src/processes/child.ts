@@ -1,6 +1,7 @@
 /** Starts one of our own bundles as a child process and talks to it: the other end of parent.ts. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect, type Handlers, type Peer } from '../rpc';
 
 export interface ChildOptions<LocalApi> {
@@ -37,6 +38,15 @@ export class ChildCrashError extends Error {
     this.name = 'ChildCrashError';
   }
 
+  /**
+   * Whether it was ended from outside while it started, so that starting it again may help; after an error of its own it
+   * will not. Windows knows no signals: there a process that says nothing before it ends was ended.
+   */
+  get isStartAccident(): boolean {
+    const { ending, stderrTail, wasReady } = this;
+    return !wasReady && (ending.startsWith('signal ') || (process.platform === 'win32' && stderrTail === ''));
+  }
+
   /** The error line of an uncaught exception, else the last line, else how the process ended. */
   get lastWords(): string {
     const lines = this.stderrTail.split('\n').filter((line) => line.trim());
@@ -54,6 +64,30 @@ export interface RunningChild<RemoteApi> {
   readonly ended: Promise<void>;
   /** Lets the process go, kills it if it stays longer than `graceMs`, and resolves when it is gone. Waiting calls reject. */
   stop(graceMs: number): Promise<void>;
+  /**
+   * Ends the process by force: waiting calls reject at once as after a crash, also where the system cannot end it yet, such
+   * as one that waits for a disk.
+   *
+   * @param ending how messages say that it ended
+   */
+  abandon(ending: string): void;
+}
+
+/** Before a process is started again that was ended from outside while it started. */
+const RESTART_PAUSES_MS = [200, 1000];
+
+/** Makes an attempt again, twice at most and after growing pauses, whose process was ended from outside while it started. */
+export async function withRestarts<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  for (const milliseconds of RESTART_PAUSES_MS) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof ChildCrashError && error.isStartAccident)) throw error;
+      await pause(milliseconds, undefined, signal && { signal }).catch(() => undefined);
+      signal?.throwIfAborted();
+    }
+  }
+  return await attempt();
 }
 
 /** Enough for an uncaught exception with its stack. */
@@ -103,9 +137,10 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
   );
 
   let stopping = false;
+  const crash = (ending: string) => peer.close(new ChildCrashError(name, ending, tail.join('\n'), ready));
   const ended = new Promise<void>((resolve) => {
     const end = (ending: string) => {
-      peer.close(new ChildCrashError(name, ending, tail.join('\n'), ready));
+      crash(ending);
       resolve();
     };
     child.on('error', (error) => {
@@ -130,6 +165,10 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
       const grace = setTimeout(() => child.kill('SIGKILL'), graceMs);
       await ended;
       clearTimeout(grace);
+    },
+    abandon(ending) {
+      crash(ending);
+      child.kill('SIGKILL');
     },
   };
 }

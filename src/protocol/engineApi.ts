@@ -240,6 +240,19 @@ export interface EngineApi {
 export interface EngineEvents {
   /** Where the models are: when they were opened, and when one had to move. */
   placed(params: EngineInfo): void;
+  /** Something that a person should know, a sentence; what a process writes to its streams may be anything. */
+  note(params: { note: string }): void;
+  /** What has the message loop, whenever that changes and now and then while there are calls; see `WorkClock`. */
+  busy(params: Busy): void;
+  /** The process has worked on one image for longer than `imageSeconds`. */
+  overdue(params: { readonly call: number; readonly image?: string }): void;
+}
+
+export interface Busy {
+  /** Number of the call whose inference keeps the process from anything else, null where none does. */
+  readonly call: number | null;
+  /** Models are being opened or references prepared, for whatever call: that takes as long as it takes. */
+  readonly preparing: boolean;
 }
 
 /** The calls that a batch makes; a pool of engines answers these. */
@@ -352,6 +365,8 @@ export interface EngineConfig {
   readonly pixelLimit: number;
   /** What the models run on; the CPU if left out. */
   readonly device?: DeviceChoice;
+  /** Longest time in seconds that the work on one image may take; none if left out or 0. See `WorkClock`. */
+  readonly imageSeconds?: number;
   /** Print a line about each model that is opened: device, provider, memory. */
   readonly verbose?: boolean;
 }

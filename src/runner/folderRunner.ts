@@ -70,7 +70,7 @@ export class FolderRunner implements Handlers<RunnerApi> {
         : device;
     const parallel = parallelismOn(usable, availableParallelism(), { engines: engines || undefined });
     const config = { ...engine, ...models, threads: parallel.threads };
-    return createPool(parallel.engines, { entry: engineEntry, config, log }, usable);
+    return createPool(parallel.engines, { entry: engineEntry, config, log, onOutput: log }, usable);
   }
 }
 

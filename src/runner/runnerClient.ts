@@ -1,7 +1,7 @@
 /** Batches of the extension: starts the runner process on first use and ends it when there is no more to do. */
 import { UserError } from '../core/userError';
 import { findRoot } from '../dataset/folder';
-import { ChildCrashError, type RunningChild, startChild } from '../processes/child';
+import { ChildCrashError, type RunningChild, startChild, withRestarts } from '../processes/child';
 import type {
   FolderCounts,
   FolderJob,
@@ -103,17 +103,21 @@ export class RunnerClient {
       },
     };
     onBegin?.();
-    this.running ??= this.start();
-    const child = this.running;
     let overstay: NodeJS.Timeout | undefined;
     const stop = () => {
-      overstay = setTimeout(() => this.kill(child), this.options.cancelGraceMs ?? 10_000);
+      const child = this.running;
+      overstay = setTimeout(() => child && this.kill(child), this.options.cancelGraceMs ?? 10_000);
       // Where the process has gone meanwhile, the call below tells.
-      child.peer.call('stop', undefined).catch(() => undefined);
+      child?.peer.call('stop', undefined).catch(() => undefined);
     };
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await child.peer.call('labelFolder', job);
+      return await withRestarts(async () => {
+        // Cancelled before the process that was killed could be started again.
+        if (overstay !== undefined) return await this.cancelled(job, counts);
+        this.running ??= this.start();
+        return await this.running.peer.call('labelFolder', job);
+      });
     } catch (error) {
       if (!(error instanceof ChildCrashError)) throw error;
       if (overstay !== undefined) return await this.cancelled(job, counts);

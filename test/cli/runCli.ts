@@ -65,6 +65,8 @@ export interface RunOptions {
   readonly home?: string;
   /** In a process group of its own, as a shell starts programs. */
   readonly group?: boolean;
+  /** File descriptor that takes the results instead. */
+  readonly stdout?: number;
   /** Program and arguments that run the command line, such as one that changes what it sees of the disk. */
   readonly before?: readonly string[];
 }
@@ -79,7 +81,7 @@ export class Running {
 
   constructor(private readonly child: ChildProcess) {
     this.pid = child.pid!;
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
       for (const listener of this.listeners) listener();
     });
@@ -103,6 +105,11 @@ export class Running {
 
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  /** As `head` does when it has its lines: whoever writes on is told. */
+  stopReading(): void {
+    this.child.stdout!.destroy();
   }
 
   /** As a terminal's Ctrl+C does: to the run and to its engines. Needs a group of its own. */
@@ -178,10 +185,10 @@ export class Workshop {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    const { cwd = this.folder, home = this.home, group = false, before = [] } = options;
+    const { cwd = this.folder, home = this.home, group = false, before = [], stdout = 'pipe' } = options;
     const [program, ...rest] = [...before, process.execPath, path.join(repository, 'dist', 'cli.js'), ...args];
     const env = { ...process.env, AP_MEDSAM_HOME: home };
-    return new Running(spawn(program, rest, { cwd, env, detached: group, stdio: ['ignore', 'pipe', 'pipe'] }));
+    return new Running(spawn(program, rest, { cwd, env, detached: group, stdio: ['ignore', stdout, 'pipe'] }));
   }
 
   /** Runs to the end. No run ever shows a stack trace. */

@@ -884,6 +884,28 @@ describe('images of more than 8 bits', () => {
     expect(last[15]).toMatch(/0092\.png$/);
   });
 
+  test('that are all damaged fail in their turn, and the others are labelled', async () => {
+    const damaged = (image: string) => new UserError(`${image} is damaged or incomplete.`);
+    const answer = (image: string) => {
+      if (deep(image) > 8) throw damaged(image);
+      return {};
+    };
+    const engine = new FakeEngine(answer, 2, deep);
+    const job = await jobWith(names(14), engine);
+    vi.spyOn(engine, 'sampleWindow').mockImplementation(async ({ images }) => {
+      throw damaged(images[0]);
+    });
+    const summary = await runBatch(job);
+    expect(counts(summary)).toEqual({ ...NONE, done: 12, failed: 2, total: 14 });
+    expect(summary.failures.map(({ message }) => message)).toEqual([
+      `${join(job.root, 'images/0003.png')} is damaged or incomplete.`,
+      `${join(job.root, 'images/0013.png')} is damaged or incomplete.`,
+    ]);
+    expect(engine.requests[0]).not.toHaveProperty('window');
+    // Nothing is stored that a repaired file would have to live with.
+    expect((await loadProject(job.root))?.window).toBeUndefined();
+  });
+
   test('a project with a window is not measured again', async () => {
     const engine = new FakeEngine(undefined, 2, () => 16);
     const job = await jobWith(['a.png'], engine);

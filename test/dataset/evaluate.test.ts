@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Size } from '../../src/core/geometry';
 import { fromRuns, toRuns } from '../../src/core/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
-import { UserError } from '../../src/core/userError';
+import { NoEngineError, UserError } from '../../src/core/userError';
 import {
   type EvaluationEngine,
   type EvaluationOptions,
@@ -261,7 +261,8 @@ describe('evaluateReference', () => {
       done.push(name);
       const before = letters(7)[letters(7).indexOf(name) - 1];
       void tick().then(() => waiting.get(before)?.());
-      if (name === 'c.png' || name === 'f.png') throw new UserError(`${name} is no good.`);
+      const { image } = set[letters(7).indexOf(name)];
+      if (name === 'c.png' || name === 'f.png') throw new UserError(`${image} is no good.`);
       return undefined;
     }, 6);
     const seen: string[] = [];
@@ -274,8 +275,8 @@ describe('evaluateReference', () => {
     expect(done).toEqual(letters(7).slice(1).reverse());
     expect(names(scores)).toEqual(['b.png', 'd.png', 'e.png', 'g.png']);
     expect(failures).toEqual([
-      { reference: set[0], target: set[2], message: 'c.png is no good.' },
-      { reference: set[0], target: set[5], message: 'f.png is no good.' },
+      { reference: set[0], target: set[2], message: `${set[2].image} is no good.` },
+      { reference: set[0], target: set[5], message: `${set[5].image} is no good.` },
     ]);
     expect(seen).toEqual(['g.png', 'e.png', 'd.png', 'b.png']);
   });
@@ -329,13 +330,27 @@ describe('evaluateReference', () => {
 
   it('fails with any error that is not about one image', async () => {
     const set = await setOf(4);
-    const crash = new TypeError('a bug');
+    const ending = new NoEngineError('The segmentation engine could not start: libvips.so is missing.');
     const engine = new Answering((name) => {
-      if (name === 'c.png') throw crash;
+      if (name === 'c.png') throw ending;
       return undefined;
     }, 1);
-    await expect(evaluateReference(set, set[0], engine, options)).rejects.toBe(crash);
+    await expect(evaluateReference(set, set[0], engine, options)).rejects.toBe(ending);
     expect(engine.requests.map(nameIn)).toEqual(['b.png', 'c.png']);
+    const bug = new TypeError('a bug');
+    const onScore = () => Promise.reject(bug);
+    await expect(evaluateReference(set, set[0], new Answering(), { ...options, onScore })).rejects.toBe(bug);
+  });
+
+  it('names the image that an engine stumbles over', async () => {
+    const set = await setOf(3);
+    const engine = new Answering((name) => {
+      if (name === 'b.png') throw new TypeError('a bug');
+      return undefined;
+    });
+    const { scores, failures } = await evaluateReference(set, set[0], engine, options);
+    expect(names(scores)).toEqual(['c.png']);
+    expect(failures.map(({ message }) => message)).toEqual([`${set[1].image} could not be segmented: a bug.`]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** What to label next, on an engine whose images say what they look like in their names. */
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../src/core/userError';
+import { NoEngineError, UserError } from '../../src/core/userError';
 import { JournalWriter } from '../../src/dataset/journal';
 import { type Project, saveProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
@@ -137,6 +137,16 @@ describe('images', () => {
     ]);
     expect(suggestion).toMatchObject({ looked: 3, total: 4 });
     expect(progress).toEqual([1, 2, 3, 4]);
+  });
+
+  it('of more than 8 bits that are all damaged do not keep the others from being compared', async () => {
+    const root = await rootWith([...several('red', 3), 'images/bad1.png']);
+    const engine = new Looking(16);
+    engine.sampleWindow = () => Promise.reject(new UserError('images/bad1.png is damaged.'));
+    const suggestion = await suggest(root, projectOf(), { engine });
+    expect(suggestion).toMatchObject({ looked: 3, total: 4, failures: [{ image: 'images/bad1.png' }] });
+    engine.sampleWindow = () => Promise.reject(new NoEngineError('no engine'));
+    expect(await refusal(suggest(root, projectOf(), { engine }))).toBe('no engine');
   });
 
   it('are compared for a class of the project only, and not after an abort', async () => {

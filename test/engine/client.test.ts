@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { UserError } from '../../src/core/userError';
+import { NoEngineError, UserError } from '../../src/core/userError';
 import { EngineClient, type EngineClientOptions } from '../../src/engine/client';
 import { createPool } from '../../src/engine/pool';
 import { ChildCrashError } from '../../src/processes/child';
@@ -32,8 +32,14 @@ beforeAll(async () => {
 afterEach(() => Promise.all(clients.splice(0).map((client) => client.dispose())));
 afterAll(() => rm(dir, { recursive: true }));
 
-function start(options: Partial<EngineClientOptions> & { encoder?: string } = {}): EngineClient {
-  const config = { encoder: options.encoder ?? 'fake', threads: 1 } as EngineConfig;
+type StartOptions = Partial<EngineClientOptions> & { encoder?: string; imageSeconds?: number };
+
+function start({ imageSeconds, ...options }: StartOptions = {}): EngineClient {
+  const config = {
+    encoder: options.encoder ?? 'fake',
+    threads: 1,
+    ...(imageSeconds && { imageSeconds }),
+  } as EngineConfig;
   const client = new EngineClient({ entry, config, ...options });
   clients.push(client);
   return client;
@@ -81,9 +87,9 @@ describe('EngineClient', () => {
     expect(execArgv).toEqual(['--initial-old-space-size=128', '--min-semi-space-size=8']);
   });
 
-  it('logs what the process prints', async () => {
+  it('hands on what the process prints', async () => {
     const lines: string[] = [];
-    await start({ log: (line) => lines.push(line) }).segment(request('print'));
+    await start({ onOutput: (line) => lines.push(line) }).segment(request('print'));
     await vi.waitFor(() => expect(lines.sort()).toEqual(['to stderr', 'to stdout']));
   });
 
@@ -139,10 +145,10 @@ describe('EngineClient', () => {
 
   it('reports a process that cannot start, and does not start another at once', async () => {
     const lines: string[] = [];
-    const client = start({ encoder: 'no start', log: (line) => lines.push(line) });
+    const client = start({ encoder: 'no start', onOutput: (line) => lines.push(line) });
     const errors = await Promise.all([1, 2, 3].map(() => errorOf(client.segment(request('a')))));
     for (const error of errors) {
-      expect(error).toBeInstanceOf(UserError);
+      expect(error).toBeInstanceOf(NoEngineError);
       expect(error.message).toBe('The segmentation engine could not start: Error: libvips.so is missing.');
       expect(error.cause.stderrTail).toContain('at ');
     }
@@ -151,6 +157,17 @@ describe('EngineClient', () => {
     expect(client.pid).toBeUndefined();
     expect(lines).toHaveLength(printed);
   });
+
+  it.skipIf(process.platform === 'win32')(
+    'starts again where it is killed while it starts, or before it has begun with a call',
+    async () => {
+      const client = start({ encoder: `killed 1 ${marker()}` });
+      await Promise.all(['a', `killed preparing?${marker()}`].map((image) => client.segment(request(image))));
+      const killed = await errorOf(start({ encoder: `killed 3 ${marker()}` }).segment(request('a')));
+      expect(killed).toBeInstanceOf(NoEngineError);
+      expect(killed.message).toBe('The segmentation engine could not start: it ended with signal SIGKILL.');
+    },
+  );
 
   it('tries again after a while', async () => {
     const client = start({ encoder: 'silent end', restartDelayMs: 30 });
@@ -194,6 +211,34 @@ describe('EngineClient', () => {
     const next = await client.segment(request('a'));
     expect(notesOf(next).pid).not.toBe(pid);
     expect(isAlive(pid)).toBe(false);
+  });
+
+  describe('with a time limit', () => {
+    const imageSeconds = 0.5;
+    const tooLong = (image: string) =>
+      `${image} took longer than 0.5 s, the most that one image may take: give it more with --image-timeout or the setting apMedSam.imageTimeout.`;
+
+    it.each([
+      ['an image that is worked on for ever', 'endless'],
+      ['one that keeps the process from anything else', 'hang'],
+      ...(process.platform === 'win32' ? [] : [['one whose process is stopped', 'stop']]),
+    ])('fails %s, and starts anew', async (_, image) => {
+      const client = start({ imageSeconds });
+      const { pid } = await client.info();
+      const error = await errorOf(client.segment(request(image!)));
+      expect(error).toBeInstanceOf(UserError);
+      expect(error.message).toBe(tooLong(image!));
+      expect((await client.info()).pid).not.toBe(pid);
+      await vi.waitFor(() => expect(isAlive(pid)).toBe(false));
+    });
+
+    it('blames no neighbour, no turn that was waited for and nothing that was prepared', async () => {
+      const client = start({ imageSeconds: 1 });
+      const images = ['endless', ...Array(5).fill('queue'), 'hang', 'prepare'];
+      const outcomes = await Promise.allSettled(images.map((image) => client.segment(request(image))));
+      const failed = images.filter((_, index) => outcomes[index]!.status === 'rejected');
+      expect(failed).toEqual(['endless', 'hang']);
+    });
   });
 
   it('does not start for a call that is cancelled already', async () => {

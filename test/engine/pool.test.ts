@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
+import { NoEngineError } from '../../src/core/userError';
 import { type DisposableEngine, defaultParallelism, EnginePool } from '../../src/engine/pool';
 import type { SegmentRequest } from '../../src/protocol/engineApi';
 
@@ -62,6 +64,80 @@ describe('EnginePool', () => {
     void pool.prepareReference(request, { signal });
     expect(fakes[0]!.calls.map(({ method }) => method)).toEqual(['segment', 'prepareReference']);
     expect(fakes[0]!.calls[0]!.signal).toBe(signal);
+  });
+
+  describe('where an engine does not start', () => {
+    const noStart = () => new NoEngineError('The segmentation engine could not start: it ended with signal SIGKILL.');
+    const patience = { giveUpMs: 60, firstPauseMs: 10, longestPauseMs: 20 };
+    const poolOf = (fakes: readonly ReturnType<typeof fakeEngine>[]) =>
+      new EnginePool(
+        fakes.map(({ engine }) => engine),
+        2,
+        patience,
+      );
+
+    it('another one takes the call, and it gets none for a while', async () => {
+      const [sound, dead] = [fakeEngine(), fakeEngine()];
+      const pool = new EnginePool([sound.engine, dead.engine], 2, {
+        giveUpMs: 60_000,
+        firstPauseMs: 500,
+        longestPauseMs: 500,
+      });
+      await pool.info();
+      const calls = Array.from({ length: 4 }, () => pool.segment(request));
+      for (const { end } of dead.calls.splice(0)) end(noStart());
+      await vi.waitFor(() => expect(sound.calls).toHaveLength(4));
+      void pool.segment(request);
+      expect(dead.calls).toHaveLength(0);
+      for (const { end } of sound.calls.splice(0)) end();
+      await Promise.all(calls);
+      // After its pause it is asked again.
+      await vi.waitFor(() => {
+        void pool.segment(request);
+        expect(dead.calls).not.toHaveLength(0);
+      });
+    });
+
+    it('calls wait for one that does, and end in one sentence where none does for long', async () => {
+      const fake = fakeEngine();
+      const pool = poolOf([fake]);
+      await pool.info();
+      const call = pool.segment(request);
+      fake.calls[0]!.end(noStart());
+      await vi.waitFor(() => expect(fake.calls).toHaveLength(2));
+      fake.calls[1]!.end();
+      await call;
+
+      const lost = pool.segment(request);
+      const started = performance.now();
+      const failing = setInterval(() => {
+        for (const { end } of fake.calls.splice(0)) end(noStart());
+      }, 1);
+      await expect(lost).rejects.toThrow(noStart().message);
+      clearInterval(failing);
+      expect(performance.now() - started).toBeGreaterThanOrEqual(patience.giveUpMs);
+    });
+
+    it('at the very beginning it is told at once', async () => {
+      const fake = fakeEngine();
+      const first = poolOf([fake]).prepareReference(request);
+      fake.calls[0]!.end(noStart());
+      await expect(first).rejects.toThrow(NoEngineError);
+      expect(fake.calls).toHaveLength(1);
+    });
+
+    it('nobody waits after a cancellation, or when the pool is shut down', async () => {
+      const fake = fakeEngine();
+      const pool = new EnginePool([fake.engine], 2, { ...patience, firstPauseMs: 60_000, longestPauseMs: 60_000 });
+      await pool.info();
+      const cancel = new AbortController();
+      const calls = [pool.segment(request, { signal: cancel.signal }), pool.segment(request)];
+      for (const { end } of fake.calls) end(noStart());
+      await delay(5);
+      cancel.abort(new Error('stopped'));
+      await expect(calls[0]).rejects.toThrow('stopped');
+      await Promise.all([expect(calls[1]).rejects.toThrow('shut down'), pool.dispose()]);
+    });
   });
 
   it('disposes of every engine', async () => {
