@@ -1,10 +1,10 @@
 /** What dies, is interrupted or runs twice: after the last run every mask is whole, made once, and a person's is kept. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../seeded';
+import { KINDS, soak } from '../soak/kills';
 import {
   CROWD_SIDE,
   childrenOf,
@@ -13,7 +13,6 @@ import {
   type Ended,
   filesIn,
   fingerprint,
-  handPainted,
   isRunning,
   outcomes,
   QUICK,
@@ -54,86 +53,13 @@ async function expectAllDone(root: string, images: readonly string[], painted: r
 }
 
 describe.skipIf(process.platform === 'win32')('kill -9', () => {
-  /** Where a run is killed: while it starts, while it puts results on the disk, or after its engine was killed first. */
-  const MOMENTS = [...Array(6).fill('start'), ...Array(9).fill('commit'), ...Array(5).fill('engine')] as const;
-
-  it('at twenty moments of a folder of fifty loses nothing and does nothing twice', { timeout: 180_000 }, async () => {
-    const { root, images } = await workshop.crowd(50);
-    const before = await fingerprint(path.join(root, 'images'));
-    const journal = path.join(root, '.apmedsam', 'journal', 'batch-1-of-1.jsonl');
-    const random = seededRandom(50);
-    const order = new Map(MOMENTS.map((_, i) => [i, random()]));
-    const moments = MOMENTS.map((_, i) => i)
-      .sort((a, b) => order.get(a)! - order.get(b)!)
-      .map((i) => MOMENTS[i]);
-    const engines: number[] = [];
-    const painted: string[] = [];
-    const paint = async (image: string) => {
-      painted.push(image);
-      await mkdir(path.dirname(maskOf(root, image)), { recursive: true });
-      await writeFile(maskOf(root, image), handPainted(painted.length, CROWD_SIDE));
-    };
-    // The first run tells how long things take here: until the first image, and for two more.
-    const pace = { start: 0, images: 0 };
-    const open = () => images.filter((image) => !existsSync(maskOf(root, image)));
-    for (const [i, planned] of (['commit', ...moments] as const).entries()) {
-      // Something must be left for the last run, however quick this machine is.
-      const moment = open().length > 8 ? planned : 'start';
-      const started = performance.now();
-      const run = workshop.start(LABEL, { cwd: root });
-      if (moment === 'start') {
-        await sleep(random() * 0.8 * pace.start);
-      } else {
-        await run.labelled(1);
-        if (i === 0) {
-          pace.start = performance.now() - started;
-          await run.labelled(3);
-          pace.images = performance.now() - started - pace.start;
-        }
-        const children = childrenOf(run.pid);
-        engines.push(...children);
-        if (moment === 'engine') {
-          await sleep(random() * pace.images);
-          for (const child of children) kill(child);
-          await run.labelled(2);
-        } else {
-          // A commit takes some milliseconds from its first line in the journal to its last.
-          const { size } = await stat(journal);
-          await run.until(async () => (await stat(journal)).size > size);
-          await sleep(random() * 6);
-        }
-      }
-      run.kill('SIGKILL');
-      // Nothing but the kill ends a run: the lock of its dead forerunner is no obstacle.
-      const { signal, stderr } = await run.ended;
-      expect(signal, stderr).toBe('SIGKILL');
-
-      if (i === 8) {
-        await paint(open()[0]);
-        await paint(open().at(-1)!);
-      }
-      if (i === 13) await paint(images.find((image) => existsSync(maskOf(root, image)) && !painted.includes(image))!);
-    }
-
-    // Temporary files are removed when they are old enough to be nobody's: an hour, which is made to have passed.
-    for (const file of (await filesIn(root)).filter(isTemporary)) await utimes(path.join(root, file), 0, 0);
-    const last = await workshop.run(LABEL, { cwd: root });
-    expect(last.code, last.stderr).toBe(0);
-    const counts = outcomes(rowsOf(last));
-    expect(counts.done).toBeGreaterThan(0);
-    expect(counts).toEqual({ done: counts.done, kept: 3, skipped: 47 - counts.done });
-
-    await expectAllDone(root, images, painted);
-    for (const [i, image] of painted.entries()) {
-      expect(await readFile(maskOf(root, image))).toEqual(handPainted(i + 1, CROWD_SIDE));
-    }
-    expect(await fingerprint(path.join(root, 'images'))).toEqual(before);
-    expect((await filesIn(path.join(root, '.apmedsam'))).sort()).toEqual([
-      'journal/batch-1-of-1.jsonl',
-      'project.json',
-    ]);
-    expect(engines.length).toBeGreaterThanOrEqual(6);
-    expect(await stillRunning(engines)).toEqual([]);
+  it('at every moment, beside a person who works, loses nothing and does nothing twice', {
+    timeout: 300_000,
+  }, async () => {
+    const report = await soak({ rounds: KINDS.length, seed: 2, inOrder: true, images: 24 });
+    expect(report.faults).toEqual([]);
+    expect(Object.values(report.kills)).toEqual(KINDS.map(() => 1));
+    expect(report.painted + report.accepted).toBe(KINDS.length);
   });
 
   it('between a mask and its line, or in the middle of a line, costs no second look at the image, and leaves no litter', async () => {

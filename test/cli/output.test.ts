@@ -10,6 +10,9 @@ import { outcomes, QUICK, readLabels, referenceArgs, rowsOf, sampleImage, Worksh
 
 const workshop = new Workshop();
 
+/** Several runs, on a machine that may be busy. */
+const LONG = { timeout: 180_000 };
+
 describe('printable', () => {
   it.each([
     ['plain, with ümläuts, 图像 and \\', 'plain, with ümläuts, 图像 and \\'],
@@ -43,7 +46,7 @@ describe.skipIf(process.platform === 'win32')('a run', () => {
     expect(lines.map(printable)).toEqual(lines);
   });
 
-  it('whose reader has seen enough ends quietly, with whole masks, and goes on the next time', async () => {
+  it('whose reader has seen enough ends quietly, with whole masks, and goes on the next time', LONG, async () => {
     const { root, images } = await workshop.crowd(5);
     const args = ['segment', 'images', ...referenceArgs(1), ...QUICK, '--json'];
     const run = workshop.start(args, { cwd: root });
@@ -67,7 +70,7 @@ describe.skipIf(process.platform === 'win32')('a run', () => {
     expect(run).toMatchObject({ code: 2, stderr: 'ap-medsam: The results cannot be written: the disk is full.\n' });
   });
 
-  it('that is interrupted while it starts is cancelled, whatever it was at', { timeout: 120_000 }, async () => {
+  it('that is interrupted while it starts is cancelled, whatever it was at', LONG, async () => {
     const { root } = await workshop.crowd(1);
     const ends = await Promise.all(
       [60, 150, 250, 400, 700, 1200, 2000].map(async (milliseconds) => {
