@@ -1,5 +1,4 @@
 /** Opens the graphs that a model's files are. */
-import { basename } from 'node:path';
 import { familyTraits } from '../models/families';
 import type { ResolvedModel } from '../models/modelStore';
 import { type Contract, Session, type SessionOptions } from './sessions';
@@ -16,8 +15,7 @@ export function openGraph(
 ): Promise<Session> {
   const graphs = familyTraits(entry.kind, entry.family)!.graphs;
   const part = graphs.length > 1 ? `, ${role}` : '';
-  const file = basename(paths[role]!);
-  const title = `${entry.kind === 'encoder' ? 'Encoder' : 'Segmenter'} "${entry.id}"${part} (${file})`;
+  const title = `${entry.kind === 'encoder' ? 'Encoder' : 'Segmenter'} "${entry.id}"${part}`;
   const externalData = entry.files.some((file) => !graphs.includes(file.role));
   const int8Weights = entry.int8Weights ?? options.int8Weights ?? false;
   return Session.open(title, paths[role]!, contracts, { ...options, int8Weights, externalData });

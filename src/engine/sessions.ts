@@ -140,6 +140,7 @@ export class Session {
 
   private constructor(
     readonly title: string,
+    private readonly file: string | undefined,
     private opened: Opened,
     private readonly placement: Placement | undefined,
     private readonly openOn: (device: DeviceName) => Promise<Opened>,
@@ -176,7 +177,7 @@ export class Session {
       placement?.options.warn?.(note);
       return openOn('cpu');
     });
-    const session = new Session(title, opened, placement, openOn);
+    const session = new Session(title, typeof model === 'string' ? model : undefined, opened, placement, openOn);
     session.note = note;
     placement?.add(session);
     return session;
@@ -225,7 +226,10 @@ export class Session {
   private cannotRun(error: unknown): UserError {
     const { device } = this.opened;
     const where = device === 'cpu' ? '' : ` on the device ${deviceTitles[device]}`;
-    return new UserError(`${this.title} cannot be run${where}: ${explainFailure(device, error)}.`, { cause: error });
+    const file = this.file === undefined ? '' : ` (${this.file})`;
+    return new UserError(`${this.title}${file} cannot be run${where}: ${explainFailure(device, error)}.`, {
+      cause: error,
+    });
   }
 
   async dispose(): Promise<void> {

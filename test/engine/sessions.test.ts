@@ -79,6 +79,18 @@ describe('a session', () => {
     await session.dispose();
   });
 
+  it('that cannot be run names the model and its file, in one sentence', async () => {
+    const file = await put(`${await temporaryFolder()}/model.onnx`, model);
+    const session = await open(file);
+    const wrong = { ...feeds, gain: new Tensor('float32', new Float32Array(5), [5]) };
+    const error = await session.run(wrong).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UserError);
+    const { message } = error as UserError;
+    expect(message.startsWith(`Encoder "mine" (${file}) cannot be run: `)).toBe(true);
+    expect(message).toMatch(/^[^\n]*[^.\n]\.$/);
+    await session.dispose();
+  });
+
   it('runs with int8 weights left as they are', async () => {
     const session = await Session.open('m', model, contract, { threads: 2, int8Weights: true });
     expect((await session.run(feeds)).index!.data).toEqual(BigInt64Array.of(1n, 0n));
