@@ -154,7 +154,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   owner.register(new ReferencesView(projects));
   owner.register(onConfigChange(() => void engines.renew()));
   owner.register(new Prefetcher(provider, services.review, engines, () => readConfig().prefetch));
-  owner.register(registerCommands(services));
+  owner.register(registerCommands(services, commandsThatNeedTrust(context.extension)));
   owner.register(
     vscode.window.registerCustomEditorProvider(VIEW_TYPE, provider, {
       supportsMultipleEditorsPerDocument: true,
@@ -162,4 +162,16 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     }),
   );
   return context.extensionMode === vscode.ExtensionMode.Test ? services : undefined;
+}
+
+/** As the manifest says it to VS Code, which greys their buttons. */
+function commandsThatNeedTrust({ packageJSON }: vscode.Extension<unknown>): ReadonlySet<string> {
+  const { commands } = (packageJSON as Manifest).contributes;
+  return new Set(
+    commands.filter(({ enablement }) => enablement === 'isWorkspaceTrusted').map(({ command }) => command),
+  );
+}
+
+interface Manifest {
+  readonly contributes: { readonly commands: readonly { readonly command: string; readonly enablement?: string }[] };
 }

@@ -7,7 +7,7 @@ import { ProjectRoot } from './dataset/projectRoot';
 import type { ProjectDefaults } from './dataset/setUp';
 import { Owner } from './dispose';
 
-/** Changes of a journal come many at a time; each listener looks once. */
+/** Changes of a journal come many at a time; each listener looks once for all that have come meanwhile. */
 const SETTLE_MS = 200;
 
 /** Projects that are looked for in a workspace; more would be slow to watch. */
@@ -69,11 +69,13 @@ export class Projects extends Owner {
     const pattern = new vscode.RelativePattern(vscode.Uri.file(join(path, PROJECT_FOLDER)), '**');
     const watcher = this.register(vscode.workspace.createFileSystemWatcher(pattern));
     const settle = () => {
-      clearTimeout(this.pending.get(path));
-      this.pending.set(
-        path,
-        setTimeout(() => this.changed(root), SETTLE_MS),
-      );
+      // Not put off by further changes: while a run goes on they never end.
+      if (this.pending.has(path)) return;
+      const look = () => {
+        this.pending.delete(path);
+        this.changed(root);
+      };
+      this.pending.set(path, setTimeout(look, SETTLE_MS));
     };
     watcher.onDidChange(settle);
     watcher.onDidCreate(settle);

@@ -35,6 +35,7 @@ export function whyNotCommand(
     case 'nextImage':
     case 'previousImage':
     case 'showLog':
+    case 'manageTrust':
       return null;
     case 'finish':
     case 'discard':

@@ -101,7 +101,7 @@ class EditorPage {
   private readonly options: OptionsBar;
   private readonly panel: SidePanel;
   private readonly status: StatusLine;
-  private readonly notices = new Notices();
+  private readonly notices: Notices;
   private readonly card = new HoverCard();
   private view: ViewState;
   private readonly narrow = window.matchMedia(`(width < ${NARROW_BELOW}px)`);
@@ -149,6 +149,7 @@ class EditorPage {
     this.options = new OptionsBar(actions);
     this.panel = new SidePanel(actions);
     this.status = new StatusLine(actions);
+    this.notices = new Notices(actions);
     const canvas = element('div', { class: 'canvas' });
     const stage = element('div', { class: 'stage' }, canvas, this.notices.hint, this.card.element);
     root.replaceChildren(

@@ -1,25 +1,37 @@
-/** How commands tell of errors: a sentence to the person, everything else to the log. */
+/** How commands tell of outcomes and of errors: a sentence to the person, everything else to the log. */
 import * as vscode from 'vscode';
-import { UserError } from '../core/userError';
+import { isOutcome, type NextStep, Outcome, UserError } from '../core/userError';
 
 const SHOW_LOG = 'Show Log';
 const DOWNLOAD = 'Download Model...';
 
-/**
- * Runs a command. A UserError is shown as it is, cancelling is silent, and anything else is called unexpected and logged
- * with its stack.
- */
+/** Runs a command and tells how it ended, where that was not as asked for; see `tell`. */
 export async function failable(log: vscode.LogOutputChannel, command: () => unknown): Promise<void> {
   try {
     await command();
   } catch (error) {
-    if (isCancellation(error)) return;
     tell(log, error);
   }
 }
 
-/** Shows an error; does not wait for the person to close it. */
+/**
+ * Cancelling is silent. An Outcome is news, with its next steps as buttons. A UserError is shown as it is, and anything
+ * else is called unexpected and logged with its stack. Does not wait for the person to close what is shown.
+ */
 export function tell(log: vscode.LogOutputChannel, error: unknown): void {
+  if (isCancellation(error)) return;
+  if (isOutcome(error)) tellOutcome(log, error);
+  else tellError(log, error);
+}
+
+function tellOutcome(log: vscode.LogOutputChannel, outcome: UserError): void {
+  log.info(outcome.message);
+  const steps: readonly NextStep[] = outcome instanceof Outcome ? outcome.steps : [];
+  const shown = vscode.window.showInformationMessage(outcome.message, ...steps.map(({ label }) => label));
+  void shown.then((choice) => failable(log, () => steps.find(({ label }) => label === choice)?.take()));
+}
+
+function tellError(log: vscode.LogOutputChannel, error: unknown): void {
   const isUserError = error instanceof UserError;
   const reason = error instanceof Error ? error.message : String(error);
   log.error(error instanceof Error && (error.stack ?? error.message) ? (error.stack ?? reason) : reason);

@@ -1,13 +1,13 @@
 /** Every command of the extension: id -> function, behind one wrapper that shows errors. */
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { UserError } from '../core/userError';
-import type { LabelDocumentHandle, LabelEditorProvider } from '../editor/provider';
+import { Outcome } from '../core/userError';
+import type { LabelDocumentHandle, LabelEditorProvider, OpenPlace } from '../editor/provider';
 import type { PersonMasks } from '../editor/saving';
 import type { CanvasAction, PageCommand } from '../protocol/editorApi';
 import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';
-import type { ReviewView } from '../views/reviewTree';
+import type { FailedNode, ImageNode, ReviewView } from '../views/reviewTree';
 import { failable, signalOf } from './failable';
 import { importModel } from './importModel';
 import {
@@ -64,23 +64,37 @@ const CANVAS_ACTIONS: readonly CanvasAction[] = [
   'clearClass',
 ];
 
+/** VS Code's editor of whom one trusts. */
+const MANAGE_TRUST = 'workbench.trust.manage';
+
 /** Buttons of VS Code itself that pages offer. */
 const WORKBENCH_COMMANDS: Partial<Record<PageCommand, string>> = {
   undo: 'undo',
   redo: 'redo',
   save: 'workbench.action.files.save',
+  manageTrust: MANAGE_TRUST,
 };
 
-export function registerCommands(services: CommandServices): vscode.Disposable {
+/** @param needTrust ids of the commands that do nothing in Restricted Mode, where links and keys still reach them */
+export function registerCommands(services: CommandServices, needTrust: ReadonlySet<string>): vscode.Disposable {
   const table = commandTable(services);
+  const run = (id: string, command: (...parameters: unknown[]) => unknown, parameters: unknown[]) => {
+    if (needTrust.has(id) && !vscode.workspace.isTrusted) throw restricted();
+    return command(...parameters);
+  };
   return vscode.Disposable.from(
     ...Object.entries(table).map(([name, command]) =>
       vscode.commands.registerCommand(`apMedSam.${name}`, (...parameters: unknown[]) =>
-        failable(services.log, () => command(...parameters)),
+        failable(services.log, () => run(`apMedSam.${name}`, command, parameters)),
       ),
     ),
   );
 }
+
+const restricted = (): Outcome =>
+  new Outcome('Trust this workspace to do that: in Restricted Mode images and masks can only be looked at.', [
+    { label: 'Manage Workspace Trust', take: () => vscode.commands.executeCommand(MANAGE_TRUST) },
+  ]);
 
 /** What a button of a page does to the document that it shows. */
 export function pageCommand(
@@ -104,13 +118,21 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
   const documentFor = async (uri: vscode.Uri | undefined): Promise<LabelDocumentHandle> => {
     if (uri instanceof vscode.Uri) return provider.documentOf(uri) ?? (await provider.show(uri));
     const document = provider.active ?? (await activeImage(provider));
-    if (!document) throw new UserError('Open an image in the label editor first: right-click it in the Explorer.');
+    if (!document) throw new Outcome('Open an image in the label editor first: right-click it in the Explorer.');
     return document;
+  };
+
+  /** Where the open document of a file is, or the active editor, whether its image can be shown or not. */
+  const placeFor = async (uri: vscode.Uri | undefined): Promise<OpenPlace> => {
+    const open = uri instanceof vscode.Uri ? provider.placeOf(uri) : provider.activePlace;
+    if (open) return open;
+    const { image } = await documentFor(uri);
+    return { root: image.place.root, image: image.place.image, classId: image.selectedClass };
   };
 
   const table: Record<string, Command> = {
     openEditor: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
-      for (const one of chosen(uri, uris)) await provider.show(one);
+      for (const one of chosen(uri, uris)) await provider.openAny(one);
       if (chosen(uri, uris).length === 0) await documentFor(undefined);
     },
     segmentImage: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
@@ -134,12 +156,13 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
       await root.removeReference(reference.reference);
       projects.changed(root);
     },
-    reviewNext: () => review.openNext(provider.active),
-    nextImage: async (uri?: vscode.Uri) => review.openNeighbour(await documentFor(uri), 1),
-    previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await documentFor(uri), -1),
+    reviewNext: () => review.openNext(provider.activePlace),
+    nextImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(uri), 1),
+    previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(uri), -1),
+    tryAgain: (failed?: ImageNode | FailedNode) => tryAgain(services, failed ?? provider.activeUnreadable),
     acceptMask: async (uri?: vscode.Uri) => {
       const { image, uri: file } = await documentFor(uri);
-      if (image.readOnly !== null) throw new UserError(image.readOnly);
+      if (image.readOnly !== null) throw new Outcome(image.readOnly);
       image.finishPrompts();
       if (image.document.dirty) await vscode.workspace.save(file);
       if (image.document.dirty) throw new vscode.CancellationError();
@@ -189,6 +212,19 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
     ...Object.fromEntries(CANVAS_ACTIONS.map((action) => [`canvas.${action}`, () => provider.act(action)])),
   };
   return table as Record<string, (...parameters: unknown[]) => unknown>;
+}
+
+/** Segments images that failed once more, as the next run would; one that could not be opened is opened anew. */
+async function tryAgain(
+  services: CommandServices,
+  failed: ImageNode | FailedNode | { readonly uri: vscode.Uri } | undefined,
+): Promise<void> {
+  if (!failed) throw new Outcome('Choose failed images in the Review view.');
+  const { projects, provider } = services;
+  const uris = 'failed' in failed ? failed.failed.map(({ uri }) => uri) : [failed.uri];
+  const root = await projects.at(uris[0].fsPath);
+  if ((await root.project()).references.length > 0) await segmentFolder(services, uris);
+  for (const uri of uris) await provider.reopenUnreadable(uri);
 }
 
 /** What a menu of the Explorer was opened on: all that is selected, where what was clicked is part of it. */

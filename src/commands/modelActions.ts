@@ -1,7 +1,7 @@
 /** What can be done to a model from the Models view and the palette: download, remove, check, import its files, choose it. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { UserError } from '../core/userError';
+import { Outcome, UserError } from '../core/userError';
 import type { ModelClient } from '../downloads/modelClient';
 import { modelBytes, sizeText } from '../models/modelDescription';
 import { type ListedModel, ModelMissingError } from '../models/modelState';
@@ -143,9 +143,6 @@ export async function confirmFiles({ kind, id }: ModelName, files: readonly Unkn
 }
 
 async function fetchModel({ jobs, view }: ModelContext, name: ModelName): Promise<void> {
-  if (!vscode.workspace.isTrusted) {
-    throw new UserError('In a workspace that is not trusted nothing is downloaded: trust it first.');
-  }
   try {
     await jobs.run({ kind: name.kind, id: name.id });
   } finally {
@@ -185,7 +182,7 @@ async function pickModel(
   fits: (model: ListedModel) => boolean,
 ): Promise<ListedModel> {
   const models = (await store.list()).filter(fits);
-  if (models.length === 0) throw new UserError(none);
+  if (models.length === 0) throw new Outcome(none);
   const picked = await vscode.window.showQuickPick(
     models.map((model) => ({
       label: model.entry.id,

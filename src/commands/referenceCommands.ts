@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { UserError } from '../core/userError';
+import { Outcome } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
 import { relativePath } from '../dataset/folder';
 import { masksBeside } from '../dataset/maskNames';
@@ -27,10 +27,10 @@ export async function useDocumentAsReference(
   context: ReferenceContext,
   { uri, image }: LabelDocumentHandle,
 ): Promise<void> {
-  if (image.readOnly !== null) throw new UserError(image.readOnly);
+  if (image.readOnly !== null) throw new Outcome(image.readOnly);
   const { place, selectedClass } = image;
   if (!image.document.labels.data.includes(selectedClass)) {
-    throw new UserError(`Nothing is marked in ${place.path} yet: mark the object first.`);
+    throw new Outcome(`Nothing is marked in ${place.path} yet: mark the object first.`);
   }
   image.finishPrompts();
   if (image.document.dirty || image.maskHash === null) await vscode.workspace.save(uri);
@@ -91,7 +91,7 @@ async function store(
 export async function clearReferences(projects: Projects): Promise<void> {
   const root = await projects.at((await askForRoot(projects)).fsPath);
   const { references } = await root.project();
-  if (references.length === 0) throw new UserError(`${root.root} has no reference.`);
+  if (references.length === 0) throw new Outcome(`${root.root} has no reference.`);
   const clear = 'Clear';
   const choice = await vscode.window.showWarningMessage(
     `Remove ${references.length === 1 ? 'the reference' : `all ${references.length} references`} of ${root.root}?`,
@@ -129,7 +129,10 @@ async function askForRoot(projects: Projects): Promise<vscode.Uri> {
   const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
   const known = [...new Set([...roots, ...folders])];
   if (known.length === 1) return vscode.Uri.file(known[0]);
-  if (known.length === 0) throw new UserError('Open a folder with images first.');
+  if (known.length === 0) {
+    const openFolder = { label: 'Open Folder...', take: () => vscode.commands.executeCommand('vscode.openFolder') };
+    throw new Outcome('Open a folder with images first.', [openFolder]);
+  }
   const picked = await vscode.window.showQuickPick(
     known.map((path) => ({ label: basename(path), description: path, path })),
     { title: 'For which folder?' },

@@ -1,7 +1,8 @@
 /** Segment Folder: which folders, which class, then the runner process with progress that can be cancelled. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { UserError } from '../core/userError';
+import { Outcome, UserError } from '../core/userError';
+import { absolutePath, scanFolder } from '../dataset/folder';
 import type { MaskFolderGrants } from '../dataset/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
@@ -40,7 +41,7 @@ export async function segmentFolder(context: FolderContext, uris: readonly vscod
   for (const [root, paths] of groups) {
     // Asked here: the process that writes cannot.
     await context.grants.require(root.root, (await root.project()).maskFolder);
-    const classes = await askForClasses(root);
+    const classes = await askForClasses(context, root, paths);
     await requireModels(context.models, await root.project());
     await run(context, root, paths, classes);
   }
@@ -61,19 +62,14 @@ async function askForFolder(): Promise<vscode.Uri[]> {
 }
 
 /** The classes to segment: the only one that has a reference, or of several those that the person leaves ticked. */
-async function askForClasses(root: ProjectRoot): Promise<readonly ProjectClass[]> {
+async function askForClasses(
+  { provider }: FolderContext,
+  root: ProjectRoot,
+  targets: readonly string[],
+): Promise<readonly ProjectClass[]> {
   const { classes, references } = await root.project();
   const able = classes.filter(({ id }) => references.some((reference) => reference.class === id));
-  if (able.length === 0) {
-    const set = 'Set Reference...';
-    const choice = await vscode.window.showErrorMessage(
-      `${root.root} has no reference yet: mark the object in one image and choose "Use as Reference", or set one from files.`,
-      set,
-    );
-    if (choice === set)
-      await vscode.commands.executeCommand('apMedSam.setReferenceFromFiles', vscode.Uri.file(root.root));
-    throw new vscode.CancellationError();
-  }
+  if (able.length === 0) throw await noReference(provider, root, targets);
   if (able.length === 1) return able;
   const picked = await vscode.window.showQuickPick(
     able.map((one) => ({ label: one.name, description: `class ${one.id}`, picked: true, one })),
@@ -85,6 +81,28 @@ async function askForClasses(root: ProjectRoot): Promise<readonly ProjectClass[]
   );
   if (!picked || picked.length === 0) throw new vscode.CancellationError();
   return picked.map(({ one }) => one);
+}
+
+/** What is missing and how it is made. Throws where there is no image to make it in. */
+async function noReference(
+  provider: LabelEditorProvider,
+  root: ProjectRoot,
+  targets: readonly string[],
+): Promise<Outcome> {
+  const { images, failures } = await scanFolder(root.root, { maskFolder: await root.maskFolder(), targets });
+  if (images.length === 0) throw new UserError(failures[0].message);
+  const first = vscode.Uri.file(absolutePath(root.root, images[0]));
+  const folder = vscode.Uri.file(root.root);
+  return new Outcome(
+    `${basename(root.root)} has no reference yet: mark the object in one image and choose "Use as Reference". The other images are labelled from it.`,
+    [
+      { label: 'Open First Image', take: () => provider.openAny(first) },
+      {
+        label: 'Use Mask File...',
+        take: () => vscode.commands.executeCommand('apMedSam.setReferenceFromFiles', folder),
+      },
+    ],
+  );
 }
 
 async function run(

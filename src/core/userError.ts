@@ -16,3 +16,26 @@ export class NoEngineError extends UserError {
 
 /** Words of others for a sentence of ours, such as the reason that a parser gives with a piece of the file in it. */
 export const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+
+/** Something that a person may want to do next. */
+export interface NextStep {
+  /** As on a button. */
+  readonly label: string;
+  take(): unknown;
+}
+
+/**
+ * How a task ends where nothing has gone wrong: there is nothing to do, or something else comes first. It is told as news and
+ * never as a fault. Steps stay in the process that made them; `isOutcome` knows one that came from another process too.
+ */
+export class Outcome extends UserError {
+  constructor(
+    message: string,
+    readonly steps: readonly NextStep[] = [],
+  ) {
+    super(message);
+    this.name = 'Outcome';
+  }
+}
+
+export const isOutcome = (error: unknown): error is UserError => error instanceof UserError && error.name === 'Outcome';

@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
-import { UserError } from '../core/userError';
+import { Outcome, UserError } from '../core/userError';
 import { byCodeUnits, entriesIn } from '../disk/listing';
 import { errorCode } from '../disk/storageError';
 import {
@@ -105,7 +105,7 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Fo
   const { targets = [] } = options;
   const scan = await findImages(root, options);
   if (scan.images.length + scan.failures.length === 0) {
-    throw new UserError(`${targets.join(', ') || root} holds no images: expected ${READ_FORMATS}.`);
+    throw new Outcome(`${targets.join(', ') || root} holds no images: expected ${READ_FORMATS}.`);
   }
   return scan;
 }

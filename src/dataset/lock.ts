@@ -1,7 +1,7 @@
 /** One process per shard of a folder, across machines that share the disk. */
 import { join } from 'node:path';
 import * as z from 'zod';
-import { UserError } from '../core/userError';
+import { Outcome } from '../core/userError';
 import { refuseLinks } from '../disk/guardedFile';
 import { entriesIn } from '../disk/listing';
 import {
@@ -33,8 +33,9 @@ export class ShardLock {
   /**
    * Takes the lock of a shard, also from a dead holder (see `LockFile`).
    *
-   * @throws UserError if the shard is being processed, if another split of the same folder is, since the two would
-   * overlap, and for locks that are links or no files
+   * @throws Outcome if the shard is being processed, or if another split of the same folder is, since the two would
+   * overlap
+   * @throws UserError for locks that are links or no files
    */
   static async acquire(root: string, shard: Shard, options: ShardLockOptions = {}): Promise<ShardLock> {
     const folder = lockFolder(root);
@@ -70,13 +71,13 @@ async function refuseOtherSplit(root: string, folder: string, shard: Shard, stal
     const holder = await readLiveHolder(path, staleMs);
     if (holder === null) continue;
     const split = other.count === 1 ? 'without shards' : `in ${other.count} shards`;
-    throw new UserError(
+    throw new Outcome(
       `${root} is being processed ${split} by ${describeHolder(holder)}: wait for it, or split it the same way.`,
     );
   }
 }
 
-function busy(root: string, { index, count }: Shard, holder: LockHolder | null): UserError {
+function busy(root: string, { index, count }: Shard, holder: LockHolder | null): Outcome {
   const what = count === 1 ? root : `Shard ${index}/${count} of ${root}`;
-  return new UserError(`${what} is already being processed by ${holder ? describeHolder(holder) : 'another process'}.`);
+  return new Outcome(`${what} is already being processed by ${holder ? describeHolder(holder) : 'another process'}.`);
 }

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { IGNORE, type LabelMap } from '../core/labelMap';
-import { UserError } from '../core/userError';
+import { Outcome, UserError } from '../core/userError';
 import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../disk/atomicFile';
 import { sha256 } from '../disk/hashing';
 import { encodeMaskPng } from '../formats/maskPng';
@@ -163,7 +163,7 @@ export class PersonCommitter {
       const entry = view.entry(image, classId);
       if (mask === null && !isAbsent(entry)) {
         const name = project.classes.find(({ id }) => id === classId)?.name ?? `class ${classId}`;
-        throw new UserError(`${absolutePath(root, image)} has no mask of "${name}" to accept: segment it or draw one.`);
+        throw new Outcome(`${absolutePath(root, image)} has no mask of "${name}" to accept: segment it or draw one.`);
       }
       // Where nothing but what is in the journal has touched the file, the class has the pixels of its last line.
       const known = entry !== undefined && mask !== null && view.knowsMask(image, mask);

@@ -38,7 +38,7 @@ interface ImageState {
   /** Its place in the order of names. */
   readonly rank: number;
   /** Why it is none, in one sentence. */
-  readonly problem: string | null;
+  problem: string | null;
   /** Absolute path of its mask. */
   readonly mask: string;
   found: FoundMask;
@@ -190,7 +190,10 @@ export class Review {
     const news = this.statesOf([...(this.dirty ?? [])]);
     this.dirty &&= new Set();
     for (const state of news) {
-      if (this.view.newest(state.image)?.mask) state.found = { hasMask: true, isForeign: false };
+      const newest = this.view.newest(state.image);
+      if (newest?.mask) state.found = { hasMask: true, isForeign: false };
+      // Whoever got a result could read the file: it has been repaired since the disk was looked at.
+      if (newest && newest.status !== 'failed') state.problem = null;
     }
     return news;
   }

@@ -64,16 +64,40 @@ function lowestFirst(a: number | null, b: number | null): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
+export type StatusCounts = Readonly<Record<ReviewStatus, number>>;
+
 /** How many rows have each status. */
-export function countStatuses(rows: readonly ReviewRow[]): Readonly<Record<ReviewStatus, number>> {
-  const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<ReviewStatus, number>;
+export function countStatuses(rows: readonly Pick<ReviewRow, 'status'>[]): StatusCounts {
+  const counts = noCounts();
   for (const { status } of rows) counts[status]++;
   return counts;
 }
 
-/** Whether a person has yet to judge or draw the mask. */
-export const isOpen = ({ status }: ReviewRow): boolean =>
-  status !== 'accepted' && status !== 'edited' && status !== 'reference';
+export function sumCounts(all: readonly StatusCounts[]): StatusCounts {
+  const sum = noCounts();
+  for (const counts of all) for (const status of STATUSES) sum[status] += counts[status];
+  return sum;
+}
+
+const noCounts = (): Record<ReviewStatus, number> =>
+  Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<ReviewStatus, number>;
+
+/** Masks that a run has made, or found no object for, and nobody has judged. */
+export const countToReview = ({ auto, absent }: StatusCounts): number => auto + absent;
+
+/** "12 to review, 8 done, 3 failed, 5 not labelled yet", without what there is none of but for the first two. */
+export function describeCounts(counts: StatusCounts): string {
+  const { accepted, edited, failed, none } = counts;
+  return [
+    `${countToReview(counts)} to review`,
+    `${accepted + edited} done`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(none > 0 ? [`${none} not labelled yet`] : []),
+  ].join(', ');
+}
+
+/** Whether a person has yet to judge or draw the mask. An image that failed gives nothing to judge: it is tried again. */
+export const isOpen = ({ status }: ReviewRow): boolean => status === 'auto' || status === 'absent' || status === 'none';
 
 /** Which row a person is at. */
 export type ReviewPlace = Pick<ReviewRow, 'image' | 'classId'>;
@@ -100,6 +124,22 @@ export function toReview(
     if (isOpen(row)) found.push(row);
   }
   return found;
+}
+
+/**
+ * The row beside `current`, whatever its status but for failed ones, which it passes, and on from the other end; null if
+ * there is no other.
+ *
+ * @param rows of one class
+ */
+export function neighbourOf(rows: readonly ReviewRow[], current: string, direction: 1 | -1): ReviewRow | null {
+  const at = rows.findIndex(({ image }) => image === current);
+  const start = at >= 0 ? at : direction === 1 ? -1 : rows.length;
+  for (let step = 1; step <= rows.length; step++) {
+    const row = rows[(start + direction * step + 2 * rows.length) % rows.length];
+    if (row.status !== 'failed' && row.image !== current) return row;
+  }
+  return null;
 }
 
 /** The first of `toReview`, null if there is none. */

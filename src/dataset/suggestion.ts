@@ -1,6 +1,6 @@
 /** Which images of a root a person should label next, and whether the references that there are fit the rest. */
 import { atypicality, type Candidate, rankCandidates } from '../core/labelNext';
-import { UserError } from '../core/userError';
+import { Outcome, UserError } from '../core/userError';
 import { nameForm, spelledPath } from '../disk/nameForms';
 import type { ImageDescription, Shown } from '../protocol/engineApi';
 import { mapBounded } from './bounded';
@@ -124,7 +124,7 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
   const images = described.filter(isDescribed);
   const covering = labelled.filter(isDescribed);
   if (images.length === 0 && failures.length === 0)
-    throw new UserError(`${root} holds no image that is not a reference already.`);
+    throw new Outcome(`${root} holds no image that is not a reference already.`);
 
   const candidates = images.map(
     ({ descriptor, entry }): Candidate => ({

@@ -55,6 +55,7 @@ const schemas = {
       'redo',
       'save',
       'showLog',
+      'manageTrust',
     ]),
   }),
   setCanvasFocus: z.object({ focused: z.boolean() }),

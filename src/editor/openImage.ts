@@ -8,7 +8,7 @@ import { changeBetween, changeOfClass, checkChange, type LabelChange } from '../
 import { classRuns, fromLabelRuns, type LabelMap, toLabelRuns, unionRuns } from '../core/labelMap';
 import type { SegmenterCapabilities } from '../core/segmenter';
 import { mostReferences } from '../core/strategies';
-import { UserError } from '../core/userError';
+import { Outcome, UserError } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
 import type { JournalEntry } from '../dataset/journalView';
 import { type Project, resolveStored } from '../dataset/project';
@@ -58,6 +58,9 @@ export interface Restored {
   readonly classId: number;
   readonly maskHash: string | null;
 }
+
+/** Why nothing may be changed in Restricted Mode. */
+export const NEEDS_TRUST = 'This workspace is not trusted: images can be looked at, not labelled.';
 
 export class OpenImage {
   readonly document: LabelDocument;
@@ -209,6 +212,8 @@ export class OpenImage {
       status: this.entry?.status ?? null,
       dirty: this.document.dirty,
       readOnly: this.readOnly,
+      needsTrust: this.locked === NEEDS_TRUST,
+      failure: this.entry?.status === 'failed' ? this.entry.error : null,
       isReference: own,
       reference: references.length > 0 ? basename(references[0].image) : null,
       voters: Math.max(0, Math.min(references.length, mostReferences(project.strategy)) - 1),
@@ -476,7 +481,7 @@ export class OpenImage {
   }
 
   private checkWritable(): void {
-    if (this.readOnly !== null) throw new UserError(this.readOnly);
+    if (this.readOnly !== null) throw new Outcome(this.readOnly);
   }
 
   private checkSize(size: Size): void {

@@ -14,11 +14,13 @@ import type { EngineInfo } from '../protocol/engineApi';
 import { connect, type Handlers } from '../rpc';
 import type { Engines } from './engines';
 import { pageHtml } from './html';
+import type { ImagePlace } from './imageFiles';
 import type { Edit } from './labelDocument';
 import { localCopy } from './localCopy';
 import { checked } from './messages';
-import { OpenImage, type Page } from './openImage';
+import { NEEDS_TRUST, OpenImage, type Page } from './openImage';
 import type { PersonMasks, SaveConflict } from './saving';
+import { UNREADABLE_COMMANDS, UnreadableDocument, unreadableHtml } from './unreadable';
 import type { Found, UnsavedFolder } from './unsavedFolder';
 import type { UnsavedWork } from './unsavedWork';
 
@@ -64,7 +66,14 @@ export class LabelDocumentHandle extends Owner implements vscode.CustomDocument 
   }
 }
 
-export class LabelEditorProvider extends Owner implements vscode.CustomEditorProvider<LabelDocumentHandle> {
+/** Where a person is: an image, and the class that is worked on where it is open for labelling. */
+export interface OpenPlace extends Pick<ImagePlace, 'root' | 'image'> {
+  readonly classId: number | undefined;
+}
+
+type AnyDocument = LabelDocumentHandle | UnreadableDocument;
+
+export class LabelEditorProvider extends Owner implements vscode.CustomEditorProvider<AnyDocument> {
   /** Edits, and changes that VS Code cannot undo. */
   private readonly edits = this.register(
     new vscode.EventEmitter<
@@ -76,6 +85,9 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
   /** The document whose editor is active has changed. */
   readonly onDidChangeActive = this.activity.event;
   private readonly documents = new Set<LabelDocumentHandle>();
+  private readonly unreadable = new Set<UnreadableDocument>();
+  /** The document of the active editor where it is one whose image cannot be shown. */
+  activeUnreadable: UnreadableDocument | undefined;
   private readonly panels = new Map<
     vscode.WebviewPanel,
     { readonly document: LabelDocumentHandle; readonly page: Page }
@@ -89,11 +101,22 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
   constructor(private readonly options: ProviderOptions) {
     super();
     this.register(options.projects.onDidChange((root) => this.refresh((image) => image.place.root === root)));
+    this.register(vscode.workspace.onDidGrantWorkspaceTrust(() => this.unlock()));
   }
 
   /** The document of the active label editor. */
   get active(): LabelDocumentHandle | undefined {
     return this.activePanel && this.panels.get(this.activePanel)?.document;
+  }
+
+  /** Where the active editor is, whether its image can be shown or not. */
+  get activePlace(): OpenPlace | undefined {
+    return placeOf(this.active ?? this.activeUnreadable);
+  }
+
+  /** Where the open document of a file is. */
+  placeOf(uri: vscode.Uri): OpenPlace | undefined {
+    return placeOf(this.anyDocumentOf(uri));
   }
 
   get open(): ReadonlySet<LabelDocumentHandle> {
@@ -104,12 +127,37 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     return [...this.documents].find((document) => document.uri.toString() === uri.toString());
   }
 
-  /** Opens an image in the label editor and gives its document. Throws UserError where VS Code could not. */
-  async show(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<LabelDocumentHandle> {
+  private anyDocumentOf(uri: vscode.Uri): AnyDocument | undefined {
+    return this.documentOf(uri) ?? [...this.unreadable].find((document) => document.uri.toString() === uri.toString());
+  }
+
+  /** Opens an image in the label editor, whose page says why where it cannot be shown. Throws UserError where VS Code could not. */
+  async openAny(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<AnyDocument> {
     await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE, { preview: false, ...options });
-    const document = this.documentOf(uri);
+    const document = this.anyDocumentOf(uri);
     if (!document) throw new UserError(`${uri.fsPath} could not be opened in the label editor.`);
     return document;
+  }
+
+  /** Opens an image in the label editor and gives its document. Throws UserError where it cannot be shown. */
+  async show(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<LabelDocumentHandle> {
+    const document = await this.openAny(uri, options);
+    if (document instanceof UnreadableDocument) throw new UserError(document.problem);
+    return document;
+  }
+
+  /** Opens an image anew that could not be shown, if it is open. */
+  async reopenUnreadable(uri: vscode.Uri): Promise<void> {
+    if (this.anyDocumentOf(uri) instanceof UnreadableDocument) await this.openAnew(uri);
+  }
+
+  /** What has no unsaved work in its tabs is closed in them and opened again. */
+  private async openAnew(uri: vscode.Uri): Promise<void> {
+    const tabs = vscode.window.tabGroups.all
+      .flatMap((group) => group.tabs)
+      .filter(({ input }) => input instanceof vscode.TabInputCustom && input.uri.toString() === uri.toString());
+    await vscode.window.tabGroups.close(tabs);
+    for (const { group } of tabs) await this.openAny(uri, { viewColumn: group.viewColumn });
   }
 
   /** Sends a key or command to the canvas of the active editor. */
@@ -122,7 +170,26 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     for (const { image } of this.documents) if (images(image)) await image.maskMayHaveChanged();
   }
 
-  async openCustomDocument(
+  async openCustomDocument(uri: vscode.Uri, context: vscode.CustomDocumentOpenContext): Promise<AnyDocument> {
+    try {
+      return await this.openReadable(uri, context);
+    } catch (error) {
+      // Without its document VS Code keeps a backup for another day.
+      if (!(error instanceof UserError) || context.backupId !== undefined) throw error;
+      return this.refuse(uri, error.message);
+    }
+  }
+
+  private async refuse(uri: vscode.Uri, problem: string): Promise<UnreadableDocument> {
+    const root = await this.options.projects.at(uri.fsPath).catch(() => null);
+    const place = root && { root, image: relativePath(root.root, uri.fsPath) };
+    const document = new UnreadableDocument(uri, problem, place);
+    this.unreadable.add(document);
+    document.register({ dispose: () => this.unreadable.delete(document) });
+    return document;
+  }
+
+  private async openReadable(
     uri: vscode.Uri,
     { backupId }: vscode.CustomDocumentOpenContext,
   ): Promise<LabelDocumentHandle> {
@@ -160,7 +227,29 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     return document;
   }
 
-  async resolveCustomEditor(document: LabelDocumentHandle, panel: vscode.WebviewPanel): Promise<void> {
+  async resolveCustomEditor(document: AnyDocument, panel: vscode.WebviewPanel): Promise<void> {
+    if (document instanceof UnreadableDocument) this.showProblem(document, panel);
+    else this.showDocument(document, panel);
+  }
+
+  private showProblem(document: UnreadableDocument, panel: vscode.WebviewPanel): void {
+    const { webview } = panel;
+    const dist = vscode.Uri.joinPath(this.options.extensionUri, 'dist');
+    webview.options = { enableCommandUris: UNREADABLE_COMMANDS, localResourceRoots: [dist] };
+    const activate = (active: boolean) => {
+      if (active) this.activeUnreadable = document;
+      else if (this.activeUnreadable === document) this.activeUnreadable = undefined;
+    };
+    panel.onDidChangeViewState(() => activate(panel.active));
+    panel.onDidDispose(() => activate(false));
+    activate(panel.active);
+    webview.html = unreadableHtml(document, {
+      style: webview.asWebviewUri(vscode.Uri.joinPath(dist, 'webview.css')).toString(),
+      cspSource: webview.cspSource,
+    });
+  }
+
+  private showDocument(document: LabelDocumentHandle, panel: vscode.WebviewPanel): void {
     const { extensionUri, displayDir } = this.options;
     const dist = vscode.Uri.joinPath(extensionUri, 'dist');
     const { webview } = panel;
@@ -345,6 +434,11 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     void vscode.commands.executeCommand('setContext', CANVAS_FOCUS, focused);
   }
 
+  /** The workspace is trusted now: what was opened before that is opened again, for labelling. */
+  private async unlock(): Promise<void> {
+    for (const { uri, image } of [...this.documents]) if (image.facts.needsTrust) await this.openAnew(uri);
+  }
+
   private async refresh(which: (image: OpenImage) => boolean): Promise<void> {
     for (const { image } of this.documents) if (which(image)) await image.refreshFacts();
   }
@@ -388,7 +482,7 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
   /** The image as a file on this machine, and why it cannot be labelled there, if so. */
   private async localFile(uri: vscode.Uri, owner: Owner): Promise<{ path: string; locked: string | null }> {
     if (!vscode.workspace.isTrusted) {
-      return { path: uri.fsPath, locked: 'This workspace is not trusted: images can be looked at, not labelled.' };
+      return { path: uri.fsPath, locked: NEEDS_TRUST };
     }
     if (uri.scheme === 'file') return { path: uri.fsPath, locked: null };
     const path = await localCopy(uri, this.options.copiesDir, owner);
@@ -397,6 +491,18 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
       locked: `${uri.scheme}: images can be looked at, not labelled: they are not files on this machine.`,
     };
   }
+}
+
+function placeOf(document: AnyDocument | undefined): OpenPlace | undefined {
+  if (document instanceof UnreadableDocument)
+    return document.place ? { ...document.place, classId: undefined } : undefined;
+  return (
+    document && {
+      root: document.image.place.root,
+      image: document.image.place.image,
+      classId: document.image.selectedClass,
+    }
+  );
 }
 
 const isConflict = (saved: string | null | SaveConflict): saved is SaveConflict =>

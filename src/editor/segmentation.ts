@@ -1,5 +1,5 @@
 /** Segment Image: the strategy of the project on one open image, as a batch would run it. */
-import { UserError } from '../core/userError';
+import { Outcome } from '../core/userError';
 import { scanFolder } from '../dataset/folder';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import { checkReference } from '../dataset/reference';
@@ -34,7 +34,7 @@ export async function segmentImage(
   const project = await root.project();
   const reference = project.references.find((one) => one.class === classId);
   if (reference === undefined) {
-    throw new UserError(
+    throw new Outcome(
       `Class "${name}" has no reference yet: mark the object in one image, then choose "Use as Reference" there.`,
     );
   }
@@ -59,7 +59,7 @@ export async function segmentImage(
   if (isDeep) root.forget();
   const [{ question, run, references }] = classes;
   if (references.some((one) => nameForm(one.image) === nameForm(image))) {
-    throw new UserError(`${image} is a reference of class "${name}": its support mask is its mask already.`);
+    throw new Outcome(`${image} is a reference of class "${name}": its support mask is its mask already.`);
   }
   const result = await engine.segment(
     { ...shared, ...question, image, withDetails: true, cacheBelow: Number.POSITIVE_INFINITY },

@@ -51,7 +51,8 @@ export type PageCommand =
   | 'undo'
   | 'redo'
   | 'save'
-  | 'showLog';
+  | 'showLog'
+  | 'manageTrust';
 
 /** What the host tells the page. */
 export interface ViewApi {
@@ -150,6 +151,10 @@ export interface DocumentFacts {
   readonly dirty: boolean;
   /** Why nothing can be changed (file system, workspace not trusted, size), or null. */
   readonly readOnly: string | null;
+  /** Nothing can be changed because the workspace is not trusted. */
+  readonly needsTrust: boolean;
+  /** Why the last run failed at the class in this image, or null. */
+  readonly failure: string | null;
   /** This image and mask are a reference of the class. */
   readonly isReference: boolean;
   /** Name of the reference image that Segment Image uses; null where the class has none. */

@@ -1,37 +1,49 @@
 /** The Review view: every image with what is known of it, in the order in which a person should look. */
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { UserError } from '../core/userError';
+import { type NextStep, Outcome } from '../core/userError';
 import { absolutePath } from '../dataset/folder';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { Review } from '../dataset/review';
 import {
   countStatuses,
+  countToReview,
+  describeCounts,
+  isOpen,
+  neighbourOf,
   nextToReview,
   type ReviewOrder,
   type ReviewRow,
   type ReviewStatus,
+  type StatusCounts,
   sortRows,
+  sumCounts,
   toReview,
 } from '../dataset/reviewOrder';
 import { Owner } from '../dispose';
 import type { Upcoming } from '../editor/prefetcher';
-import { type LabelDocumentHandle, type LabelEditorProvider, VIEW_TYPE } from '../editor/provider';
+import { LabelDocumentHandle, type LabelEditorProvider, type OpenPlace, VIEW_TYPE } from '../editor/provider';
 import type { Projects } from '../projects';
 
 /** A row of the view; commands of its menu take the file. */
-interface ImageNode {
+export interface ImageNode {
   readonly root: ProjectRoot;
   readonly row: ReviewRow;
   readonly uri: vscode.Uri;
 }
 
-type Node = ProjectRoot | ImageNode;
+/** The images of a root that failed: they are tried again, not reviewed. */
+export interface FailedNode {
+  readonly root: ProjectRoot;
+  readonly failed: readonly ImageNode[];
+}
+
+type Node = ProjectRoot | FailedNode | ImageNode;
 
 const ORDERS: readonly (vscode.QuickPickItem & { readonly order: ReviewOrder })[] = [
   { label: 'Trust', description: 'lowest first: how good the mask is expected to be', order: 'trust' },
   { label: 'IoU prediction', description: 'lowest first: how sure the outline is', order: 'iouPrediction' },
-  { label: 'Status', description: 'failed, automatic, absent, then what a person has judged', order: 'status' },
+  { label: 'Status', description: 'automatic, absent, then what a person has judged', order: 'status' },
   { label: 'Name', order: 'name' },
 ];
 
@@ -56,7 +68,9 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
   private readonly tree: vscode.TreeView<Node>;
   private order: ReviewOrder = 'trust';
   /** Roots with something to review. */
-  private readonly reviews = new Map<ProjectRoot, Review>();
+  private readonly reviews = new Map<ProjectRoot, Promise<Review>>();
+  /** Of the rows that they were counted in. */
+  private readonly counts = new WeakMap<readonly ReviewRow[], StatusCounts>();
   private redraw: NodeJS.Timeout | undefined;
 
   constructor(
@@ -72,55 +86,84 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     this.register(projects.onDidAdd(() => this.drawSoon()));
     this.register(this.tree.onDidChangeVisibility(() => this.drawSoon()));
     this.register({ dispose: () => clearTimeout(this.redraw) });
-    this.register({ dispose: () => this.reviews.forEach((review) => void review.dispose()) });
+    this.register({
+      dispose: () => {
+        for (const review of this.reviews.values())
+          void review.then((opened) => opened.dispose()).catch(() => undefined);
+      },
+    });
   }
 
   /** Looks at all images and masks again. */
   async refresh(): Promise<void> {
-    for (const review of this.reviews.values()) await review.rescan();
-    this.changes.fire();
+    for (const review of this.reviews.values()) await (await review).rescan();
+    this.draw();
   }
 
   async askForOrder(): Promise<void> {
     const picked = await vscode.window.showQuickPick(ORDERS, { title: 'Sort the review by' });
     if (!picked) throw new vscode.CancellationError();
     this.order = picked.order;
-    this.changes.fire();
+    this.draw();
   }
 
   /** Opens the next image that nobody has judged yet, after the open one or from the start. */
-  async openNext(document: LabelDocumentHandle | undefined): Promise<void> {
-    const root = document?.image.place.root ?? this.tree.selection.map(rootOf)[0] ?? (await this.first());
-    if (!root) throw new UserError('There is nothing to review yet: segment a folder first.');
-    const rows = sortRows((await this.reviewOf(root)).rows, this.order);
-    const next = nextToReview(rows, document ? placeOf(document) : null);
-    if (!next) throw new UserError(`Nothing is left to review in ${root.root}.`);
-    await this.openRow(root, next);
+  async openNext(open: OpenPlace | undefined): Promise<void> {
+    const root = open?.root ?? this.tree.selection.map(rootOf)[0] ?? (await this.first());
+    if (!root) throw new Outcome('There is nothing to review yet: segment a folder first.', [SEGMENT_FOLDER]);
+    const review = await this.reviewOf(root);
+    // What was accepted a moment ago counts.
+    await review.refresh();
+    const { rows } = review;
+    const next = nextToReview(sortRows(rows, this.order), open ? placeIn(rows, open) : null);
+    if (next) await this.openRow(root, next);
+    // The open one may be the last that is left: a person has it before them.
+    else if (rows.some(isOpen)) throw new Outcome('This is the last image to review: accept its mask, or correct it.');
+    else throw await this.allReviewed(root, this.countsOf(rows));
   }
 
-  /** Opens the image beside the open one, in the order of the view, whatever its status. */
-  async openNeighbour(document: LabelDocumentHandle, step: 1 | -1): Promise<void> {
-    const { root } = document.image.place;
-    const place = placeOf(document);
-    const rows = sortRows((await this.reviewOf(root)).rows, this.order).filter(isShown(place.classId));
-    const at = rows.findIndex(({ image }) => image === place.image);
-    const next = rows[(at + step + rows.length) % rows.length];
-    if (next && next.image !== place.image) await this.openRow(root, next);
-    else document.image.say('There is no other image in this folder.');
+  /** Opens the image beside the open one, in the order of the view, whatever its status but for those that failed. */
+  async openNeighbour(open: OpenPlace, step: 1 | -1): Promise<void> {
+    const { rows } = await this.reviewOf(open.root);
+    const { image, classId } = placeIn(rows, open);
+    const next = neighbourOf(sortRows(rows, this.order).filter(isShown(classId)), image, step);
+    if (!next) throw new Outcome('There is no other image to go to in this folder.');
+    await this.openRow(open.root, next);
+  }
+
+  /** What a person hears at the end of a review: what was done, and what may come next. */
+  private async allReviewed(root: ProjectRoot, { accepted, edited, failed }: StatusCounts): Promise<Outcome> {
+    const done = accepted + edited;
+    const name = basename(root.root);
+    const said = done > 0 ? `All ${done} reviewed in ${name}` : `There is nothing to review in ${name} yet`;
+    const also = failed > 0 ? `; ${failed} failed` : '';
+    const others = await this.counted();
+    const other = others.find((one) => one.root !== root && countToReview(one.counts) > 0)?.root;
+    const maskFolder = vscode.Uri.file(await root.maskFolder());
+    return new Outcome(`${said}${also}.`, [
+      ...(failed > 0 ? [stepOf('Show Failed', 'apMedSam.review.focus')] : []),
+      ...(other ? [{ label: `Review ${basename(other.root)}`, take: () => this.openNext(startOf(other)) }] : []),
+      ...(done > 0 ? [stepOf('Show Masks', revealing(maskFolder), maskFolder)] : []),
+      SEGMENT_FOLDER,
+    ]);
   }
 
   async upcoming(document: LabelDocumentHandle, count: number): Promise<readonly string[]> {
-    const { root } = document.image.place;
+    const { root, image } = document.image.place;
     const rows = sortRows((await this.reviewOf(root)).rows, this.order);
-    return toReview(rows, placeOf(document), count).map(({ image }) => absolutePath(root.root, image));
+    return toReview(rows, { image, classId: document.image.selectedClass }, count).map(({ image }) =>
+      absolutePath(root.root, image),
+    );
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
     if (node === undefined) return this.top();
-    return 'row' in node ? [] : this.imagesOf(node);
+    if ('failed' in node) return [...node.failed];
+    return 'row' in node ? [] : this.rowsOf(node);
   }
 
   async getTreeItem(node: Node): Promise<vscode.TreeItem> {
+    if ('failed' in node) return failedItem(node);
     if (!('row' in node)) {
       const item = new vscode.TreeItem(basename(node.root), vscode.TreeItemCollapsibleState.Expanded);
       item.iconPath = vscode.ThemeIcon.Folder;
@@ -133,7 +176,8 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     const className = classes.length > 1 ? classes.find(({ id }) => id === row.classId)?.name : undefined;
     const trust = row.trust === null ? undefined : `trust ${row.trust.toFixed(2)}`;
     const prediction = row.iouPrediction === null ? undefined : `IoU prediction ${row.iouPrediction.toFixed(2)}`;
-    const about = [className, trust ?? prediction ?? says].filter((part) => part !== undefined).join(', ');
+    const reason = row.error === null ? undefined : reasonOf(root, row.image, row.error);
+    const about = [className, reason ?? trust ?? prediction ?? says].filter((part) => part !== undefined).join(', ');
     const item = new vscode.TreeItem(basename(row.image));
     item.id = `${root.root}\n${row.classId}\n${row.image}`;
     item.iconPath = new vscode.ThemeIcon(icon, colour === undefined ? undefined : new vscode.ThemeColor(colour));
@@ -141,47 +185,75 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     item.tooltip = row.error ?? [row.image, says, trust, prediction].filter(Boolean).join('\n');
     item.contextValue = `image ${row.status}`;
     item.accessibilityInformation = {
-      label: [basename(row.image), says, trust ?? prediction].filter(Boolean).join(', '),
+      label: [basename(row.image), says, reason ?? trust ?? prediction].filter(Boolean).join(', '),
     };
     item.command = { title: 'Open', command: 'vscode.openWith', arguments: [uri, VIEW_TYPE] };
     return item;
   }
 
   private async top(): Promise<Node[]> {
+    await this.projects.discovered();
+    const able = await this.able();
+    await this.recount();
+    return able.length === 1 ? this.rowsOf(able[0]) : [...able];
+  }
+
+  /** Roots in use that have, or may get, something to review. */
+  private async able(): Promise<readonly ProjectRoot[]> {
     const able: ProjectRoot[] = [];
-    for (const root of await this.projects.discovered()) {
+    for (const root of this.projects.all) {
       const project = await root.project().catch(() => null);
       if (project !== null && (project.references.length > 0 || this.reviews.has(root))) able.push(root);
     }
-    if (able.length !== 1) {
-      this.tree.message = undefined as never;
-      return able;
-    }
-    return this.imagesOf(able[0]);
+    return able;
   }
 
-  private async imagesOf(root: ProjectRoot): Promise<Node[]> {
+  /** Failed images are in a row of their own above the others. */
+  private async rowsOf(root: ProjectRoot): Promise<Node[]> {
     const { rows } = await this.reviewOf(root);
-    const counts = countStatuses(rows);
-    const open = counts.auto + counts.absent + counts.failed;
-    const seen = counts.accepted + counts.edited;
-    this.tree.message =
-      rows.length > 0 ? `${open} to review, ${seen} done, ${counts.none} not labelled yet` : (undefined as never);
-    this.tree.badge = open > 0 ? { value: open, tooltip: `${open} masks to review` } : undefined;
-    return sortRows(rows, this.order).map((row) => ({
-      root,
-      row,
-      uri: vscode.Uri.file(absolutePath(root.root, row.image)),
-    }));
+    const nodes = sortRows(rows, this.order).map(
+      (row): ImageNode => ({ root, row, uri: vscode.Uri.file(absolutePath(root.root, row.image)) }),
+    );
+    const failed = nodes.filter(({ row }) => row.status === 'failed');
+    const others = nodes.filter(({ row }) => row.status !== 'failed');
+    return [...(failed.length > 0 ? [{ root, failed }] : []), ...others];
   }
 
-  private async reviewOf(root: ProjectRoot): Promise<Review> {
-    let review = this.reviews.get(root);
-    if (review === undefined) {
-      review = await root.openReview();
-      this.reviews.set(root, review);
+  /** What every root in use has, whether the view shows it or not. One that cannot be read counts for nothing. */
+  private async counted(): Promise<readonly { readonly root: ProjectRoot; readonly counts: StatusCounts }[]> {
+    const counted: { root: ProjectRoot; counts: StatusCounts }[] = [];
+    for (const root of await this.able()) {
+      try {
+        counted.push({ root, counts: this.countsOf((await this.reviewOf(root)).rows) });
+      } catch (error) {
+        this.log.debug(`${root.root} cannot be reviewed: ${String(error)}`);
+      }
     }
-    return review;
+    return counted;
+  }
+
+  private countsOf(rows: readonly ReviewRow[]): StatusCounts {
+    const counts = this.counts.get(rows) ?? countStatuses(rows);
+    this.counts.set(rows, counts);
+    return counts;
+  }
+
+  private async recount(): Promise<void> {
+    const counted = (await this.counted()).map(({ counts }) => counts);
+    const sum = sumCounts(counted);
+    const toReview = countToReview(sum);
+    const hasRows = Object.values(sum).some((count) => count > 0);
+    this.tree.message = hasRows ? describeCounts(sum) : (undefined as never);
+    this.tree.badge = toReview > 0 ? { value: toReview, tooltip: `${toReview} masks to review` } : undefined;
+  }
+
+  private reviewOf(root: ProjectRoot): Promise<Review> {
+    const known = this.reviews.get(root);
+    if (known) return known;
+    const opening = root.openReview();
+    this.reviews.set(root, opening);
+    opening.catch(() => this.reviews.delete(root));
+    return opening;
   }
 
   private async first(): Promise<ProjectRoot | undefined> {
@@ -192,14 +264,15 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
   }
 
   private async openRow(root: ProjectRoot, { image, classId }: ReviewRow): Promise<void> {
-    const document = await this.provider.show(vscode.Uri.file(absolutePath(root.root, image)));
+    const document = await this.provider.openAny(vscode.Uri.file(absolutePath(root.root, image)));
+    if (!(document instanceof LabelDocumentHandle)) return;
     if (document.image.selectedClass !== classId) await document.image.selectClass(classId);
   }
 
   private async reviewChanged(root: ProjectRoot): Promise<void> {
     const review = this.reviews.get(root);
     try {
-      if (review === undefined || (await review.refresh())) this.drawSoon();
+      if (review === undefined || (await (await review).refresh())) this.drawSoon();
     } catch (error) {
       this.log.error(`${root.root}: the review cannot be brought up to date: ${String(error)}`);
     }
@@ -208,14 +281,53 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
   private drawSoon(): void {
     this.redraw ??= setTimeout(() => {
       this.redraw = undefined;
-      this.changes.fire();
+      this.draw();
     }, REDRAW_MS);
+  }
+
+  /** Rows are asked for only where the view can be seen; its counts and its badge can be seen without it. */
+  private draw(): void {
+    this.changes.fire();
+    if (!this.tree.visible) this.recount().catch((error: unknown) => this.log.error(String(error)));
   }
 }
 
-const rootOf = (node: Node): ProjectRoot => ('row' in node ? node.root : node);
+const stepOf = (label: string, command: string, ...parameters: readonly unknown[]): NextStep => ({
+  label,
+  take: () => vscode.commands.executeCommand(command, ...parameters),
+});
 
-const placeOf = ({ image }: LabelDocumentHandle) => ({ image: image.place.image, classId: image.selectedClass });
+const SEGMENT_FOLDER = stepOf('Segment Folder...', 'apMedSam.segmentFolder');
+
+/** The command that shows a folder: in the Explorer where that has it. */
+const revealing = (folder: vscode.Uri): string =>
+  vscode.workspace.getWorkspaceFolder(folder) ? 'revealInExplorer' : 'revealFileInOS';
+
+/** Before the first image. */
+const startOf = (root: ProjectRoot): OpenPlace => ({ root, image: '', classId: undefined });
+
+function failedItem({ root, failed }: FailedNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(`${failed.length} failed`, vscode.TreeItemCollapsibleState.Collapsed);
+  item.id = `${root.root}\nfailed`;
+  item.iconPath = new vscode.ThemeIcon('error', new vscode.ThemeColor('testing.iconFailed'));
+  item.tooltip = 'There is no mask to review for these images. Each says why; the next run tries them again.';
+  item.contextValue = 'failed';
+  return item;
+}
+
+/** A sentence without the path that it begins with: the row has the name before it. */
+function reasonOf(root: ProjectRoot, image: string, error: string): string {
+  const path = absolutePath(root.root, image);
+  return error.startsWith(path) ? error.slice(path.length).replace(/^:? /, '') : error;
+}
+
+const rootOf = (node: Node): ProjectRoot => ('row' in node || 'failed' in node ? node.root : node);
+
+/** The row of an open image: that of its class in use, or its first one. */
+const placeIn = (rows: readonly ReviewRow[], { image, classId }: OpenPlace) => ({
+  image,
+  classId: classId ?? (rows.find((row) => row.image === image) ?? rows[0])?.classId ?? 0,
+});
 
 /** One row per image: that of the class in use. */
 const isShown =

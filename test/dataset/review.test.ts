@@ -275,6 +275,20 @@ describe('keeping up', () => {
     expect(review.rows[0]).toMatchObject({ status: 'failed', error: 'No.', hasMask: false, iouPrediction: null });
   });
 
+  it('with a result for a file that was no image when the disk was looked at', async () => {
+    const job = await jobOf(['a.png']);
+    await put(join(job.root, 'a.png'), 'this is no image');
+    const review = await open(job.root);
+    expect(review.rows[0]).toMatchObject({ status: 'failed', error: expect.stringContaining('is not an image') });
+    await write(job.root, 'batch-1-of-1', lineWith({ status: 'failed', mask: null, error: 'No.', time: now() }));
+    await review.refresh();
+    expect(review.rows[0]).toMatchObject({ status: 'failed', error: expect.stringContaining('is not an image') });
+    await put(join(job.root, 'a.png'), imageBytes('a'));
+    await write(job.root, 'batch-1-of-1', lineWith({ status: 'auto', error: null, time: now() }));
+    expect(await review.refresh()).toBe(true);
+    expect(review.rows[0]).toMatchObject({ status: 'auto', error: null });
+  });
+
   it('with images that come and go, when it is told to look', async () => {
     const job = await jobOf(['a.png', 'b.png']);
     const review = await open(job.root);

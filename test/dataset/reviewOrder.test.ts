@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import {
   countStatuses,
+  countToReview,
+  describeCounts,
   isOpen,
   nameKey,
+  neighbourOf,
   nextToReview,
   type ReviewRow,
   type ReviewStatus,
   sortRows,
+  sumCounts,
   toReview,
 } from '../../src/dataset/reviewOrder';
 import { seededRandom } from '../seeded';
@@ -116,6 +120,41 @@ describe('countStatuses', () => {
   });
 });
 
+describe('the counts', () => {
+  const counts = countStatuses(
+    (['auto', 'auto', 'absent', 'accepted', 'edited', 'failed', 'reference'] as const).map((status) => ({ status })),
+  );
+
+  it('tell what is to review, without what failed, and what has no mask yet', () => {
+    expect(countToReview(counts)).toBe(3);
+    expect(describeCounts(counts)).toBe('3 to review, 2 done, 1 failed');
+    expect(describeCounts(countStatuses([{ status: 'none' }]))).toBe('0 to review, 0 done, 1 not labelled yet');
+  });
+
+  it('are summed status by status', () => {
+    expect(sumCounts([])).toEqual(countStatuses([]));
+    expect(describeCounts(sumCounts([counts, counts, countStatuses([{ status: 'none' }])]))).toBe(
+      '6 to review, 4 done, 2 failed, 1 not labelled yet',
+    );
+  });
+});
+
+describe('neighbourOf', () => {
+  const rows = [row('a', 'auto'), row('b', 'failed'), row('c', 'accepted'), row('d', 'failed')];
+
+  it('passes what failed, in either direction, and goes round', () => {
+    expect(['a', 'b', 'c', 'd'].map((image) => neighbourOf(rows, image, 1)?.image)).toEqual(['c', 'c', 'a', 'a']);
+    expect(['a', 'b', 'c', 'd'].map((image) => neighbourOf(rows, image, -1)?.image)).toEqual(['c', 'a', 'a', 'c']);
+    expect(neighbourOf(rows, 'gone', 1)?.image).toBe('a');
+    expect(neighbourOf(rows, 'gone', -1)?.image).toBe('c');
+  });
+
+  it('is none where there is no other', () => {
+    expect(neighbourOf([row('a', 'auto'), row('b', 'failed')], 'a', 1)).toBeNull();
+    expect(neighbourOf([], 'a', -1)).toBeNull();
+  });
+});
+
 describe('nextToReview', () => {
   const rows = [
     row('a', 'auto'),
@@ -129,8 +168,8 @@ describe('nextToReview', () => {
 
   it('passes over what a person has seen to, in either direction, and goes round', () => {
     const next = (image: string, direction?: 1 | -1) => nextToReview(rows, at(image), direction)?.image;
-    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((image) => next(image))).toEqual(['c', 'c', 'f', 'f', 'f', 'a']);
-    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((image) => next(image, -1))).toEqual(['f', 'a', 'a', 'c', 'c', 'c']);
+    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((image) => next(image))).toEqual(['f', 'f', 'f', 'f', 'f', 'a']);
+    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((image) => next(image, -1))).toEqual(['f', 'a', 'a', 'a', 'a', 'a']);
   });
 
   it('begins at an end where nobody is at a row', () => {
@@ -152,10 +191,10 @@ describe('nextToReview', () => {
   });
 
   it('gives as many as are asked for, none twice', () => {
-    expect(names(toReview(rows, at('a'), 2))).toBe('cf');
-    expect(names(toReview(rows, at('a'), 9))).toBe('cf');
-    expect(names(toReview(rows, null, 9))).toBe('acf');
-    expect(names(toReview(rows, at('b'), 9, -1))).toBe('afc');
+    expect(names(toReview(rows, at('c'), 1))).toBe('f');
+    expect(names(toReview(rows, at('c'), 9))).toBe('fa');
+    expect(names(toReview(rows, null, 9))).toBe('af');
+    expect(names(toReview(rows, at('b'), 9, -1))).toBe('af');
     expect(toReview(rows, null, 0)).toEqual([]);
   });
 

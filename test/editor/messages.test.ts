@@ -48,6 +48,7 @@ describe('calls of a page', () => {
     ['setDisplayWindow', { window: null }],
     ['setDisplayWindow', { window: { low: -5, high: 3.5 } }],
     ['run', { command: 'segmentImage' }],
+    ['run', { command: 'manageTrust' }],
     ['setCanvasFocus', { focused: true }],
     ['log', { level: 'info', message: 'click to mask: 31 ms' }],
   ])('%s reaches its handler with what was sent', (name, params) => {

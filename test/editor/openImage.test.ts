@@ -4,11 +4,22 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/labelChange';
 import type { PointPrompt } from '../../src/core/segmenter';
+import { JournalWriter } from '../../src/dataset/journal';
 import { loadProject, saveProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { PromptsEdit } from '../../src/protocol/editorApi';
-import { CLASSES, imageBytes, labels, projectOf, put, putImages, SIZE, temporaryFolder } from '../dataset/fixtures';
+import {
+  CLASSES,
+  imageBytes,
+  labels,
+  lineWith,
+  projectOf,
+  put,
+  putImages,
+  SIZE,
+  temporaryFolder,
+} from '../dataset/fixtures';
 import { refusal } from '../refusal';
 import { FakeEditorEngine, listeningPage, openImage } from './fakeEditor';
 
@@ -48,6 +59,19 @@ describe('opening', () => {
     const { open, values } = await openImage(root, 'images/a.png');
     expect(values().slice(0, 4)).toEqual([0, 1, 2, 0]);
     expect(open.facts.classes).toEqual(CLASSES);
+  });
+
+  it('says why the last run failed at it', async () => {
+    const root = await folderWith('a.png');
+    const { open } = await openImage(root, 'a.png');
+    expect(open.facts.failure).toBeNull();
+    const writer = await JournalWriter.open(root, 'batch-1-of-1');
+    await writer.append(
+      lineWith({ image: 'a.png', class: 1, status: 'failed', mask: null, error: 'It took too long.' }),
+    );
+    await writer.close();
+    await open.refreshFacts();
+    expect(open.facts).toMatchObject({ status: 'failed', failure: 'It took too long.' });
   });
 
   it('takes a foreign binary mask for the class in use', async () => {

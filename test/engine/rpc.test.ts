@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
-import { UserError } from '../../src/core/userError';
+import { isOutcome, Outcome, UserError } from '../../src/core/userError';
 import { connect, type Handlers, type Port } from '../../src/rpc';
 
 interface Sums {
@@ -43,6 +43,7 @@ const handlers: Handlers<Sums> = {
   ping: async () => 'pong',
   fail({ kind }) {
     if (kind === 'user') throw new UserError('the mask is empty', { cause: new Error('0 pixels') });
+    if (kind === 'outcome') throw new Outcome('nothing is left', [{ label: 'Go On', take: () => 1 }]);
     if (kind === 'string') throw 'just text';
     if (kind === 'cycle') {
       const cycle: Record<string, unknown> = {};
@@ -105,6 +106,14 @@ describe('rpc', () => {
     expect(error).toBeInstanceOf(UserError);
     expect(error.message).toBe('the mask is empty');
     expect(error.cause.message).toBe('0 pixels');
+  });
+
+  it('tells an outcome from a fault', async () => {
+    const { client } = pair();
+    const thrown = (kind: string) => client.call('fail', { kind }).catch((error: unknown) => error);
+    expect(isOutcome(await thrown('outcome'))).toBe(true);
+    expect(isOutcome(await thrown('user'))).toBe(false);
+    expect(isOutcome(await thrown('range'))).toBe(false);
   });
 
   it('reports thrown values that are no errors', async () => {

@@ -1,5 +1,5 @@
 /** One labelled image labels a folder, in a real window: reference, Segment Image, Segment Folder, review, accept. */
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import type { JournalLine } from '../../src/dataset/journal';
@@ -17,19 +17,40 @@ describeInVsCode('a folder', () => {
       await mkdir(path.join(folder, 'masks'));
       await copyFile(sampleFile(repository, 'masks', 1), path.join(folder, 'masks', sampleName(1)));
       await writeFile(path.join(folder, 'images', 'broken.png'), 'this is no image');
+      await mkdir(path.join(folder, 'empty'));
     },
   });
   const editor = () => new EditorPage(drive.workbench);
   const masks = () => readdir(path.join(drive.folder, 'masks'));
-  const statuses = async () => {
-    const dir = path.join(drive.folder, '.apmedsam', 'journal');
+  const journal = () => path.join(drive.folder, '.apmedsam', 'journal');
+  /** The newest line of each image. */
+  const lines = async () => {
+    const dir = journal();
     const texts = await Promise.all((await readdir(dir)).map((name) => readFile(path.join(dir, name), 'utf8')));
-    const lines = texts
+    const all = texts
       .flatMap((text) => text.split('\n').filter(Boolean))
       .map((line) => JSON.parse(line) as JournalLine);
-    const done = lines.filter(({ kind }) => kind === 'done').sort((a, b) => (a.time < b.time ? -1 : 1));
-    return new Map(done.map(({ image, status }) => [path.basename(image), status]));
+    const done = all.filter(({ kind }) => kind === 'done').sort((a, b) => (a.time < b.time ? -1 : 1));
+    return new Map(done.map((line) => [path.basename(line.image), line]));
   };
+  const statuses = async () => new Map([...(await lines())].map(([name, { status }]) => [name, status]));
+  const reviewRows = () =>
+    drive.workbench.page.locator('.pane', { hasText: 'Review' }).last().locator('.monaco-list-row');
+
+  it('without a reference, or without images, is told what is missing, and not as an error', async () => {
+    const { workbench } = drive;
+    await workbench.explorerMenu('empty', 'Segment Folder...');
+    await workbench.toast(/empty holds no images: expected PNG/);
+    expect(await workbench.toastLook(/holds no images/)).toEqual({ kind: 'info', buttons: [] });
+    await workbench.explorerMenu('images', 'Segment Folder...');
+    await workbench.toast(/has no reference yet: mark the object in one image/);
+    expect(await workbench.toastLook(/has no reference yet/)).toEqual({
+      kind: 'info',
+      buttons: ['Open First Image', 'Use Mask File...'],
+    });
+    await workbench.toastButton(/has no reference yet/, 'Open First Image');
+    await editor().page.getByRole('application', { name: 'nuclei_01.png' }).waitFor();
+  });
 
   it('shows the mask that the first image has, and makes it the reference', async () => {
     const { workbench } = drive;
@@ -115,6 +136,27 @@ describeInVsCode('a folder', () => {
     await workbench.setTheme('dark');
   });
 
+  it('has its failed images in a row of their own, each with its reason, which can be tried again', async () => {
+    const { workbench } = drive;
+    await reviewRows().filter({ hasText: '1 failed' }).click();
+    const failed = reviewRows().filter({ hasText: /broken\.png.*is not an image/ });
+    await failed.click();
+    await editor().page.getByText('broken.png cannot be shown').waitFor();
+    await editor()
+      .page.getByText(/broken\.png is not an image/)
+      .waitFor();
+    await workbench.screenshot('folder - failed image');
+    await editor().page.getByRole('button', { name: 'Next Image' }).click();
+    await editor().canvas.waitFor();
+    await failed.click();
+    await copyFile(sampleFile(repository, 'images', 9), path.join(drive.folder, 'images', 'broken.png'));
+    const from = workbench.toasts.length;
+    await editor().page.getByRole('button', { name: 'Try Again' }).click();
+    expect(await workbench.toast(/1 labelled/, { from, timeoutMs: 60_000 })).toMatch(/of 1 images/);
+    await expect.poll(() => editor().share()).toBeGreaterThan(2);
+    await reviewRows().filter({ hasText: '1 failed' }).waitFor({ state: 'hidden' });
+  });
+
   it('knows its models, and the device in use', async () => {
     const { workbench } = drive;
     await workbench.run('AP-MedSAM: Verify Models');
@@ -128,6 +170,37 @@ describeInVsCode('a folder', () => {
     await workbench.page.getByRole('tab', { name: /^Explorer/ }).click();
     await workbench.explorerMenu('images', 'Segment Folder...');
     expect(await workbench.toast(/of 9 images/, { from, timeoutMs: 60_000 })).toMatch(/^0 labelled/);
+  });
+
+  it('adds up what is to review in all projects, and keeps the sum while its view is hidden', async () => {
+    const { workbench } = drive;
+    const badge = () => workbench.badge('AP-MedSAM');
+    const open = [...(await lines()).values()].filter(({ status }) => status === 'auto');
+    await expect.poll(badge).toBe(open.length);
+    const other = path.join(drive.folder, 'other');
+    for (const part of ['.apmedsam', 'masks', 'images']) {
+      await cp(path.join(drive.folder, part), path.join(other, part), { recursive: true });
+    }
+    await editor().open('other/images/nuclei_05.png');
+    await expect.poll(badge).toBe(2 * open.length);
+    const accepted = open.map((line) => ({ ...line, status: 'accepted', time: new Date().toISOString() }));
+    const text = accepted.map((line) => `${JSON.stringify(line)}\n`).join('');
+    await appendFile(path.join(journal(), 'somebody.jsonl'), text);
+    await expect.poll(badge).toBe(open.length);
+  });
+
+  it('that is reviewed says so, and what may come next', async () => {
+    const { workbench } = drive;
+    await editor().open('images/nuclei_05.png');
+    await workbench.run('AP-MedSAM: Review Next');
+    await workbench.toast(/^All \d+ reviewed in /);
+    expect(await workbench.toastLook(/All \d+ reviewed/)).toEqual({
+      kind: 'info',
+      buttons: ['Review other', 'Show Masks', 'Segment Folder...'],
+    });
+    await workbench.screenshot('folder - all reviewed');
+    await workbench.toastButton(/All \d+ reviewed/, 'Review other');
+    await expect.poll(() => workbench.page.locator('.breadcrumbs-control').innerText()).toContain('other');
   });
 
   it('says that an open image was deleted', async () => {
@@ -154,6 +227,22 @@ describeInVsCode('a folder that is not trusted', () => {
       .waitFor();
     expect(await workbench.explorerMenuItems('images')).not.toContain('Segment Folder...');
     await workbench.screenshot('folder - restricted');
+  });
+
+  it('offers to trust it in place of buttons that do nothing, and is labelled then', async () => {
+    const { workbench } = drive;
+    const page = new EditorPage(workbench);
+    await workbench.page.getByRole('tab', { name: 'AP-MedSAM' }).click();
+    const welcome = workbench.page.locator('.sidebar .welcome-view-content');
+    await welcome.getByText('Manage Workspace Trust').first().waitFor();
+    const buttons = (await welcome.locator('.monaco-button').allInnerTexts()).map((text) => text.trim());
+    expect(buttons.filter(Boolean)).toEqual(['Manage Workspace Trust', 'Manage Workspace Trust']);
+    await workbench.screenshot('folder - restricted views');
+    await page.page.getByRole('button', { name: 'Manage Workspace Trust' }).click();
+    await workbench.page.getByRole('button', { name: 'Trust', exact: true }).click();
+    await workbench.page.getByRole('tab', { name: /nuclei_01\.png/ }).click();
+    await page.page.locator('[aria-label="Brush"]:not([aria-disabled="true"])').first().waitFor();
+    await welcome.getByText('Set Reference from Image and Mask...').waitFor();
   });
 });
 

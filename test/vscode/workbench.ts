@@ -372,6 +372,24 @@ export class Workbench {
     }
   }
 
+  /** What the notification that is in view and matches is told as, and its buttons. */
+  async toastLook(pattern: RegExp): Promise<{ kind: 'info' | 'warning' | 'error'; buttons: string[] }> {
+    const toast = this.page.locator('.notifications-toasts .notification-list-item', { hasText: pattern }).last();
+    const icon = (await toast.locator('.notification-list-item-icon').getAttribute('class')) ?? '';
+    const [, kind] = /codicon-(info|warning|error)/.exec(icon) ?? [];
+    const buttons = await toast.locator('.notification-list-item-buttons-container .monaco-button').allInnerTexts();
+    return { kind: kind as 'info' | 'warning' | 'error', buttons: buttons.map((text) => text.trim()).filter(Boolean) };
+  }
+
+  /** Number on the icon of a container in the activity bar; 0 where there is none. */
+  async badge(container: string): Promise<number> {
+    const tab = this.page.locator('.activitybar .action-item', {
+      has: this.page.locator(`.action-label[aria-label^="${container}"]`),
+    });
+    const text = await tab.locator('.badge-content').first().textContent();
+    return Number(text || 0);
+  }
+
   /** Presses a button of the notification that is in view and matches. */
   async toastButton(pattern: RegExp, button: string): Promise<void> {
     await this.page

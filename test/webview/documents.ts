@@ -14,6 +14,8 @@ export const someFacts: DocumentFacts = {
   status: null,
   dirty: false,
   readOnly: null,
+  needsTrust: false,
+  failure: null,
   isReference: false,
   reference: null,
   voters: 0,

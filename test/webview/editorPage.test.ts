@@ -531,6 +531,20 @@ describe.skipIf(executable === undefined)('the page', () => {
       expect(await callsOf('paint')).toEqual([]);
     });
 
+    it('leads to the editor of trust in Restricted Mode, and says why a run failed', async () => {
+      const facts = { readOnly: 'This workspace is not trusted.', needsTrust: true, failure: 'The file is cut short.' };
+      await open({ facts });
+      expect(await page.locator('.notices').textContent()).toContain(
+        'The last run failed here: The file is cut short.',
+      );
+      await page.getByRole('button', { name: 'Manage Workspace Trust' }).click();
+      await settled();
+      expect(await callsOf('run')).toEqual([{ command: 'manageTrust' }]);
+      await page.evaluate('fakeHost.setFacts({ readOnly: null, needsTrust: false, failure: null })');
+      await settled();
+      expect(await page.locator('.notices').textContent()).toBe('');
+    });
+
     it('is a command of the host where it can', async () => {
       await open({ labelled: true, facts: { reference: 'a.png' } });
       await page.locator('vscode-button[aria-label="Segment Image"]').click();
