@@ -285,15 +285,19 @@ describe('masks of images', () => {
     expect((await readLabels(path.join(root, 'masks', 'nuclei_02.png'))).size).toEqual({ width: 200, height: 200 });
   });
 
-  it("that are damaged are somebody else's: kept", async () => {
+  it("that are damaged are somebody else's: kept, and named in every run", async () => {
     const root = await workshop.sampleFolder([2, 3]);
     const mask = path.join(root, 'masks', 'nuclei_02.png');
     await mkdir(path.dirname(mask));
     await writeFile(mask, 'half a PNG');
-    const run = await workshop.label(['images', ...referenceArgs(1)], { cwd: root });
-    expect(run.code).toBe(0);
-    expect(outcomes(run.rows)).toEqual({ kept: 1, done: 1 });
-    expect(await readFile(mask, 'utf8')).toBe('half a PNG');
+    const sentence = `${mask} is not an image; expected a mask as PNG, TIFF, JPEG, WebP, BMP or NPY.`;
+    for (const second of ['done', 'skipped']) {
+      const run = await workshop.label(['images', ...referenceArgs(1)], { cwd: root });
+      expect(run.code).toBe(1);
+      expect([...failures(run)]).toEqual([['images/nuclei_02.png', sentence]]);
+      expect(outcomes(run.rows)).toEqual({ failed: 1, [second]: 1 });
+      expect(await readFile(mask, 'utf8')).toBe('half a PNG');
+    }
   });
 
   it('of evaluate: one of another size, one without the class, one damaged; the others count', async () => {
@@ -313,11 +317,11 @@ describe('masks of images', () => {
     expect(stdout).toMatch(/^\| images\/nuclei_01\.png \| +1 \| +0\.[6-9]\d\d \|/m);
     const said = stderr.trimEnd().split('\n').sort();
     expect(said).toEqual([
-      `Failed: ${mask(4)} has no pixels of class 1: it holds the values 3, 7.`,
+      expect.stringContaining(`Failed: ${mask(4)} holds the values 3, 7, which may be classes or objects`),
       expect.stringMatching(
         /^Failed: \S+nuclei_05\.png is damaged: expected a whole PNG, but reading it failed \(.*\)\.$/,
       ),
-      `Failed: The mask ${mask(3)} is 100 x 100, but its image is 360 x 360.`,
+      `Failed: The mask ${mask(3)} is 100 x 100 but its image ${path.join(data, 'images', 'nuclei_03.png')} is 360 x 360.`,
     ]);
   });
 });

@@ -15,6 +15,7 @@ import type { BatchProgress } from '../../src/dataset/batchProgress';
 import { readInstances } from '../../src/dataset/instanceFile';
 import { type JournalLine, journalFolder } from '../../src/dataset/journal';
 import { JournalView } from '../../src/dataset/journalView';
+import { PersonCommitter } from '../../src/dataset/personCommit';
 import { loadProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
 import { sha256 } from '../../src/disk/hashing';
@@ -290,6 +291,37 @@ describe('a person’s work', () => {
       expect(await readFile(maskPath(job, 'a.png'))).toEqual(painted);
     }
     expect(engine.requests.map(({ image }) => basename(image))).toEqual(['b.png']);
+  });
+
+  test('a mask that has rotted is kept, and named in every run, whoever made it', async () => {
+    const engine = new FakeEngine();
+    const job = await jobWith(['a.png', 'b.png', 'c.png', 'd.png'], engine);
+    await runBatch(job);
+    const person = new PersonCommitter({ session: 's' });
+    await person.accept(job.root, 'b.png', 1);
+    await person.dispose();
+    const whole = await readFile(maskPath(job, 'a.png'));
+    const rotted = {
+      'a.png': whole.subarray(0, 40),
+      'b.png': new Uint8Array(90),
+      'c.png': Buffer.from(whole).fill(7, 50, 60),
+    };
+    for (const [name, bytes] of Object.entries(rotted)) await put(maskPath(job, name), bytes);
+    for (const overwrite of ['replace-auto', 'skip', 'replace-auto'] as const) {
+      const { failures, ...summary } = await runBatch({ ...job, overwrite });
+      expect(counts(summary as BatchSummary)).toEqual({ ...NONE, failed: 3, skipped: 1, total: 4 });
+      for (const { image, message } of failures) expect(message).toMatch(`${maskPath(job, image)} `);
+      expect(failures.map(({ message }) => message.replace(/^\S+ /, '')).sort()).toEqual([
+        expect.stringMatching(/^begins with nothing but zeros/),
+        expect.stringMatching(/^is damaged: expected a whole PNG, but it ends after 40 bytes/),
+        expect.stringMatching(/^is damaged: expected a whole PNG, but its part "PLTE" at byte 33 has a wrong checksum/),
+      ]);
+      for (const [name, bytes] of Object.entries(rotted)) {
+        expect(await readFile(maskPath(job, name))).toEqual(Buffer.from(bytes));
+      }
+    }
+    // A person's judgement of it stays.
+    expect((await JournalView.read(job.root)).entry('b.png', 1)).toMatchObject({ status: 'accepted' });
   });
 
   test('an automatic mask that was edited outside, or judged, is kept', async () => {

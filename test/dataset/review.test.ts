@@ -214,6 +214,27 @@ describe('masks that other programs touch', () => {
     expect(review.rows[0]).toMatchObject({ status: 'auto', hasMask: true, iouPrediction: 0.9 });
   });
 
+  it('have failed where they are no masks, or have not the end of one', async () => {
+    const job = await jobOf(['a.png', 'b.png', 'c.png', 'd.png']);
+    const whole = painted();
+    await put(maskOf(job.root, 'a.png'), whole);
+    await put(maskOf(job.root, 'b.png'), (await whole).subarray(0, -5));
+    await put(maskOf(job.root, 'c.png'), new Uint8Array(500));
+    const review = await open(job.root);
+    expect(review.rows).toMatchObject([
+      { status: 'edited', error: null },
+      {
+        status: 'failed',
+        error: `${maskOf(job.root, 'b.png')} is damaged: it begins as a PNG but has not the end of one.`,
+      },
+      { status: 'failed', error: expect.stringContaining('nothing but zeros'), hasMask: true },
+      { status: 'none' },
+    ]);
+    await put(maskOf(job.root, 'b.png'), whole);
+    expect(await review.look(['b.png'])).toBe(true);
+    expect(review.rows[1]).toMatchObject({ status: 'edited' });
+  });
+
   it('an empty file is no mask', async () => {
     const job = await jobOf(['a.png']);
     await put(maskOf(job.root, 'a.png'), '');
