@@ -138,9 +138,15 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
 
   let stopping = false;
   const crash = (ending: string) => peer.close(new ChildCrashError(name, ending, tail.join('\n'), ready));
+  const letGo = () => {
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  };
   const ended = new Promise<void>((resolve) => {
     const end = (ending: string) => {
       crash(ending);
+      // A process of the child's that outlives it, as a crash reporter may, holds the pipes and would hold us with them.
+      setTimeout(letGo, LAST_WORDS_MS).unref();
       resolve();
     };
     child.on('error', (error) => {

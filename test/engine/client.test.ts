@@ -187,6 +187,15 @@ describe('EngineClient', () => {
     );
   });
 
+  it('leaves nothing open, even where a process of its own outlives it and holds its output', async () => {
+    const pipes = () => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length;
+    const before = pipes();
+    const client = start();
+    await client.segment(request('child'));
+    await client.dispose();
+    await expect.poll(pipes).toBe(before);
+  });
+
   it('rejects a cancelled call at once and keeps an engine that answers in time', async () => {
     const client = start({ cancelGraceMs: 5000 });
     const { pid } = await client.info();
