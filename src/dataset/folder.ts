@@ -4,6 +4,7 @@ import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { Outcome, UserError } from '../core/userError';
 import { byCodeUnits, entriesIn } from '../disk/listing';
+import { spelledPath } from '../disk/nameForms';
 import { errorCode } from '../disk/storageError';
 import {
   FORMAT_BYTES,
@@ -67,8 +68,8 @@ export function statOf(path: string): Promise<Stats> {
  * itself, or its parent if it is called `images`. Throws UserError if `clicked` does not exist.
  */
 export async function findRoot(clicked: string): Promise<string> {
-  const path = resolve(clicked);
-  const info = await statOf(path);
+  const info = await statOf(resolve(clicked));
+  const path = await spelledPath(resolve(clicked));
   const folder = info.isDirectory() ? path : dirname(path);
   for (let at = folder; ; at = dirname(at)) {
     if (await isFolder(join(at, PROJECT_FOLDER))) return at;
@@ -112,13 +113,14 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Fo
 
 /** As `scanFolder`, for a root that may hold nothing. */
 export async function findImages(root: string, { maskFolder, targets = [] }: ScanOptions): Promise<FolderScan> {
-  const search = new Search(root, maskFolder);
-  for (const target of targets.length > 0 ? targets : [root]) await search.start(resolve(target));
+  const search = new Search(root, maskFolder, await realpath(maskFolder).catch(() => maskFolder));
+  const chosen = await mapBounded(targets, OPEN_FILES, (target) => spelledPath(resolve(target)));
+  for (const target of chosen.length > 0 ? chosen : [root]) await search.start(target);
   await search.followLinks();
   const candidates = [...search.candidates].sort(byCodeUnits);
   const images: string[] = [];
   const failures = [...search.failures];
-  const named = new Set(targets.map((target) => relativePath(root, resolve(target))));
+  const named = new Set(chosen.map((target) => relativePath(root, target)));
   const verdicts = await mapBounded(candidates, OPEN_FILES, (image) => contentProblem(absolutePath(root, image)));
   candidates.forEach((image, i) => {
     const problem = verdicts[i];
@@ -154,6 +156,8 @@ class Search {
   constructor(
     private readonly root: string,
     private readonly maskFolder: string,
+    /** Where the mask folder is, through links and however it is spelled. */
+    private readonly realMaskFolder: string,
   ) {}
 
   async start(target: string): Promise<void> {
@@ -179,7 +183,7 @@ class Search {
 
   private async searchFolder(folder: string): Promise<void> {
     const real = await realpath(folder);
-    if (folder === this.maskFolder || real === this.maskFolder || this.searched.has(real)) return;
+    if (folder === this.maskFolder || real === this.realMaskFolder || this.searched.has(real)) return;
     this.searched.add(real);
     const path = relativePath(this.root, folder);
     const entries = await entriesIn(folder).catch((error: unknown) => {

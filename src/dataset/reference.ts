@@ -45,8 +45,8 @@ export async function makeReference(
   const [imageHash, maskHash] = await Promise.all([hashToRead('image', image), hashToRead('mask', mask)]);
   return {
     class: classId,
-    image: storedPath(root, image),
-    mask: storedPath(root, mask),
+    image: storedPath(root, await spelledPath(image)),
+    mask: storedPath(root, await spelledPath(mask)),
     imageHash,
     maskHash,
   };

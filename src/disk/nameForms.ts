@@ -1,8 +1,9 @@
 /**
  * Names with accents that look the same may differ in their code points: macOS and its archives write "e" and an accent
- * (Unicode NFD), most others one letter (NFC). To a person, and to some file systems, they are the same name.
+ * (Unicode NFD), most others one letter (NFC). To a person, and to some file systems, they are the same name. So are names
+ * with other capitals to Windows and macOS.
  */
-import { stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { entriesIn } from './listing';
 import { isAbsence } from './storageError';
@@ -18,24 +19,28 @@ const NOT_ASCII = /[^\x20-\x7e]/;
 /** Names and paths with the same key are the same to a disk that ignores case and spelling. */
 export const pathKey = (name: string): string => nameForm(name).toLowerCase();
 
-/** The path by which the disk knows what `path` names in any spelling; `path` itself where there is nothing. */
+/**
+ * The path by which the disk knows what `path` names in any spelling; `path` itself where there is nothing. Links stay what
+ * they are.
+ */
 export async function spelledPath(path: string): Promise<string> {
-  if (await exists(path)) return path;
+  const real = await realPathOf(path);
   const parent = dirname(path);
-  // Up to the first folder that exists as it is written, and down again by what is listed there.
-  if (parent === path) return path;
+  if (real === path || parent === path) return path;
   const folder = await spelledPath(parent);
-  const wanted = nameForm(basename(path));
-  const found = (await entriesIn(folder).catch(() => [])).find(({ name }) => nameForm(name) === wanted);
-  return join(folder, found?.name ?? basename(path));
+  // What is there under a name that is not listed is there because the disk itself does not tell such names apart.
+  const form = real === null ? nameForm : pathKey;
+  const name = basename(path);
+  const names = (await entriesIn(folder).catch(() => [])).map((entry) => entry.name);
+  const spelled = names.includes(name) ? name : names.find((one) => form(one) === form(name));
+  return join(folder, spelled ?? name);
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Null where there is nothing; what cannot be looked at is as it is written, for its reader to explain. */
+async function realPathOf(path: string): Promise<string | null> {
   try {
-    await stat(path);
-    return true;
+    return await realpath(path);
   } catch (error) {
-    // What cannot be looked at is for its reader to explain.
-    return !isAbsence(error);
+    return isAbsence(error) ? null : path;
   }
 }
