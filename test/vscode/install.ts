@@ -22,9 +22,19 @@ export interface NoHost {
   readonly reason: string;
 }
 
+/** A package of npm's registry at one version. */
+export interface PinnedPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly integrity: string;
+}
+
 /** Carries VS Code 1.100, the oldest version the extension supports. */
-const VERSION = '4.100.3';
-const INTEGRITY = 'sha512-q/Fh2DOxCRNhC/WiG/6sAhSKnj7ZACTVBaeeZ+rWjol//0FCbl/qg1ln5ecZ99jYcfqMxZZAyWcN+YBIo0DgpA==';
+const CODE_SERVER: PinnedPackage = {
+  name: 'code-server',
+  version: '4.100.3',
+  integrity: 'sha512-q/Fh2DOxCRNhC/WiG/6sAhSKnj7ZACTVBaeeZ+rWjol//0FCbl/qg1ln5ecZ99jYcfqMxZZAyWcN+YBIo0DgpA==',
+};
 
 /** Built-in extensions that are large, ask for a network or need what a server without a desktop lacks. */
 const LEFT_OUT = [
@@ -66,31 +76,32 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 // --- browser, ripgrep, fonts ---
 
-/** Installs missing Debian packages where that needs no question. Path of the browser. */
+/** Installs what the browser needs and is missing. Path of the browser. */
 export async function prepareBrowser(say: (step: string) => void): Promise<string> {
   const missing = missingPackages();
-  if (missing.length > 0) {
-    const asRoot = await rootCommand();
-    if (asRoot === undefined)
-      throw new Error(`missing here: ${missing.join(', ')}; install them with your package manager`);
-    say(`Installing ${missing.join(', ')} (apt-get)...`);
-    // Another run may hold apt's lock.
-    const apt = [...asRoot, 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300'];
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    for (const args of [['update'], ['install', '--yes', '--no-install-recommends', ...missing]]) {
-      const [program, ...rest] = [...apt, ...args];
-      await run(program, rest, { env, maxBuffer: 64 * 2 ** 20 }).catch(
-        (error: { stderr?: string; message: string }) => {
-          throw new Error(`apt-get ${args[0]} failed: ${lastLine(error.stderr) ?? error.message}`);
-        },
-      );
-    }
-  }
+  if (missing.length > 0) await installPackages(missing, say);
   const browser = findBrowser();
   if (browser === undefined || missingPackages().length > 0) {
     throw new Error(`missing here even after apt-get: ${missingPackages().join(', ')}`);
   }
   return browser;
+}
+
+/** Installs Debian packages where that needs no question. */
+export async function installPackages(missing: readonly string[], say: (step: string) => void): Promise<void> {
+  const asRoot = await rootCommand();
+  if (asRoot === undefined)
+    throw new Error(`missing here: ${missing.join(', ')}; install them with your package manager`);
+  say(`Installing ${missing.join(', ')} (apt-get)...`);
+  // Another run may hold apt's lock.
+  const apt = [...asRoot, 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300'];
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  for (const args of [['update'], ['install', '--yes', '--no-install-recommends', ...missing]]) {
+    const [program, ...rest] = [...apt, ...args];
+    await run(program, rest, { env, maxBuffer: 64 * 2 ** 20 }).catch((error: { stderr?: string; message: string }) => {
+      throw new Error(`apt-get ${args[0]} failed: ${lastLine(error.stderr) ?? error.message}`);
+    });
+  }
 }
 
 /** Names of Debian packages. */
@@ -137,16 +148,16 @@ async function rootCommand(): Promise<string[] | undefined> {
 /** Entry of the server, downloaded and unpacked on first use. */
 async function codeServer(say: (step: string) => void): Promise<string> {
   // The layout below is part of the name, so that a change of it is set up anew.
-  const folder = path.join(cacheFolder(), `code-server-${VERSION}-1`);
+  const folder = path.join(cacheFolder(), `code-server-${CODE_SERVER.version}-1`);
   const entry = path.join(folder, 'out', 'server-main.js');
   if (existsSync(entry)) return entry;
 
-  say(`Setting up code-server ${VERSION} in ${folder}...`);
+  say(`Setting up code-server ${CODE_SERVER.version} in ${folder}...`);
   await mkdir(cacheFolder(), { recursive: true });
   // Whoever is first puts a complete folder in place; a run beside it throws its own away.
   const work = await mkdtemp(path.join(cacheFolder(), 'setting-up-'));
   try {
-    const unpacked = await download(work);
+    const unpacked = await unpackServer(work);
     // Two native modules that would need a compiler: without a logger, output channels would stay empty, and the watchdog
     // is missed at every start.
     const packages = path.join(unpacked, 'node_modules');
@@ -169,15 +180,12 @@ async function codeServer(say: (step: string) => void): Promise<string> {
 }
 
 /** Unpacked server with its packages, without what only weighs. */
-async function download(work: string): Promise<string> {
-  const { stdout } = await npm(['pack', `code-server@${VERSION}`, '--json'], work);
-  const [packed] = JSON.parse(stdout) as { filename: string; integrity: string }[];
-  if (packed.integrity !== INTEGRITY)
-    throw new Error(`code-server ${VERSION} is not the one known: ${packed.integrity}`);
+async function unpackServer(work: string): Promise<string> {
+  const archive = await download(work, CODE_SERVER);
   const inside = 'package/lib/vscode';
   const excluded = ['*.map', ...LEFT_OUT.map((name) => `${inside}/extensions/${name}`)];
   const flags = excluded.map((pattern) => `--exclude=${pattern}`);
-  await run('tar', ['-xzf', packed.filename, ...flags, inside], { cwd: work });
+  await run('tar', ['-xzf', archive, ...flags, inside], { cwd: work });
   const unpacked = path.join(work, inside);
   // Its lock file is a shrinkwrap. No package needs compiling for what is tested.
   await npm(['install', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], unpacked);
@@ -185,6 +193,14 @@ async function download(work: string): Promise<string> {
     if (name.endsWith('.map')) await rm(path.join(unpacked, 'node_modules', name));
   }
   return unpacked;
+}
+
+/** Name of the archive of a package, fetched into `work`. */
+export async function download(work: string, { name, version, integrity }: PinnedPackage): Promise<string> {
+  const { stdout } = await npm(['pack', `${name}@${version}`, '--json'], work);
+  const [packed] = JSON.parse(stdout) as { filename: string; integrity: string }[];
+  if (packed.integrity !== integrity) throw new Error(`${name} ${version} is not the one known: ${packed.integrity}`);
+  return packed.filename;
 }
 
 const npm = (args: readonly string[], cwd: string) =>
