@@ -14,8 +14,14 @@ export class NoEngineError extends UserError {
   }
 }
 
+/** Longer words of others are cut: they would hide the sentence that they stand in. */
+const MOST_LETTERS = 240;
+
 /** Words of others for a sentence of ours, such as the reason that a parser gives with a piece of the file in it. */
-export const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+export function oneLine(text: string): string {
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  return line.length > MOST_LETTERS ? `${line.slice(0, MOST_LETTERS)}...` : line;
+}
 
 /** Something that a person may want to do next. */
 export interface NextStep {

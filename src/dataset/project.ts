@@ -169,8 +169,8 @@ function parseProject(text: string, path: string): Project {
   const result = projectSchema.safeParse(value);
   if (result.success) return result.data;
   const { path: at, message } = result.error.issues[0];
-  const where = at.length > 0 ? ` at "${at.join('.')}"` : '';
-  throw new UserError(`${path} is not a valid project${where}: ${message}.`, { cause: result.error });
+  const where = at.length > 0 ? ` at "${oneLine(at.join('.'))}"` : '';
+  throw new UserError(`${path} is not a valid project${where}: ${oneLine(message)}.`, { cause: result.error });
 }
 
 /** Levels of a JSON text, found without recursion, which a stranger's file could drive too deep. */

@@ -17,7 +17,7 @@ import {
   type StrategyParameters,
 } from '../core/strategies/strategy';
 import { MOST_TILES } from '../core/tiles';
-import { UserError } from '../core/userError';
+import { oneLine, UserError } from '../core/userError';
 import { hashIfPresent } from '../disk/atomicFile';
 import { nameForm } from '../disk/nameForms';
 import type { BandChoice } from '../protocol/engineApi';
@@ -96,13 +96,15 @@ export function projectStrategy(
 ): { strategy: StrategyId; parameters: StrategyParameters } {
   if (!strategyIds.includes(strategy as StrategyId)) {
     throw new UserError(
-      `${projectFile(root)} asks for the strategy "${strategy}"; expected one of ${strategyIds.join(', ')}.`,
+      `${projectFile(root)} asks for the strategy "${oneLine(strategy)}"; expected one of ${strategyIds.join(', ')}.`,
     );
   }
   const parsed = parametersSchema.safeParse(parameters);
   if (!parsed.success) {
     const [{ path: where, message }] = parsed.error.issues;
-    throw new UserError(`${projectFile(root)} has odd parameters: ${where.join('.') || 'parameters'}: ${message}.`);
+    throw new UserError(
+      `${projectFile(root)} has odd parameters: ${oneLine(where.join('.')) || 'parameters'}: ${oneLine(message)}.`,
+    );
   }
   const { ablation, minTrust, tiles, matcher, cluster } = parsed.data;
   return {

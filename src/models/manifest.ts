@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { UserError } from '../core/userError';
+import { oneLine, UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
 import { sha256 } from '../disk/hashing';
 import { familyTraits } from './families';
@@ -122,7 +122,7 @@ export async function readManifest(dir: string): Promise<ModelEntry[]> {
 }
 
 export const explain = ({ issues }: z.ZodError): string =>
-  issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+  oneLine(issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
 
 /**
  * What stands for a model in keys of caches and runs: its files and its settings, those of its family too, so that a family's that

@@ -36,6 +36,8 @@ export interface Kind {
   /** How often it is taken, beside the others. */
   readonly weight: number;
   readonly isText: boolean;
+  /** How many times the usual limit a file may take: where a process has to start, other work on the machine counts. */
+  readonly patience?: number;
   /** Whole files. */
   readonly seeds: readonly Buffer[];
   /** Reads a file as the product does. Whatever is wrong with it is to be a UserError. */
@@ -70,6 +72,7 @@ export async function kinds(work: string): Promise<readonly Kind[]> {
       name: 'model',
       weight: 1,
       isText: false,
+      patience: 6,
       seeds: [await readFile(path.join(models, 'embedded-encoder.onnx'))],
       read: readModel,
     },

@@ -12,6 +12,8 @@ import { type Kind, kinds, repository } from './mutationInputs';
 
 export interface SoakOptions {
   readonly inputs: number;
+  /** Number of the first input; 0 where undefined. */
+  readonly first?: number;
   readonly seed: number;
   /** Engine processes, each of which reads one file at a time. */
   readonly engines: number;
@@ -66,19 +68,23 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
 class SoakRun {
   readonly findings: Finding[] = [];
   readonly counts: Record<string, { inputs: number; read: number }> = {};
-  private next = 0;
+  private next: number;
+  private readonly end: number;
 
   constructor(
     private readonly options: SoakOptions,
     private readonly kinds: readonly Kind[],
     private readonly work: string,
-  ) {}
+  ) {
+    this.next = options.first ?? 0;
+    this.end = this.next + options.inputs;
+  }
 
   async lane(lane: number): Promise<void> {
     let engine = this.start(path.join(repository, 'models'));
     try {
       await engine.info();
-      while (this.next < this.options.inputs) {
+      while (this.next < this.end) {
         const input = this.next++;
         const wasSpoilt = await this.read(input, path.join(this.work, `${lane}`), engine);
         if (wasSpoilt) {
@@ -95,12 +101,13 @@ class SoakRun {
 
   /** Reads one input, and says whether the engine had better be replaced. */
   private async read(input: number, folder: string, engine: EngineClient): Promise<boolean> {
-    const { seed, mostMs, mostBytes } = this.options;
+    const { seed, mostBytes } = this.options;
     const random = seededRandom(seed * 1_000_003 + input);
     const kind = oneOf(
       random,
       this.kinds.flatMap((one) => Array<Kind>(one.weight).fill(one)),
     );
+    const mostMs = this.options.mostMs * (kind.patience ?? 1);
     const bytes = mutated(oneOf(random, kind.seeds), kind.seeds, kind.isText, random);
     this.counts[kind.name] ??= { inputs: 0, read: 0 };
     const count = this.counts[kind.name]!;

@@ -6,6 +6,7 @@ const HELP = `Reads damaged files of every kind (images, masks, project files, j
 product's own readers and counts what none of them may do: end a process, take for ever, show a stack trace, take all memory.
 
   --inputs <n>      files to read (default: 20000)
+  --first <n>       number of the first file, to read one again that was found out (default: 0)
   --seed <n>        other damage for another number (default: 1)
   --engines <n>     engine processes at the same time (default: 2)
   --only <kind>     image, mask, project, journal, instances, manifest or model; may be repeated
@@ -19,6 +20,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       inputs: { type: 'string', default: '20000' },
+      first: { type: 'string', default: '0' },
       seed: { type: 'string', default: '1' },
       engines: { type: 'string', default: '2' },
       only: { type: 'string', multiple: true },
@@ -36,6 +38,7 @@ async function main(): Promise<number> {
   const inputs = Number(values.inputs);
   const report = await soak({
     inputs,
+    first: Number(values.first),
     seed: Number(values.seed),
     engines: Number(values.engines),
     mostMs: 1000 * Number(values.seconds),
