@@ -47,13 +47,7 @@ export interface Kind {
 const SIZE = { width: 96, height: 64 };
 
 export async function kinds(work: string): Promise<readonly Kind[]> {
-  const masks = [
-    await maskSeed(),
-    await greyMask(),
-    await sharp(await maskSeed())
-      .tiff()
-      .toBuffer(),
-  ];
+  const masks = [await maskSeed(), await greyMask()];
   const image = { weight: 45, isText: false, seeds: await imageSeeds(), read: readImage };
   return [
     { name: 'image', ...image },
@@ -140,7 +134,7 @@ async function projectSeed(work: string): Promise<Buffer> {
     classes: [{ id: 1, name: 'object', colour: '#e69f00' }],
     references: [reference],
     strategy: 'ap-medsam',
-    parameters: { minTrust: 0.5, tiles: 2, ablation: { adapt: true } },
+    parameters: { minTrust: 0.5, tiles: 2, ablation: { refine: true } },
     encoder: 'embedded',
     segmenter: 'embedded',
     maskFolder: 'masks',

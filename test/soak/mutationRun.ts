@@ -46,6 +46,30 @@ export interface SoakReport {
   readonly findings: readonly Finding[];
 }
 
+/** Kinds of which a whole file is refused: their damage would tell nothing. */
+export async function refusedWhole(only: readonly string[]): Promise<readonly string[]> {
+  const work = await mkdtemp(path.join(os.tmpdir(), 'ap-medsam-soak-'));
+  const place = {
+    folder: path.join(work, 'one'),
+    engine: engineWith(path.join(repository, 'models'), work),
+    withModels: () => Promise.resolve(),
+  };
+  const refused: string[] = [];
+  try {
+    for (const { name, seeds, read } of await kinds(path.join(work, 'seeds'))) {
+      if (!only.includes(name)) continue;
+      for (const seed of seeds) {
+        await mkdir(place.folder, { recursive: true });
+        await read(seed, place).catch((error: unknown) => void refused.push(`${name}: ${String(error)}`));
+        await rm(place.folder, { recursive: true, force: true });
+      }
+    }
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return refused;
+}
+
 /** A person cannot use a longer sentence. */
 const LONGEST = 1500;
 
@@ -81,7 +105,7 @@ class SoakRun {
   }
 
   async lane(lane: number): Promise<void> {
-    let engine = this.start(path.join(repository, 'models'));
+    let engine = engineWith(path.join(repository, 'models'), this.work);
     try {
       await engine.info();
       while (this.next < this.end) {
@@ -89,7 +113,7 @@ class SoakRun {
         const wasSpoilt = await this.read(input, path.join(this.work, `${lane}`), engine);
         if (wasSpoilt) {
           await engine.dispose();
-          engine = this.start(path.join(repository, 'models'));
+          engine = engineWith(path.join(repository, 'models'), this.work);
           await engine.info();
         }
         this.options.onProgress?.(input + 1);
@@ -134,24 +158,8 @@ class SoakRun {
     return isLate || engines > mostBytes;
   }
 
-  private start(modelsDir: string): EngineClient {
-    return new EngineClient({
-      entry: path.join(repository, 'dist', 'engine.js'),
-      config: {
-        modelsDir,
-        homeDir: path.join(this.work, 'home'),
-        encoder: 'embedded',
-        segmenter: 'embedded',
-        threads: 1,
-        cacheBytes: 10_000_000,
-        pixelLimit: 268_402_689,
-      },
-      restartDelayMs: 0,
-    });
-  }
-
   private async withModels(modelsDir: string, use: (engine: EngineClient) => Promise<unknown>): Promise<void> {
-    const engine = this.start(modelsDir);
+    const engine = engineWith(modelsDir, this.work);
     try {
       await use(engine);
     } finally {
@@ -166,6 +174,23 @@ class SoakRun {
     await mkdir(keep, { recursive: true });
     await writeFile(path.join(keep, `${finding.offence}-${finding.kind}-${seed}-${finding.input}`), bytes);
   }
+}
+
+/** An engine that starts with its first call. */
+function engineWith(modelsDir: string, work: string): EngineClient {
+  return new EngineClient({
+    entry: path.join(repository, 'dist', 'engine.js'),
+    config: {
+      modelsDir,
+      homeDir: path.join(work, 'home'),
+      encoder: 'embedded',
+      segmenter: 'embedded',
+      threads: 1,
+      cacheBytes: 10_000_000,
+      pixelLimit: 268_402_689,
+    },
+    restartDelayMs: 0,
+  });
 }
 
 /** What is wrong with how a file was refused; undefined where it was one sentence for a person. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../src/core/random';
 import { mutated } from './mutate';
-import { soak } from './mutationRun';
+import { refusedWhole, soak } from './mutationRun';
 
 test('no damaged file ends a process, takes for ever, shows a stack trace or takes all memory', async () => {
   const kinds = ['image', 'mask', 'project', 'journal', 'instances', 'manifest'];
@@ -13,6 +13,10 @@ test('no damaged file ends a process, takes for ever, shows a stack trace or tak
   const { inputs, read } = report.kinds.image!;
   expect(read).toBeGreaterThan(0);
   expect(read).toBeLessThan(inputs);
+});
+
+test('whole files are read', async () => {
+  expect(await refusedWhole(['mask', 'project', 'journal', 'instances', 'manifest'])).toEqual([]);
 });
 
 test('the same seed does the same damage', () => {
