@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
 import { FILE_KINDS, readGuarded, refuseLinks, textOf } from '../disk/guardedFile';
+import { openHome } from '../disk/home';
 import { isAbsence } from '../disk/storageError';
 import { leaves, resolveMaskFolder } from './maskFolder';
 
@@ -57,6 +58,7 @@ export class MaskFolderGrants {
     const folder = resolveMaskFolder(root, setting);
     if (this.home === null || (await whyAsk(root, folder)) === null || (await this.has(root, folder))) return;
     const granted = [await grantOf(root, folder), ...(await this.read())].slice(0, KEPT);
+    await openHome(this.home);
     const options = { within: this.home, isPrivate: true };
     await writeAtomic(fileIn(this.home), `${JSON.stringify({ version: 1, granted }, null, 2)}\n`, options);
   }

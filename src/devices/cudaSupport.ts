@@ -8,7 +8,7 @@
  */
 
 import { createWriteStream } from 'node:fs';
-import { cp, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { cp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,7 +17,9 @@ import { type Entry, openPromise, type ZipFile } from 'yauzl';
 import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
+import { FILE_KINDS, readNamed, textOf } from '../disk/guardedFile';
 import { sha256File } from '../disk/hashing';
+import { openHome } from '../disk/home';
 import { errorCode, explainWriteError } from '../disk/storageError';
 import {
   bundledRuntime,
@@ -70,6 +72,11 @@ const LIBRARIES = [
   'libonnxruntime_providers_tensorrt.so',
 ];
 
+/** What an honest package is far from: 30 files, 1 GB, a third packed. The reader refuses more bytes than an entry tells. */
+const MOST_ENTRIES = 10_000;
+const MOST_UNPACKED_BYTES = 4e9;
+const MOST_RATIO = 200;
+
 /** Address of the package that belongs to a version of the runtime. */
 export const cudaPackageUrl = (version: string): string =>
   `${NUGET_FEED}${NUGET_PACKAGE}/${version}/${NUGET_PACKAGE}.${version}.nupkg`;
@@ -101,9 +108,9 @@ export async function installCuda(options: InstallOptions): Promise<InstalledRun
   const downloaded = join(home, 'runtime', 'downloads', basename(new URL(url).pathname));
   const expected = options.sha256?.toLowerCase() ?? (await readPins(home))[version];
 
+  await openHome(home);
   if (from === undefined) {
     const progress = (received: number, total: number | undefined) => onProgress?.('Downloading', received, total);
-    await mkdir(dirname(downloaded), { recursive: true });
     await options.fetchFile(url, downloaded, { signal, onProgress: progress, sha256: expected });
   }
   const file = from ?? downloaded;
@@ -190,10 +197,18 @@ async function unpack(file: string, folder: string, signal: AbortSignal | undefi
     throw damaged(cause);
   });
   const hashes: Record<string, string> = {};
+  let bytes = 0;
   try {
+    if (zip.entryCount > MOST_ENTRIES) {
+      throw new Error(`it lists ${zip.entryCount} files, of ${MOST_ENTRIES} at most`);
+    }
     for await (const entry of zip.eachEntry()) {
       const name = LIBRARIES.find((library) => entry.fileName === `${NUGET_FOLDER}${library}`);
       if (name === undefined) continue;
+      bytes += entry.uncompressedSize;
+      if (bytes > MOST_UNPACKED_BYTES || entry.uncompressedSize > MOST_RATIO * entry.compressedSize) {
+        throw new Error(`unpacked, ${name} would be ${bytes} bytes, which no library is`);
+      }
       const target = join(folder, name);
       await unpackOne(zip, entry, target, signal);
       await assertLibrary(target);
@@ -239,17 +254,16 @@ const pinsSchema = z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/));
 
 /** SHA-256 of the package by version, as it was first seen. */
 async function readPins(home: string): Promise<Readonly<Record<string, string>>> {
-  let text: string;
+  const bytes = await readNamed(pinsFile(home), FILE_KINDS.record);
+  // None was ever installed.
+  if (bytes === null) return {};
   try {
-    text = await readFile(pinsFile(home), 'utf8');
-  } catch {
-    // None was ever installed.
-    return {};
+    return pinsSchema.parse(JSON.parse(textOf(bytes)));
+  } catch (cause) {
+    const sentence = `${pinsFile(home)} is damaged: remove it to trust the next package that comes.`;
+    throw new UserError(sentence, { cause });
   }
-  const parsed = pinsSchema.safeParse(JSON.parse(text));
-  if (parsed.success) return parsed.data;
-  throw new UserError(`${pinsFile(home)} is damaged: remove it to trust the next package that comes.`);
 }
 
 const writePins = (home: string, pins: Readonly<Record<string, string>>): Promise<void> =>
-  writeAtomic(pinsFile(home), `${JSON.stringify(pins, null, 2)}\n`);
+  writeAtomic(pinsFile(home), `${JSON.stringify(pins, null, 2)}\n`, { isPrivate: true });

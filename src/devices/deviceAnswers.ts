@@ -1,9 +1,10 @@
 /** What was found when devices were tried, remembered in the home: `devices.json`. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { writeAtomic } from '../disk/atomicFile';
+import { FILE_KINDS, readNamed, textOf } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
+import { openHome } from '../disk/home';
 import type { DeviceMeasurement, DeviceName } from '../protocol/deviceApi';
 import { deviceNames, deviceTitles } from './devices';
 
@@ -81,15 +82,17 @@ export async function rememberTrials(
     .sort(([, a], [, b]) => b.time.localeCompare(a.time))
     .slice(0, KEPT - 1);
   const answers = { ...Object.fromEntries(kept), [idOf(key)]: { time: now.toISOString(), trials } };
+  await openHome(home);
   await writeAtomic(
     answersFile(home),
     `${JSON.stringify({ version: 1, answers }, (_, value) => (value === Number.POSITIVE_INFINITY ? null : value), 2)}\n`,
+    { isPrivate: true },
   );
 }
 
 async function readAnswers(home: string): Promise<Answers> {
   try {
-    return fileSchema.parse(JSON.parse(await readFile(answersFile(home), 'utf8'))).answers;
+    return fileSchema.parse(JSON.parse(textOf((await readNamed(answersFile(home), FILE_KINDS.record))!))).answers;
   } catch {
     // Missing, damaged or of another version: all that is lost is a measurement, which is made anew.
     return {};

@@ -1,12 +1,14 @@
 /**
- * A folder of entries that anybody can make again, shared by several processes and kept within a number of bytes: what was
+ * A folder of entries that can be made again and that only their user may look at, shared by several processes and kept within a number of bytes: what was
  * used longest ago goes first. An entry is a file or a folder; it appears by a rename, whole or not at all. Nothing is
  * fsynced: what a power cut loses is made again.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder, PRIVATE_FILE, PRIVATE_FOLDER } from './atomicFile';
+import { closeToOthers } from './home';
 import { errorCode } from './storageError';
 
 export interface FolderInfo {
@@ -61,7 +63,7 @@ export class BoundedFolder {
   async add(path: string, fill: (temporary: string) => Promise<number>): Promise<void> {
     const temporary = temporaryFor(path);
     try {
-      await mkdir(this.dir, { recursive: true });
+      await makeFolder(this.dir, { isPrivate: true });
       const bytes = await fill(temporary);
       await rename(temporary, path).catch(async (error: unknown) => {
         // What another process has put there meanwhile need not be replaced, nor can a folder be, or on Windows a file in use.
@@ -121,6 +123,7 @@ export class BoundedFolder {
       // Another process may have removed it since the listing.
       const stats = await stat(path).catch(() => undefined);
       if (!stats) continue;
+      if ((stats.mode & 0o077) !== 0) await closeToOthers(path, stats.isDirectory() ? PRIVATE_FOLDER : PRIVATE_FILE);
       if (this.isEntry.test(name)) entries.push({ path, bytes: await sizeOf(path, stats), usedMs: stats.mtimeMs });
       else if (this.isTemporary.test(name) && Date.now() - stats.mtimeMs > STALE_TEMPORARY_MS) {
         await ifPossible(rm(path, { force: true, recursive: true }));

@@ -7,6 +7,7 @@
  */
 import { open, writeFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { PRIVATE_FILE } from '../disk/atomicFile';
 import { BoundedFolder, type EntryKey, type FolderInfo } from '../disk/boundedFolder';
 import type { NamedTensors } from './sessions';
 
@@ -48,7 +49,7 @@ export class TensorCache {
     if (content.length > this.folder.capBytes) return false;
     try {
       await this.folder.add(this.folder.pathOf(key, 'tensors'), async (temporary) => {
-        await writeFile(temporary, content, { flag: 'wx' });
+        await writeFile(temporary, content, { flag: 'wx', mode: PRIVATE_FILE });
         return content.length;
       });
     } catch {

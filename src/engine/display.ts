@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Box, longSide, type Size, sameSize } from '../core/geometry';
 import { UserError } from '../core/userError';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../disk/atomicFile';
 import type { BoundedFolder, EntryKey } from '../disk/boundedFolder';
 import { explainWriteError } from '../disk/storageError';
 import type {
@@ -100,7 +101,7 @@ export class Display {
         const content = await (isWhole ? encodeTile(picture, boxOf(size)) : encodeJpeg(picture));
         const files: [string, Uint8Array | string][] = [[name, content]];
         if (deep) files.push([WINDOW_FILE, JSON.stringify(await shownThrough)]);
-        for (const [to, bytes] of files) await writeFile(join(folder, to), bytes);
+        for (const [to, bytes] of files) await writeFile(join(folder, to), bytes, { mode: PRIVATE_FILE });
         return files.reduce((sum, [, bytes]) => sum + bytes.length, 0);
       },
     );
@@ -137,7 +138,7 @@ export class Display {
     }
     try {
       await this.folder.add(path, async (temporary) => {
-        await mkdir(temporary);
+        await mkdir(temporary, PRIVATE_FOLDER);
         return await fill(temporary);
       });
     } catch (error) {
@@ -189,7 +190,7 @@ async function writePyramid(folder: string, picture: Picture, levels: number, si
   let level: Picture = picture;
   for (let index = levels - 1; index >= 0; index--) {
     const dir = join(folder, String(index));
-    await mkdir(dir);
+    await mkdir(dir, PRIVATE_FOLDER);
     bytes += await writeTiles(dir, level, signal);
     if (index > 0) level = await half(level);
   }
@@ -205,7 +206,7 @@ async function writeTiles(dir: string, picture: Picture, signal: AbortSignal): P
       try {
         signal.throwIfAborted();
         const content = await encodeTile(picture, tile.box);
-        await writeFile(join(dir, `${tile.column}_${tile.row}.png`), content);
+        await writeFile(join(dir, `${tile.column}_${tile.row}.png`), content, { mode: PRIVATE_FILE });
         bytes += content.length;
         // A pyramid of a thousand tiles takes its time, and gets on.
         restartClock();

@@ -2,7 +2,7 @@
 import { toLabelRuns } from '../core/labelMap';
 import { describeImage } from '../core/labelNext';
 import { readLabelMap } from '../core/maskReading';
-import { homeCacheDir } from '../disk/home';
+import { closeHome, homeCacheDir } from '../disk/home';
 import type {
   ClassesRequest,
   DecodeRequest,
@@ -58,6 +58,7 @@ export class Engine implements Handlers<EngineApi> {
     initImageIo();
     const { homeDir, cacheBytes, pixelLimit, threads } = config;
     const inference = new InferenceQueue();
+    void closeHome(homeDir);
     this.cache = new TensorCache(homeCacheDir(homeDir), cacheBytes);
     this.display = new Display(homeDir, cacheBytes, pixelLimit);
     this.models = new EngineModels(config, inference, {

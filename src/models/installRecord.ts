@@ -27,7 +27,7 @@ export async function writeRecord(path: string, how: InstallRecord['how'], files
   const before = (await readRecord(path))?.files ?? [];
   const now = files.map(({ role, sha256, bytes }) => ({ role, sha256, bytes }));
   const kept = before.filter(({ role }) => !now.some((file) => file.role === role));
-  await writeAtomic(path, `${JSON.stringify({ how, files: [...kept, ...now] }, null, 2)}\n`);
+  await writeAtomic(path, `${JSON.stringify({ how, files: [...kept, ...now] }, null, 2)}\n`, { isPrivate: true });
 }
 
 /** Says whether the user accepts files whose hash nobody has published. */

@@ -1,9 +1,9 @@
 /** The list of models as data: what an entry of `manifest.json` holds, shipped or of the user. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { oneLine, UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
+import { FILE_KINDS, readNamed, textOf } from '../disk/guardedFile';
 import { sha256 } from '../disk/hashing';
 import { familyTraits } from './families';
 
@@ -106,15 +106,10 @@ const MANIFEST = 'manifest.json';
 /** Entries of the manifest in `dir`; none where there is no manifest. Throws UserError on a broken one. */
 export async function readManifest(dir: string): Promise<ModelEntry[]> {
   const path = join(dir, MANIFEST);
-  let text: string;
+  const bytes = await readNamed(path, FILE_KINDS.record);
+  if (bytes === null) return [];
   try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new UserError(`The list of models ${path} cannot be read: ${(cause as Error).message}.`, { cause });
-  }
-  try {
-    return manifestSchema.parse(JSON.parse(text)).models;
+    return manifestSchema.parse(JSON.parse(textOf(bytes))).models;
   } catch (cause) {
     const why = cause instanceof z.ZodError ? explain(cause) : 'it is not JSON';
     throw new UserError(`The list of models ${path} is not valid: ${why}.`, { cause });
@@ -140,5 +135,5 @@ export function identityHash(entry: Omit<ModelEntry, 'files'> & { readonly files
 
 /** Replaces the manifest in `dir`. */
 export async function writeManifest(dir: string, models: readonly ModelEntry[]): Promise<void> {
-  await writeAtomic(join(dir, MANIFEST), `${JSON.stringify({ version: 1, models }, null, 2)}\n`);
+  await writeAtomic(join(dir, MANIFEST), `${JSON.stringify({ version: 1, models }, null, 2)}\n`, { isPrivate: true });
 }

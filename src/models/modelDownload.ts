@@ -95,6 +95,7 @@ class ModelDownload {
   /** Waits for the lock of the model, showing the progress of whoever holds it. */
   private async takeTurn(onLost: () => void): Promise<LockFile> {
     const path = this.store.lockPath(this.name);
+    await this.store.openHome();
     for (;;) {
       this.signal.throwIfAborted();
       const lock = await LockFile.take(path, {}, { ...this.options.lock, onLost });
@@ -146,7 +147,7 @@ class ModelDownload {
     if (sha256 === undefined) return false;
     for (const other of await this.store.placesOf(sha256)) {
       if (other === path || (await sha256OrNone(other)) !== sha256) continue;
-      await copyAtomic(other, path);
+      await copyAtomic(other, path, { isPrivate: true });
       if ((await sha256OrNone(path)) === sha256) return true;
     }
     return false;

@@ -60,7 +60,7 @@ export async function importModel(store: ModelStore, request: ImportRequest): Pr
   try {
     for (const [i, file] of entry.files.entries()) {
       const target = join(store.userDir, file.file);
-      await copyAtomic(paths[i], target);
+      await copyAtomic(paths[i], target, { isPrivate: true });
       await store.fileCheck.check(target, file);
     }
     await store.changeManifest((models) => [...models, entry]);
@@ -112,7 +112,7 @@ export async function importFiles(
     }));
     if (asked.length > 0 && !(await confirm(asked))) throw new UserError(unconfirmed(name, asked));
     for (const { file, path } of found) {
-      await copyAtomic(path, located.pathOf(file));
+      await copyAtomic(path, located.pathOf(file), { isPrivate: true });
       await store.fileCheck.check(located.pathOf(file), file);
       for (const trace of tracesOf(located.pathOf(file))) await removeIfPresent(trace);
     }

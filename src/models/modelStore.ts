@@ -3,8 +3,8 @@ import { rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../core/userError';
-import { removeIfPresent } from '../disk/atomicFile';
-import { homeModelsDir } from '../disk/home';
+import { makeFolder, removeIfPresent } from '../disk/atomicFile';
+import { homeModelsDir, openHome } from '../disk/home';
 import { describeHolder, LockFile, readLiveHolder } from '../disk/lockFile';
 import type { ModelName } from '../protocol/modelApi';
 import { type InstallRecord, readRecord, writeRecord } from './installRecord';
@@ -47,7 +47,7 @@ export class ModelStore {
   /** `modelsDir` holds the shipped manifest and its files, `home` the imported and downloaded ones. */
   constructor(
     private readonly modelsDir: string,
-    home: string,
+    private readonly home: string,
   ) {
     this.userDir = homeModelsDir(home);
   }
@@ -142,6 +142,12 @@ export class ModelStore {
     await writeRecord(this.recordPath(name), how, files);
   }
 
+  /** Makes the home, for its user alone, before something is written into it. Throws UserError if it cannot be made. */
+  async openHome(): Promise<void> {
+    await openHome(this.home);
+    await makeFolder(join(this.userDir, 'locks'), { isPrivate: true });
+  }
+
   /** Path of the lock that changes to a model's files are made under. */
   lockPath(name: ModelName): string {
     return join(this.userDir, 'locks', `${folderOf(name)}.lock`);
@@ -150,6 +156,7 @@ export class ModelStore {
   /** Throws UserError where the model is being downloaded or imported by another process. */
   async locked<T>(name: ModelName, work: () => Promise<T>): Promise<T> {
     const path = this.lockPath(name);
+    await this.openHome();
     const lock = await LockFile.take(path);
     if (!lock) {
       const holder = await readLiveHolder(path);
@@ -166,6 +173,7 @@ export class ModelStore {
   /** Changes the user's list, in turn with other processes. */
   async changeManifest(change: (models: readonly ModelEntry[]) => readonly ModelEntry[]): Promise<void> {
     const path = join(this.userDir, 'locks', 'manifest.lock');
+    await this.openHome();
     let lock: LockFile | undefined;
     while (!lock) {
       lock = await LockFile.take(path, {}, { staleMs: LIST_STALE_MS });

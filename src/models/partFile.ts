@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder, moveAtomic, removeIfPresent, writeAtomic } from '../disk/atomicFile';
+import { makeFolder, moveAtomic, PRIVATE_FILE, removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import { whenFree } from '../disk/patience';
 import { explainWriteError } from '../disk/storageError';
 
@@ -39,10 +39,10 @@ export class PartFile {
 
   /** Opens the part of the file that will be at `path`, and hashes what is in it. Throws UserError where the disk refuses. */
   static async open(path: string, signal?: AbortSignal): Promise<PartFile> {
-    await makeFolder(dirname(path));
+    await makeFolder(dirname(path), { isPrivate: true });
     const part = partPath(path);
     try {
-      const file = await whenFree(() => open(part, 'a+'));
+      const file = await whenFree(() => open(part, 'a+', PRIVATE_FILE));
       try {
         const hash = createHash('sha256');
         for await (const chunk of createReadStream(part, { highWaterMark: 1 << 20, ...(signal && { signal }) })) {
@@ -75,7 +75,7 @@ export class PartFile {
       this.bytes = 0;
       this.hash = createHash('sha256');
       this.from = origin;
-      if (origin) await writeAtomic(originPath(this.path), JSON.stringify(origin));
+      if (origin) await writeAtomic(originPath(this.path), JSON.stringify(origin), { isPrivate: true });
       else await removeIfPresent(originPath(this.path));
     });
   }

@@ -195,6 +195,20 @@ describe('files without measure', () => {
   });
 });
 
+test('no line of a journal leads out of the project', async () => {
+  const { root } = await newJob();
+  const outside = ['../b.png', '..', 'x/../../../b.png', ...(isWindows ? ['..\\b.png', 'x\\..\\..\\b.png'] : [])];
+  const lines = outside.flatMap((path) => [
+    lineWith({ image: path }),
+    lineWith({ place: path }),
+    { kind: 'place', image: 'a.png', place: path, time: lineWith().time },
+  ]);
+  const path = join(journalFolder(root), 'batch-1-of-1.jsonl');
+  await put(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const view = await JournalView.read(root);
+  expect([[...view.all()], view.placeOf('a.png'), view.brokenLines]).toEqual([[], undefined, lines.length]);
+});
+
 describe('lines from the future', () => {
   const LATER = '2099-01-01T00:00:00.000Z';
 

@@ -201,6 +201,40 @@ describe.runIf(hasLinuxNatives)('a package that is not the right one', () => {
   });
 });
 
+describe.runIf(hasLinuxNatives)('a package that cannot be trusted', () => {
+  it('is not fetched without encryption while no hash is known, but from this very machine', async () => {
+    const fetchFile = fetchThrough({ mirror: 'http://user:secret@mirror.example.org/', direct: true }, IMPATIENT);
+    const said = await refusal(install({ fetchFile }));
+    expect(said).toMatch(/^http:\/\/.*mirror\.example\.org\/.* is not encrypted, and no SHA-256 .* say with --sha256/);
+    expect(said).not.toContain('secret');
+    // With a hash it is tried, and only the network says no.
+    const stop = AbortSignal.timeout(1);
+    await expect(install({ fetchFile, sha256: 'a'.repeat(64), signal: stop })).rejects.not.toThrow(/not encrypted/);
+  });
+
+  it('is not unpacked beyond what a library can be', async () => {
+    const long = Buffer.concat([library('x'), Buffer.alloc(5_000_000)]);
+    const zeros = Object.fromEntries(NAMES.map((name) => [`${FOLDER}${name}`, long]));
+    const from = path.join(home, 'bomb.nupkg');
+    await writeFile(from, zip(zeros));
+    expect(await refusal(install({ from }))).toMatch(
+      /bomb\.nupkg is no NuGet package, or a damaged one: unpacked, .* which no library is\.$/,
+    );
+    expect(existsSync(copy())).toBe(false);
+  });
+
+  it('is not pinned by a damaged list of pins', async () => {
+    const pins = path.join(home, 'runtime', 'pins.json');
+    await mkdir(path.dirname(pins), { recursive: true });
+    for (const text of ['{', '[1]', '{"1.0": "x"}']) {
+      await writeFile(pins, text);
+      expect(await refusal(install())).toBe(`${pins} is damaged: remove it to trust the next package that comes.`);
+    }
+    await writeFile(pins, '\ufeff{}');
+    expect((await install()).sha256).toBe(sha256(good));
+  });
+});
+
 describe('a removal', () => {
   it.runIf(hasLinuxNatives)('takes copies, unfinished ones and downloads, and nothing else', async () => {
     await install();

@@ -320,7 +320,7 @@ describe('importModel', () => {
     await writeFile(home, 'a file');
     const request = { paths: [source()], id: 'mine', kind: 'encoder', family: 'embedded' } as const;
     expect(await refusal(importModel(new ModelStore(modelsDir, home), request))).toMatch(
-      /^The list of models .* cannot/,
+      /^Cannot write .*: a file stands where (a folder|one of its folders) should be\.$/,
     );
     await rm(home);
     await mkdir(join(home, 'models'), { recursive: true });
