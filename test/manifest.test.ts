@@ -75,6 +75,20 @@ describe('the editor', () => {
     }
   });
 
+  it('knows every file that the Explorer offers to open in it, and no others are offered', () => {
+    const known = new Set(customEditors[0].selector.map(({ filenamePattern }) => filenamePattern));
+    const offered = contributes.menus['explorer/context'].flatMap(
+      ({ when }) => /resourceFilename =~ \/(.*?)\/i/.exec(when)?.[1] ?? [],
+    );
+    expect(offered.length).toBeGreaterThan(2);
+    for (const suffix of ['png', 'jpg', 'jpeg', 'jpe', 'jfif', 'bmp', 'webp', 'tif', 'tiff', 'gif', 'txt']) {
+      for (const pattern of offered) {
+        expect(new RegExp(pattern, 'i').test(`a.${suffix}`), suffix).toBe(known.has(`*.${suffix}`));
+      }
+      expect(known.has(`*.${suffix.toUpperCase()}`)).toBe(known.has(`*.${suffix}`));
+    }
+  });
+
   it('comes with the pictures that it names', () => {
     const named = [
       icon,

@@ -15,6 +15,7 @@ import {
   formatTrust,
   REASON_NAMES,
   STATUS_WORDS,
+  trustRows,
 } from './words';
 
 export class SidePanel {
@@ -72,17 +73,19 @@ export class SidePanel {
         ['IoU prediction', formatPrediction(automatic.iouPrediction)],
         ['Outcome', automatic.outcome === 'mask' ? 'Mask drawn' : 'Object absent'],
         ['Points', `${positive} positive, ${negative} negative`],
-        ['Time', formatTime(automatic.times.total ?? 0)],
-        ['Device', automatic.device],
       );
+      if (automatic.times.total !== undefined) rows.push(['Time', formatTime(automatic.times.total)]);
+      if (automatic.device !== null) rows.push(['Device', automatic.device]);
     }
     const dropped = automatic ? countCandidates(automatic.candidates).dropped : [];
     const stages = Object.entries(automatic?.times ?? {}).filter(([stage]) => stage !== 'total');
     const notes = automatic?.notes ?? [];
-    rebuild(this.result, JSON.stringify([rows, dropped, stages, notes]), () => [
+    const trust = trustRows(automatic?.trustParts ?? {});
+    rebuild(this.result, JSON.stringify([rows, dropped, stages, notes, trust]), () => [
       factList(rows),
-      ...(automatic ? [] : [element('p', { class: 'quiet' }, 'Nothing from Segment Image here yet.')]),
+      ...(automatic ? [] : [element('p', { class: 'quiet' }, 'No automatic result here.')]),
       ...notes.map((note) => element('p', { class: 'note' }, note)),
+      ...more('Trust comes from', trust),
       ...more(
         `${formatCount(
           dropped.reduce((sum, { count }) => sum + count, 0),

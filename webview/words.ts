@@ -1,6 +1,6 @@
 /** What the page calls things. */
-import type { PromptCandidate, PromptReason, PromptSource } from '../src/core/prompts';
-import type { CanvasTool, DocumentFacts } from '../src/protocol/editorApi';
+import type { PromptReason, PromptSource } from '../src/core/prompts';
+import type { AutomaticPrompt, CanvasTool, DocumentFacts } from '../src/protocol/editorApi';
 
 /** Name and key of a tool, and what a hand does with it. The keys are VS Code's key bindings for the canvas. */
 export const TOOL_WORDS: Readonly<Record<CanvasTool, { name: string; key: string; hint: string }>> = {
@@ -58,24 +58,24 @@ const SOURCES: Readonly<Record<PromptSource, string>> = {
 export const nameOfLabel = (label: 0 | 1): string => (label === 1 ? 'Positive point' : 'Negative point');
 
 /** Title and lines of the card that explains an automatic prompt. */
-export function describeCandidate(candidate: PromptCandidate): {
+export function describeCandidate({ label, reason, source, forwardDistance, backwardDistance }: AutomaticPrompt): {
   title: string;
   reason: string;
   facts: [string, string][];
 } {
   return {
-    title: nameOfLabel(candidate.label),
-    reason: REASONS[candidate.reason],
+    title: nameOfLabel(label),
+    reason: REASONS[reason],
     facts: [
-      ['Source', SOURCES[candidate.source]],
-      ['Forward distance', formatDistance(candidate.forwardDistance)],
-      ['Backward distance', formatDistance(candidate.backwardDistance)],
+      ...(source ? [['Source', SOURCES[source]] as [string, string]] : []),
+      ...distanceFact('Forward distance', forwardDistance),
+      ...distanceFact('Backward distance', backwardDistance),
     ],
   };
 }
 
 /** How many candidates were kept, of each label, and how many were dropped for each reason, most frequent first. */
-export function countCandidates(candidates: readonly PromptCandidate[]): {
+export function countCandidates(candidates: readonly AutomaticPrompt[]): {
   readonly positive: number;
   readonly negative: number;
   readonly dropped: readonly { readonly reason: PromptReason; readonly count: number }[];
@@ -90,6 +90,9 @@ export function countCandidates(candidates: readonly PromptCandidate[]): {
   };
 }
 
+const distanceFact = (name: string, distance: number | undefined): [string, string][] =>
+  distance === undefined ? [] : [[name, formatDistance(distance)]];
+
 const formatDistance = (distance: number): string => (Number.isFinite(distance) ? distance.toFixed(3) : 'none');
 
 /** An IoU prediction, or a word where there is none. */
@@ -98,6 +101,29 @@ export const formatPrediction = (value: number | null): string =>
 
 /** Trust, or words where nobody judged. */
 export const formatTrust = (value: number | null): string => (value === null ? 'not judged' : value.toFixed(2));
+
+/** What trust is made of, those first that count. */
+const TRUST_PARTS: readonly (readonly [part: string, name: string])[] = [
+  ['forwardSimilarity', 'Similarity to the reference'],
+  ['priorContrast', 'Stands out from the rest'],
+  ['stability', 'Sharpness of the outline'],
+  ['borderKept', 'Keeps off the border'],
+  ['backwardSimilarity', 'Similarity back (not counted)'],
+  ['confidence', 'Confidence (not counted)'],
+  ['consistency', 'Matches that come back (not counted)'],
+  ['reverseMatch', 'Mask nearer to the object (not counted)'],
+  ['reverseDice', 'Dice back (not counted)'],
+  ['priorAgreement', 'Agreement with the prior (not counted)'],
+  ['areaRatio', "Area over the reference's (not counted)"],
+];
+
+/** Rows that say what trust was made of; parts that could not be had are left out. */
+export function trustRows(parts: Readonly<Record<string, number | null>>): [string, string][] {
+  return TRUST_PARTS.flatMap(([part, name]): [string, string][] => {
+    const value = parts[part];
+    return value === null || value === undefined ? [] : [[name, value.toFixed(2)]];
+  });
+}
 
 /** "12.4 %", and "< 0.1 %" for a few pixels. */
 export function formatShare(share: number): string {

@@ -161,11 +161,11 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
     previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(uri), -1),
     tryAgain: (failed?: ImageNode | FailedNode) => tryAgain(services, failed ?? provider.activeUnreadable),
     acceptMask: async (uri?: vscode.Uri) => {
-      const { image, uri: file } = await documentFor(uri);
+      const document = await documentFor(uri);
+      const { image } = document;
       if (image.readOnly !== null) throw new Outcome(image.readOnly);
       image.finishPrompts();
-      if (image.document.dirty) await vscode.workspace.save(file);
-      if (image.document.dirty) throw new vscode.CancellationError();
+      if (image.document.dirty) await provider.save(document);
       await services.masks.accept(image);
       projects.changed(image.place.root);
       await image.refreshFacts();

@@ -9,7 +9,7 @@ import { masksBeside } from '../dataset/maskNames';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { NewReference } from '../dataset/references';
 import type { Engines } from '../editor/engines';
-import type { LabelDocumentHandle } from '../editor/provider';
+import type { LabelDocumentHandle, LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
 
 const IMAGES = { Images: ['png', 'jpg', 'jpeg', 'bmp', 'webp', 'tif', 'tiff'] };
@@ -20,21 +20,19 @@ export const MASKS = { Masks: ['png', 'tif', 'tiff', 'jpg', 'jpeg', 'webp', 'bmp
 export interface ReferenceContext {
   readonly projects: Projects;
   readonly engines: Engines;
+  readonly provider: LabelEditorProvider;
 }
 
 /** Makes the image and its mask in the editor a reference of the selected class; unsaved edits are saved first. */
-export async function useDocumentAsReference(
-  context: ReferenceContext,
-  { uri, image }: LabelDocumentHandle,
-): Promise<void> {
+export async function useDocumentAsReference(context: ReferenceContext, document: LabelDocumentHandle): Promise<void> {
+  const { image } = document;
   if (image.readOnly !== null) throw new Outcome(image.readOnly);
   const { place, selectedClass } = image;
   if (!image.document.labels.data.includes(selectedClass)) {
     throw new Outcome(`Nothing is marked in ${place.path} yet: mark the object first.`);
   }
   image.finishPrompts();
-  if (image.document.dirty || image.maskHash === null) await vscode.workspace.save(uri);
-  if (image.document.dirty) throw new vscode.CancellationError();
+  if (image.document.dirty || image.maskHash === null) await context.provider.save(document);
   const chosen = image.classes.find(({ id }) => id === selectedClass)!;
   await place.root.ensureClasses(image.classes);
   await store(context, place.root, { classId: chosen.id, image: place.path, mask: place.mask });

@@ -1,5 +1,5 @@
 /** All journal files of a project merged: what is known of each image and class. */
-import { lstat } from 'node:fs/promises';
+import { type FileHandle, lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { openGuarded, refuseIrregular, refuseLinks, textOf } from '../disk/guardedFile';
 import { entriesIn } from '../disk/listing';
@@ -107,6 +107,22 @@ export class JournalView {
     return this.find(image)?.entries.get(classId)?.value;
   }
 
+  /** The line that counts with all that it says, read anew. Throws UserError if its file cannot be read. */
+  async line(image: string, classId: number): Promise<JournalLine | undefined> {
+    const at = this.find(image)?.entries.get(classId)?.stamp;
+    if (at === undefined) return undefined;
+    const path = join(journalFolder(this.root), at.file);
+    return explained(path, async () => {
+      const file = await openGuarded(path, this.root);
+      try {
+        const text = textOf(await readLine(file, at.offset));
+        return journalLineSchema.safeParse(JSON.parse(text)).data;
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
   /** Whether a mask of this hash is ours, or a person's that we were told of. */
   knowsMask(image: string, maskHash: string): boolean {
     return this.find(image)?.masks.has(maskHash) ?? false;
@@ -171,12 +187,13 @@ export class JournalView {
     }
   }
 
-  /** Intents that a crash, or a person who was faster, left without their `done`. */
-  *unfinished(): Generator<JournalLine> {
+  /** Intents of all writers or of persons that a crash, or a person who was faster, left without their `done`. */
+  *unfinished(writers: 'all' | 'persons' = 'all'): Generator<JournalLine> {
     for (const { unfinished, entries } of this.images.values()) {
-      for (const [classId, { value }] of unfinished) {
+      for (const [classId, { value, stamp }] of unfinished) {
         const entry = entries.get(classId)?.value;
-        if (entry === undefined || !isPersons(entry.status)) yield value;
+        const isOwn = isOfPerson(stamp);
+        if (isOwn || (writers === 'all' && !(entry !== undefined && isPersons(entry.status)))) yield value;
       }
     }
   }
@@ -196,7 +213,10 @@ export class JournalView {
     record.place = place;
   }
 
-  /** Merges one line: a person's status beats a run's, then the newest wins. The same line may be merged again. */
+  /**
+   * Merges one line: what a person says beats a run that nobody asked for, then the newest wins. The same line may be merged
+   * again.
+   */
   merge(line: JournalLine, at: LinePosition): void {
     const record = this.record(line.image);
     if (line.mask !== null) record.masks.add(line.mask);
@@ -225,8 +245,11 @@ export class JournalView {
     await explained(folder, () => refuseLinks(folder, this.root));
     const names = (await entriesIn(folder)).map(({ name }) => name);
     const journals = names.filter((name) => name.endsWith('.jsonl') && !name.startsWith('.'));
-    const paths = journals.map((name) => join(folder, name));
-    const meant = writers === 'all' ? paths : paths.filter((_, i) => !journals[i].startsWith(BATCH_WRITER_PREFIX));
+    const isBatch = (name: string) => name.startsWith(BATCH_WRITER_PREFIX);
+    // Persons first: whether a run counts depends on what a person has said last.
+    const inOrder = [...journals.filter((name) => !isBatch(name)), ...journals.filter(isBatch)];
+    const paths = inOrder.map((name) => join(folder, name));
+    const meant = writers === 'all' ? paths : paths.filter((_, i) => !isBatch(inOrder[i]));
     const sizes = new Map(await Promise.all(meant.map(async (path) => [path, await sizeOf(path)] as const)));
     const known = [...this.progress.keys()];
     const rewritten = known.some((path) => !paths.includes(path) || sizes.get(path)! < this.progress.get(path)!.offset);
@@ -391,9 +414,30 @@ function joined(a: ImageRecord, b: ImageRecord): ImageRecord {
   return { entries, unfinished, masks: new Set([...a.masks, ...b.masks]), ...(place !== undefined && { place }) };
 }
 
+/**
+ * Whether one line counts and not the other. A person's judgement gives way to what a person does later, such as asking for a
+ * run on that image, and not to a run on the folder.
+ */
 function beats(one: Stamped<JournalEntry>, other: Stamped<JournalEntry>): boolean {
-  const isPerson = isPersons(one.value.status);
-  return isPerson === isPersons(other.value.status) ? !isNewer(other.stamp, one.stamp) : isPerson;
+  const isJudged = isPersons(one.value.status);
+  if (isJudged === isPersons(other.value.status)) return !isNewer(other.stamp, one.stamp);
+  return isOfPerson((isJudged ? other : one).stamp) ? !isNewer(other.stamp, one.stamp) : isJudged;
+}
+
+/** Whether a person has written the line, with the image in view. */
+const isOfPerson = ({ file }: LinePosition): boolean => !file.startsWith(BATCH_WRITER_PREFIX);
+
+/** Bytes of the line that begins at an offset, without its end. */
+async function readLine(file: FileHandle, offset: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (let position = offset; position - offset < MOST_LINE_BYTES; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES, position);
+    const end = buffer.subarray(0, bytesRead).indexOf(NEWLINE);
+    pieces.push(buffer.subarray(0, end >= 0 ? end : bytesRead));
+    if (end >= 0 || bytesRead === 0) break;
+    position += bytesRead;
+  }
+  return Buffer.concat(pieces);
 }
 
 /** Size of a journal file. Throws UserError for a link and for anything but a file. */

@@ -154,7 +154,8 @@ export class MaskCommitter {
   /** See `completeUnfinished`. */
   async completeUnfinished(isMine: (image: string) => boolean): Promise<void> {
     const { view, masks, journal, signal } = this.context;
-    await completeUnfinished(view, masks, journal, ({ image }) => isMine(image), { signal });
+    const mine = [...view.unfinished()].filter(({ image }) => isMine(image));
+    await completeUnfinished(mine, view, masks, journal, { signal });
   }
 
   /** The results that a run may put in place; `maskHash` is that of the file on disk, if there is one. */
@@ -194,16 +195,15 @@ export class MaskCommitter {
   }
 }
 
-/** Writes the `done` that a crash prevented, for those intents that are meant and whose mask had reached the disk. */
+/** Writes the `done` that a crash prevented, for those of the intents whose mask had reached the disk. */
 export async function completeUnfinished(
+  intents: readonly JournalLine[],
   view: JournalView,
   masks: MaskLocator,
   journal: JournalWriter,
-  isMeant: (intent: JournalLine) => boolean,
   patience?: Patience,
 ): Promise<void> {
-  for (const intent of [...view.unfinished()]) {
-    if (!isMeant(intent)) continue;
+  for (const intent of intents) {
     // One whose mask cannot be told is reported when it is its turn.
     const path = await masks.locate(intent.image).catch(() => null);
     if (path === null || (await hashIfPresent(path, patience)) !== intent.mask) continue;

@@ -9,8 +9,8 @@ import { encodeMaskPng } from '../formats/maskPng';
 import type { FileStamp, SegmentResult } from '../protocol/engineApi';
 import { absolutePath, isAmongImages } from './folder';
 import { carryInstances, saveInstances } from './instanceFile';
-import { isPersons, JournalWriter } from './journal';
-import { type JournalView, JournalViews } from './journalView';
+import { JournalWriter } from './journal';
+import { type JournalEntry, type JournalView, JournalViews } from './journalView';
 import { type LabelReader, readLabelFile } from './labelFile';
 import { completeUnfinished, factsOf, type LineFacts } from './maskCommit';
 import { MaskLocator, resolveMaskFolder } from './maskFolder';
@@ -39,7 +39,9 @@ export type ClassWork =
   /** A person has changed them. */
   | { readonly classId: number; readonly by: 'person' }
   /** They are a run's result as it came; an automatic save of it is no judgement. */
-  | { readonly classId: number; readonly by: 'run'; readonly run: string; readonly result: SegmentResult };
+  | { readonly classId: number; readonly by: 'run'; readonly run: string; readonly result: SegmentResult }
+  /** They are again what they were when the journal said this of them, and so is what is known of them. */
+  | { readonly classId: number; readonly by: 'before'; readonly entry: JournalEntry };
 
 export interface LabelSave {
   /** Posix path relative to the root. */
@@ -112,8 +114,7 @@ export class PersonCommitter {
 
   /**
    * Writes labels to the image's mask unless the file there is no longer the one that was opened. A class that a person
-   * changed becomes `edited`; a run's result stays `auto` or `absent`, but for one that stands where a person had the
-   * last word: that class stays the person's.
+   * changed becomes `edited`; a run's result that a person asked for is `auto` or `absent`, whatever was there before.
    *
    * @throws UserError if the disk refuses
    */
@@ -131,7 +132,7 @@ export class PersonCommitter {
       if (found !== save.opened && found !== mask) return { outcome: 'conflict', path, found };
       const journal = await this.journal(root, view, masks);
       await view.refresh('persons');
-      const lines = save.work.map((work) => lineOf(view, save, work, mask, masks.placeAt(path)));
+      const lines = save.work.map((work) => lineOf(save, work, mask, masks.placeAt(path)));
       if (bytes !== null && mask !== found) {
         await append(journal, view, 'intent', lines);
         for (const work of save.work) {
@@ -265,7 +266,7 @@ export class PersonCommitter {
     let writer = this.writers.get(root);
     if (writer === undefined) {
       writer = JournalWriter.open(root, `${WRITER_PREFIX}${this.options.session}`).then(async (journal) => {
-        await completeUnfinished(view, masks, journal, ({ status }) => isPersons(status));
+        await completeUnfinished([...view.unfinished('persons')], view, masks, journal);
         return journal;
       });
       this.writers.set(root, writer);
@@ -291,19 +292,12 @@ const NO_FACTS: Omit<LineFacts, 'image' | 'file' | 'status' | 'mask'> = {
   error: null,
 };
 
-function lineOf(
-  view: JournalView,
-  { image, file }: LabelSave,
-  work: ClassWork,
-  mask: string | null,
-  place: string,
-): Line {
+function lineOf({ image, file }: LabelSave, work: ClassWork, mask: string | null, place: string): Line {
   const about = { class: work.classId, mask, ...(mask !== null && { place }) };
   if (work.by === 'person') return { image, file, ...NO_FACTS, status: 'edited', run: null, ...about };
-  const facts = factsOf(image, work.result);
-  const known = view.entry(image, work.classId);
-  const isPersonsClass = known !== undefined && isPersons(known.status);
-  return { ...facts, status: isPersonsClass ? 'edited' : facts.status, run: work.run, ...about };
+  if (work.by === 'run') return { ...factsOf(image, work.result), run: work.run, ...about };
+  const { status, run, trust, trustParts, milliseconds, error } = work.entry;
+  return { ...NO_FACTS, image, file, status, run, trust, trustParts, milliseconds, error, ...about };
 }
 
 async function append(

@@ -1,14 +1,16 @@
 /** The files of an open image: where they are, and what an editor reads of them. */
 import { stat } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { type Size, sameSize } from '../core/geometry';
 import { blankLabels, fromLabelRuns, type LabelMap, valuesOf } from '../core/labelMap';
 import { describeMisfit, fitOf, turnUpright } from '../core/maskFit';
 import { UserError } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
+import { PROJECT_FOLDER } from '../dataset/folder';
 import { leaves } from '../dataset/maskFolder';
 import type { Project } from '../dataset/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
+import { readOnlyFolder } from '../disk/permission';
 import type { BandChoice, DisplayOverview, EngineApi, FileLabels, IntensityWindow, Shown } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
 
@@ -61,11 +63,12 @@ export async function readLabelled(
     readMask(engine, mask, project),
   ]);
   const { size } = overview.info;
+  const readOnly = await whyReadOnly(root.root, mask);
   const blank = { overview, bands, labels: blankLabels(size), maskHash: null, notes: [] };
   if (!leaves(relative(await root.maskFolder(), path))) {
     return { ...blank, problem: `${path} lies in the mask folder: open the image that it is the mask of.` };
   }
-  if (found === null) return { ...blank, problem: null };
+  if (found === null) return { ...blank, problem: readOnly };
   if ('problem' in found) return { ...blank, maskHash: '', problem: found.problem };
   const { hash: maskHash, manner, notes } = found;
   const laid = layOver(found.labels, overview.info, { mask, image: path });
@@ -76,8 +79,18 @@ export async function readLabelled(
   const problem =
     manner === 'instances'
       ? `The mask ${mask} is not written over (${notes.join('; ')}): move it away to draw another one.`
-      : null;
+      : readOnly;
   return { overview, bands, labels, maskHash, problem, notes: [...notes, ...laid.notes] };
+}
+
+/** Said before anybody has drawn what could not be saved. */
+async function whyReadOnly(root: string, mask: string): Promise<string | null> {
+  for (const folder of [dirname(mask), join(root, PROJECT_FOLDER)]) {
+    const refusing = await readOnlyFolder(folder);
+    if (refusing === null) continue;
+    return `nothing can be saved in ${refusing}: allow writing there, or copy the images elsewhere.`;
+  }
+  return null;
 }
 
 /** Labels as they lie on the upright image: those drawn on the stored pixels of one with an EXIF orientation are turned. */

@@ -5,6 +5,7 @@
 import { applyChange, fits, invertChange, isUnchanged, type LabelChange, rebase } from '../core/labelChange';
 import { IGNORE, type LabelMap } from '../core/labelMap';
 import type { FloatMap } from '../core/raster';
+import type { JournalEntry } from '../dataset/journalView';
 import type { AutomaticResult, PromptSession } from '../protocol/editorApi';
 import type { SegmentResult } from '../protocol/engineApi';
 import type { PromptRound } from './promptRounds';
@@ -27,6 +28,11 @@ export type ClassOrigin =
       /** Key of the run that gives the same result. */
       readonly run: string;
       readonly result: SegmentResult;
+    }
+  | {
+      /** They are again what they were when the journal said this of them. */
+      readonly by: 'before';
+      readonly entry: JournalEntry;
     };
 
 /** All of a document but its pixels. */
@@ -45,6 +51,8 @@ export interface Edit {
   readonly change: LabelChange;
   readonly before: DocumentState;
   readonly after: DocumentState;
+  /** What the journal said of classes whose pixels were as on disk when the edit was made. */
+  readonly standing: ReadonlyMap<number, JournalEntry>;
 }
 
 /** Called after each change of the document; `change` fits the labels as they were before. */
@@ -55,6 +63,8 @@ export class LabelDocument {
   /** Edits since the mask was read, less those undone; compared with `savedAt` it tells unsaved work. */
   private position = 0;
   private savedAt: number;
+  /** What the journal says of the classes as they are on disk, as far as that is known. */
+  standing: ReadonlyMap<number, JournalEntry> = new Map();
 
   /**
    * @param labels owned by the document from now on
@@ -85,7 +95,8 @@ export class LabelDocument {
   edit(label: string, change: LabelChange, state: Partial<DocumentState>): { edit: Edit; stale: boolean } {
     const stale = !fits(this.labels, change);
     const upToDate = stale ? rebase(this.labels, change) : change;
-    const edit = { label, change: upToDate, before: this.current, after: { ...this.current, ...state } };
+    const { current: before, standing } = this;
+    const edit = { label, change: upToDate, before, after: { ...before, ...state }, standing };
     // What was saved and then undone can no longer be reached.
     if (this.position < this.savedAt) this.savedAt = Number.NaN;
     this.position++;
@@ -120,6 +131,7 @@ export class LabelDocument {
     const { position } = this;
     return () => {
       this.savedAt = position;
+      this.standing = new Map();
       if (!this.dirty) this.current = { ...this.current, origins: new Map() };
     };
   }
@@ -131,12 +143,19 @@ export class LabelDocument {
     this.savedAt = this.position;
   }
 
-  /** The state after undo or redo: what stands below the saved edit differs from the disk by a person's decision. */
-  private moved({ change }: Edit, state: DocumentState): DocumentState {
+  /**
+   * The state after undo or redo. What stands below the saved edit differs from the disk, and is again whose it was: an
+   * accepted mask that is brought back is accepted. Where nothing was said of it, going back is a person's decision.
+   */
+  private moved({ change, standing }: Edit, state: DocumentState): DocumentState {
     if (!this.dirty) return { ...state, origins: new Map() };
     if (this.position > this.savedAt) return state;
     const origins = new Map(this.current.origins);
-    for (const classId of classesIn(change)) origins.set(classId, { by: 'person' });
+    for (const classId of classesIn(change)) {
+      const entry = standing.get(classId);
+      const origin: ClassOrigin = entry ? { by: 'before', entry } : { by: 'person' };
+      origins.set(classId, state.origins.get(classId) ?? origin);
+    }
     return { ...state, origins };
   }
 

@@ -4,16 +4,18 @@
  */
 import { basename } from 'node:path';
 import { area, describeSize, type Size, sameSize } from '../core/geometry';
-import { changeBetween, changeOfClass, checkChange, type LabelChange } from '../core/labelChange';
+import { changeBetween, changeOfClass, checkChange, isUnchanged, type LabelChange } from '../core/labelChange';
 import { classRuns, fromLabelRuns, type LabelMap, toLabelRuns, unionRuns } from '../core/labelMap';
 import type { SegmenterCapabilities } from '../core/segmenter';
 import { mostReferences } from '../core/strategies';
 import { Outcome, UserError } from '../core/userError';
 import { DEFAULT_CLASS } from '../dataset/classes';
+import { isPersons } from '../dataset/journal';
 import type { JournalEntry } from '../dataset/journalView';
 import { type Project, resolveStored } from '../dataset/project';
 import { nameForm } from '../disk/nameForms';
 import type {
+  AutomaticResult,
   ClassInfo,
   DocumentFacts,
   DocumentUpdate,
@@ -30,6 +32,7 @@ import { type ClassOrigin, classesIn, type DocumentState, type Edit, LabelDocume
 import { NewestWins } from './newest';
 import { Picture } from './picture';
 import { standingRounds } from './promptRounds';
+import { recordedResult } from './recorded';
 import { segmentImage } from './segmentation';
 
 /** A page that shows the image, as the document sees it. */
@@ -70,6 +73,10 @@ export class OpenImage {
   private readonly picture: Picture;
   private project!: Project;
   private entry: JournalEntry | undefined;
+  /** What the journal has of the automatic result on disk. */
+  private recorded: AutomaticResult | null = null;
+  /** Class, mask and journal line that this was read for. */
+  private recordedAbout = '';
   private capabilities: SegmenterCapabilities | null = null;
   private changedOnDisk = false;
   private imageProblem: string | null = null;
@@ -182,7 +189,8 @@ export class OpenImage {
   }
 
   stateFor(page: Page): EditorState {
-    const { automatic, session } = this.document.state;
+    const { automatic, document } = this;
+    const { session } = document.state;
     return {
       image: this.picture.displayFor(page, this.document.labels.size),
       labels: toLabelRuns(this.document.labels),
@@ -227,8 +235,28 @@ export class OpenImage {
     const { root, image } = this.place;
     this.project = await root.project();
     if (!this.classes.some(({ id }) => id === this.classId)) this.classId = firstClass(this.project);
-    this.entry = (await root.journal()).entry(image, this.classId);
-    this.showFacts();
+    const journal = await root.journal();
+    const { classId, recorded, maskHash } = this;
+    this.entry = journal.entry(image, classId);
+    this.document.standing = new Map(
+      this.classes.flatMap(({ id }) => {
+        const entry = journal.entry(image, id);
+        return entry && entry.status !== 'failed' ? [[id, entry] as const] : [];
+      }),
+    );
+    const about = JSON.stringify([classId, maskHash, this.entry?.time]);
+    if (about !== this.recordedAbout) {
+      this.recordedAbout = about;
+      this.recorded = await recordedResult(journal, image, classId, maskHash);
+    }
+    if (this.recorded === recorded) this.showFacts();
+    else this.publish(null);
+  }
+
+  /** The automatic result that the class comes from, as long as nobody has changed it. */
+  private get automatic(): AutomaticResult | null {
+    const { automatic, origins } = this.document.state;
+    return automatic ?? (origins.get(this.classId)?.by === 'person' ? null : this.recorded);
   }
 
   // What a person does
@@ -321,7 +349,9 @@ export class OpenImage {
               ...(result.maskPrompt && { maskPrompt: result.maskPrompt }),
               ...(result.answerPrior && { answerPrior: result.answerPrior }),
             };
-      const origins = this.originsWith([classId], { by: 'run', run, result });
+      // A person's mask that the run draws just so stays the person's.
+      const isKept = isUnchanged(change) && this.entry !== undefined && isPersons(this.entry.status);
+      const origins = isKept ? this.document.state.origins : this.originsWith([classId], { by: 'run', run, result });
       this.makeEdit('Segment Image', change, { session, automatic, origins });
       const [said] = result.notes;
       const outcome = result.outcome === 'absent' ? `Probably absent: ${said ?? 'nothing matched'}` : 'Segmented';
@@ -514,7 +544,8 @@ export class OpenImage {
 
   private publish(change: LabelChange | null): void {
     for (const page of this.pages) {
-      const { automatic, session } = this.document.state;
+      const { automatic, document } = this;
+      const { session } = document.state;
       const update: DocumentUpdate = {
         change: page === this.painting ? null : change,
         automatic,

@@ -53,6 +53,10 @@ export interface ProviderOptions {
 export class LabelDocumentHandle extends Owner implements vscode.CustomDocument {
   /** VS Code has another opinion of whether there is unsaved work: it is to be told once the document is known to it. */
   isMistaken = false;
+  /** VS Code has asked for a backup, so it knows of unsaved work. */
+  isBackedUp = false;
+  /** What the last save failed with. */
+  refusal: unknown;
 
   constructor(
     readonly uri: vscode.Uri,
@@ -158,6 +162,19 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
       .filter(({ input }) => input instanceof vscode.TabInputCustom && input.uri.toString() === uri.toString());
     await vscode.window.tabGroups.close(tabs);
     for (const { group } of tabs) await this.openAny(uri, { viewColumn: group.viewColumn });
+  }
+
+  /**
+   * Saves as VS Code does, and rejects as the save itself did: on its way through VS Code an error loses what kind it is.
+   * Rejects with CancellationError where the person has decided against it.
+   */
+  async save(document: LabelDocumentHandle): Promise<void> {
+    document.refusal = undefined;
+    await vscode.workspace.save(document.uri).then(undefined, (error: unknown) => {
+      document.refusal ??= error;
+    });
+    if (document.refusal !== undefined) throw document.refusal;
+    if (document.image.document.dirty) throw new vscode.CancellationError();
   }
 
   /** Sends a key or command to the canvas of the active editor. */
@@ -299,8 +316,18 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     });
   }
 
-  async saveCustomDocument({ image }: LabelDocumentHandle): Promise<void> {
-    const { masks, projects } = this.options;
+  async saveCustomDocument(document: LabelDocumentHandle): Promise<void> {
+    const { image } = document;
+    await this.write(image).catch((error: unknown) => {
+      document.refusal = error;
+      throw error;
+    });
+    this.options.projects.changed(image.place.root);
+  }
+
+  /** Puts the mask on the disk, or what the person prefers where another one is there. */
+  private async write(image: OpenImage): Promise<void> {
+    const { masks } = this.options;
     let reload = false;
     await image.save(async () => {
       const saved = await masks.save(image);
@@ -315,7 +342,6 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
       throw new UserError(`${image.place.mask} is being changed by another program all the time: nothing was written.`);
     });
     if (reload) await image.revert();
-    projects.changed(image.place.root);
   }
 
   async saveCustomDocumentAs({ image }: LabelDocumentHandle, destination: vscode.Uri): Promise<void> {
@@ -327,9 +353,11 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     await image.revert();
   }
 
-  async backupCustomDocument({ unsaved }: LabelDocumentHandle): Promise<vscode.CustomDocumentBackup> {
+  async backupCustomDocument(document: LabelDocumentHandle): Promise<vscode.CustomDocumentBackup> {
+    const { unsaved } = document;
     if (!unsaved) throw new UserError('What cannot be edited has nothing to keep.');
     await unsaved.kept();
+    document.isBackedUp = true;
     // The file follows the document and not VS Code, which lets go of an older backup before it has noted the newer one.
     const id = vscode.Uri.file(unsaved.path).with({ fragment: String(Date.now()) });
     return { id: id.toString(), delete: () => undefined };
@@ -338,11 +366,11 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
   /** Of these a person has dropped what was not saved, without VS Code saying so: it did when it asked before it ended. */
   override dispose(): void {
     const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
-    const isDropped = ({ uri, image }: LabelDocumentHandle) => {
+    const isDropped = ({ uri, image, isBackedUp }: LabelDocumentHandle) => {
       const own = tabs.filter(
         ({ input }) => input instanceof vscode.TabInputCustom && input.uri.toString() === uri.toString(),
       );
-      return image.document.dirty && own.length > 0 && !own.some(({ isDirty }) => isDirty);
+      return isBackedUp && image.document.dirty && own.length > 0 && !own.some(({ isDirty }) => isDirty);
     };
     this.options.unsaved.end([...this.documents].filter(isDropped).map(({ uri }) => uri.toString()));
     super.dispose();

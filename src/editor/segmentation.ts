@@ -65,12 +65,13 @@ export async function segmentImage(
     { ...shared, ...question, image, withDetails: true, cacheBelow: Number.POSITIVE_INFINITY },
     { signal },
   );
-  const { outcome, prompts, trust, iouPrediction, maskPrompt, times } = result;
+  const { outcome, prompts, trust, trustParts, iouPrediction, maskPrompt, times } = result;
   const automatic: AutomaticResult = {
     classId,
     candidates: prompts,
     heatMap: maskPrompt ?? null,
     trust: trust ?? null,
+    trustParts: { ...trustParts },
     iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
     outcome,
     notes: [...notes, ...result.notes],

@@ -167,22 +167,32 @@ export interface DocumentFacts {
   readonly capabilities: SegmenterCapabilities | null;
 }
 
-/** What Segment Image gave. */
+/** An automatic prompt. What it was matched with is known only of a result that was made while the image was open. */
+export type AutomaticPrompt = Pick<PromptCandidate, 'point' | 'label' | 'reason' | 'instance'> &
+  Partial<PromptCandidate>;
+
+/** What Segment Image gave, or what the journal has of the run that the mask comes from. */
 export interface AutomaticResult {
   readonly classId: number;
-  /** All automatic prompts, the rejected ones too, each with its reason. In targetPx. */
-  readonly candidates: readonly PromptCandidate[];
+  /**
+   * All automatic prompts, the rejected ones too, each with its reason; of a result in the journal only those that were kept.
+   * In targetPx.
+   */
+  readonly candidates: readonly AutomaticPrompt[];
   /** Foreground prior on the patch grid, positive where it looks like the object; null where the strategy makes none. */
   readonly heatMap: FloatMap | null;
   /** The Dice to be expected of the mask, 0 to 1; null where nothing was found, or the strategy does not judge its masks. */
   readonly trust: number | null;
+  /** What trust was made of, by name; null for a part that could not be had. */
+  readonly trustParts: Readonly<Record<string, number | null>>;
   /** The IoU to be expected of the mask, null where no segmenter was asked. */
   readonly iouPrediction: number | null;
   readonly outcome: 'mask' | 'absent';
   readonly notes: readonly string[];
-  /** Milliseconds per stage, and in total. */
+  /** Milliseconds per stage, and in total, as far as they are known. */
   readonly times: Readonly<Record<string, number>>;
-  readonly device: string;
+  /** Null where it is not known. */
+  readonly device: string | null;
 }
 
 /** Prompts that are being worked on: the segmenter's answer to them is part of the labels until the session ends. */

@@ -319,14 +319,36 @@ describe('a run’s result that the editor saves', () => {
     expect(await entryOf(root)).toMatchObject({ status: 'absent', mask: await hashOf(root), run: 'other' });
   });
 
-  test('where the person had the last word stays the person’s', async () => {
+  test('is no judgement, whatever the person had said before, until that comes back with its pixels', async () => {
     const job = await jobWith(['a.png'], new FakeEngine());
     const person = committer();
     const first = await person.save(job.root, saveOf(ONE_PIXEL));
+    await person.accept(job.root, 'a.png', 1);
+    const entry = (await entryOf(job.root))!;
+    expect(entry.status).toBe('accepted');
     const work = [byRun('key', resultOf(DRAWN))];
-    await person.save(job.root, saveOf(DRAWN, { opened: maskOf(first), work }));
-    expect(await entryOf(job.root)).toMatchObject({ status: 'edited', mask: await hashOf(job.root) });
+    const asked = await person.save(job.root, saveOf(DRAWN, { opened: maskOf(first), work }));
+    expect(await entryOf(job.root)).toMatchObject({ status: 'auto', run: 'key', mask: await hashOf(job.root) });
+    const view = await JournalView.read(job.root);
+    expect(await view.line('a.png', 1)).toMatchObject({ kind: 'done', prompts: [{ x: 1, y: 2, label: 1 }] });
+    const back = [{ classId: 1, by: 'before', entry }] as const;
+    await person.save(job.root, saveOf(ONE_PIXEL, { opened: maskOf(asked), work: back }));
+    expect(await entryOf(job.root)).toMatchObject({ status: 'accepted', mask: maskOf(first) });
     expect(await run(job)).toEqual({ ...NONE, kept: 1, total: 1 });
+  });
+
+  test('that took the place of a judgement gives way to a later run, read in any order', async () => {
+    const job = await jobWith(['a.png', 'b.png'], new FakeEngine());
+    const person = committer();
+    const first = await person.save(job.root, saveOf(ONE_PIXEL));
+    await person.save(job.root, saveOf(BLANK, { opened: maskOf(first), work: [byRun('key', resultOf(BLANK))] }));
+    expect(await run(job)).toEqual({ ...NONE, done: 2, total: 2 });
+    expect(await entryOf(job.root)).toMatchObject({
+      status: 'auto',
+      run: await runKey(job),
+      mask: await hashOf(job.root),
+    });
+    expect(await run(job)).toEqual({ ...NONE, skipped: 2, total: 2 });
   });
 });
 

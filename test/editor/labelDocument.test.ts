@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/labelChange';
 import type { LabelMap } from '../../src/core/labelMap';
+import type { JournalEntry } from '../../src/dataset/journalView';
 import { classesIn, LabelDocument } from '../../src/editor/labelDocument';
 
 const SIZE = { width: 4, height: 2 };
@@ -105,6 +106,25 @@ describe('unsaved work', () => {
     document.redo(edit);
     expect(document.dirty).toBe(false);
     expect(document.state.origins.size).toBe(0);
+  });
+
+  it('undone to what was accepted is accepted again', () => {
+    const { document, set } = open();
+    const accepted = { status: 'accepted', mask: 'm', time: '2026-01-01T00:00:00.000Z' } as JournalEntry;
+    document.standing = new Map([[7, accepted]]);
+    const origin = { by: 'run', run: 'r', result: {} as never } as const;
+    const change = changeBetween(document.labels, map(7, 7, 0, 0, 0, 0, 0, 0));
+    const { edit } = document.edit('Segment', change, { origins: new Map([[7, origin]]) });
+    document.checkpoint()();
+    document.standing = new Map([[7, { ...accepted, status: 'auto' as const }]]);
+    const later = set(7, 7, 7, 0, 0, 0, 0, 0);
+    document.checkpoint()();
+    document.undo(later);
+    expect(document.state.origins.get(7)).toMatchObject({ by: 'before', entry: { status: 'auto' } });
+    document.undo(edit);
+    expect(document.state.origins.get(7)).toEqual({ by: 'before', entry: accepted });
+    document.redo(edit);
+    expect(document.state.origins.get(7)).toEqual(origin);
   });
 
   it('is never clean again once the saved edit can no longer be reached', () => {

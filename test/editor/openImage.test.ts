@@ -1,12 +1,13 @@
 /** An open image: what it shows of its files, what a person's acts do to it, and what happens when the disk changes. */
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/labelChange';
 import type { PointPrompt } from '../../src/core/segmenter';
-import { JournalWriter } from '../../src/dataset/journal';
+import { type JournalLine, JournalWriter } from '../../src/dataset/journal';
 import { loadProject, saveProject } from '../../src/dataset/project';
 import { makeReference } from '../../src/dataset/reference';
+import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { PromptsEdit } from '../../src/protocol/editorApi';
 import {
@@ -380,6 +381,67 @@ describe('Segment Image', () => {
     const { open: reference } = await openImage(other, 'r.png');
     expect(reference.facts.isReference).toBe(true);
     expect(await refusal(reference.segment(new AbortController().signal))).toMatch(/is a reference of class/);
+  });
+});
+
+describe('an image that a run has labelled', () => {
+  const DRAWN_BY_RUN = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+  const trustParts = { iouPrediction: 0.7, stability: 0.9 };
+
+  async function labelled() {
+    const root = await folderWith('a.png');
+    await saveProject(root, projectOf());
+    const journal = await JournalWriter.open(root, 'batch-1');
+    onTestFinished(() => journal.close());
+    const mask = join(root, 'masks', 'a.png');
+    const run = async (values: readonly number[], about: Partial<JournalLine>) => {
+      await putMask(mask, values);
+      const prompts = [{ x: 1.5, y: 0.5, label: 1 as const, instance: 0 }];
+      const time = new Date().toISOString();
+      const line = { image: 'a.png', class: 1, status: 'auto', mask: sha256(await readFile(mask)), run: 'r', prompts };
+      await journal.append(lineWith({ ...line, trust: 0.6, trustParts, time, ...about } as Partial<JournalLine>));
+    };
+    await run(DRAWN_BY_RUN, {});
+    const { open } = await openImage(root, 'a.png');
+    const page = listeningPage();
+    open.connect(page);
+    return { root, mask, run, open, page, shown: () => open.stateFor(page).automatic };
+  }
+
+  it('shows the prompts, the trust and its parts that the journal has, until somebody changes the class', async () => {
+    const { open, page, shown } = await labelled();
+    const recorded = {
+      classId: 1,
+      candidates: [{ point: { x: 1.5, y: 0.5 }, label: 1, instance: 0, reason: 'kept' }],
+      trust: 0.6,
+      trustParts: { stability: 0.9 },
+      iouPrediction: 0.7,
+      outcome: 'mask',
+      device: null,
+    };
+    expect(shown()).toMatchObject(recorded);
+    open.paint(page, { label: 'Brush', change: change(DRAWN_BY_RUN, [1, 1, 1, ...BLANK.slice(3)]) });
+    expect(page.heard.update.at(-1)?.automatic).toBeNull();
+    await open.revert();
+    expect(shown()).toMatchObject(recorded);
+  });
+
+  it('shows those of a run that ends while it is open, and none of a mask that the journal does not know', async () => {
+    const { open, page, run, mask, shown } = await labelled();
+    await run([0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], { trust: 0.8, prompts: [] });
+    await open.maskMayHaveChanged();
+    expect(page.heard.update.at(-1)?.automatic).toMatchObject({ trust: 0.8, candidates: [] });
+    await putMask(mask, [2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    await open.maskMayHaveChanged();
+    expect(page.heard.update.at(-1)?.automatic).toBeNull();
+    expect(shown()).toBeNull();
+  });
+
+  it('says why a run could not', async () => {
+    const { open, run } = await labelled();
+    await run(DRAWN_BY_RUN, { status: 'failed', mask: null, error: 'a.png is damaged.' });
+    await open.refreshFacts();
+    expect(open.facts).toMatchObject({ status: 'failed', failure: 'a.png is damaged.' });
   });
 });
 

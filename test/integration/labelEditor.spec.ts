@@ -151,7 +151,11 @@ describe('the label editor', () => {
     await writeFile(path.join(folder.fsPath, 'masks'), 'a file where the folder of masks should be');
     paintSquare(document);
     await until(() => activeTab()?.isDirty === true);
-    await assert.rejects(provider.saveCustomDocument(document), /a file stands where/);
+    await assert.rejects(
+      provider.save(document),
+      (error: Error) =>
+        error instanceof Error && /a file stands where/.test(error.message) && error.name === 'UserError',
+    );
     assert.equal(document.image.document.dirty, true);
     assert.equal(foreground(document.image.document.labels), 900);
   });
@@ -243,8 +247,16 @@ describe('a reference and Segment Image', () => {
     await until(() => document.image.facts.status === 'edited');
     await vscode.commands.executeCommand('apMedSam.acceptMask');
     await until(() => document.image.facts.status === 'accepted');
+    // An answer that a person asks for is no edit by hand, and what was accepted comes back with it.
+    await vscode.commands.executeCommand('apMedSam.segmentImage');
+    await vscode.commands.executeCommand('workbench.action.files.save');
+    await until(() => document.image.facts.status === 'auto');
+    await vscode.commands.executeCommand('undo');
+    await until(() => activeTab()?.isDirty === true);
+    await vscode.commands.executeCommand('workbench.action.files.save');
+    await until(() => document.image.facts.status === 'accepted');
     const statuses = (await journalOf(folder)).filter(({ kind }) => kind === 'done').map(({ status }) => status);
-    assert.deepEqual(statuses, ['auto', 'edited', 'accepted']);
+    assert.deepEqual(statuses, ['auto', 'edited', 'accepted', 'auto', 'accepted']);
   });
 
   it('gives exactly the mask of Segment Image when no point was moved', async () => {

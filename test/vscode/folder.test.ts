@@ -80,6 +80,20 @@ describeInVsCode('a folder', () => {
     expect((await statuses()).get('nuclei_02.png')).toBe('auto');
   });
 
+  it('lets its points be worked on with any tool, and explains one where the pointer rests', async () => {
+    const { workbench } = drive;
+    const point = (await lines()).get('nuclei_02.png')!.prompts.find(({ label }) => label === 1)!;
+    await editor().hover(point);
+    await editor().page.getByText('Drag to move, double-click to flip').waitFor();
+    await workbench.screenshot('folder - point explained');
+    await editor().drag(point, { x: point.x + 6, y: point.y + 4 });
+    await workbench.untilDirty('nuclei_02.png');
+    await workbench.screenshot('folder - point dragged');
+    await workbench.page.keyboard.press('Control+z');
+    await workbench.untilDirty('nuclei_02.png', false);
+    expect((await statuses()).get('nuclei_02.png')).toBe('auto');
+  });
+
   it('is accepted with a key', async () => {
     await editor().key('n');
     await expect.poll(async () => (await statuses()).get('nuclei_02.png')).toBe('accepted');
@@ -100,8 +114,16 @@ describeInVsCode('a folder', () => {
     expect(summary).toMatch(/1 failed/);
     expect((await masks()).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map(sampleName));
     expect(await readFile(path.join(drive.folder, 'masks', 'nuclei_02.png'))).toEqual(accepted);
-    // The open editor shows its mask as soon as it is there.
+    // The open editor shows its mask as soon as it is there, and what the journal has of the run.
     await expect.poll(() => editor().share(), { timeout: 10_000 }).toBeGreaterThan(2);
+    const { prompts, trust } = (await lines()).get('nuclei_03.png')!;
+    const positives = prompts.filter(({ label }) => label === 1).length;
+    const negatives = prompts.length - positives;
+    await editor().page.getByText(`${positives} positive, ${negatives} negative`).waitFor();
+    await editor().page.getByText(trust!.toFixed(2)).first().waitFor();
+    await editor().page.getByText('Trust comes from').click();
+    await editor().page.getByText('Sharpness of the outline').waitFor();
+    await workbench.screenshot('folder - what the journal has');
     await workbench.toastButton(/labelled/, 'Show Failures');
     await workbench.page
       .getByText(/broken\.png/)

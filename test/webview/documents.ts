@@ -71,6 +71,7 @@ export function automaticOf(
     candidates,
     heatMap: null,
     trust: 0.84,
+    trustParts: {},
     iouPrediction: 0.91,
     outcome: 'mask',
     notes: [],

@@ -28,6 +28,7 @@ const automatic: AutomaticResult = {
   ],
   heatMap: null,
   trust: null,
+  trustParts: {},
   iouPrediction: null,
   outcome: 'mask',
   notes: [],
