@@ -99,9 +99,14 @@ export class Running {
     this.child.stdout!.destroy();
   }
 
-  /** As a terminal's Ctrl+C does: to the run and to its engines. Needs a group of its own. */
-  killGroup(signal: NodeJS.Signals): void {
-    process.kill(-this.pid, signal);
+  /** As a terminal's Ctrl+C does: to the run and to its engines. Needs a group of its own. Says whether any was left. */
+  killGroup(signal: NodeJS.Signals): boolean {
+    try {
+      return process.kill(-this.pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      return false;
+    }
   }
 
   /** Resolves when a run with `--json` has labelled `count` images itself, or is over. */

@@ -12,13 +12,27 @@ const STRATEGY = ['strategy', 'preset', 'without', 'tiles', 'min-trust'];
 /** Every command and its options. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   segment: [
-    ...['reference', 'mask', 'add', 'out', 'class', 'overwrite', 'shard', 'save-overlays', 'bands', 'json'],
+    ...[
+      'reference',
+      'mask',
+      'mask-value',
+      'add',
+      'out',
+      'class',
+      'overwrite',
+      'shard',
+      'save-overlays',
+      'bands',
+      'json',
+    ],
     ...STRATEGY,
+    'image-timeout',
     ...ENGINE,
   ],
-  suggest: ['class', 'count', ...ENGINE, 'json'],
+  suggest: ['class', 'count', 'image-timeout', ...ENGINE, 'json'],
   evaluate: [
-    ...['data', 'masks', 'class', 'references', 'reference', 'targets', 'save-overlays', 'json'],
+    ...['data', 'masks', 'mask-value', 'class', 'references', 'reference', 'targets', 'save-overlays', 'json'],
+    'image-timeout',
     ...STRATEGY,
     ...ENGINE,
   ],

@@ -393,7 +393,7 @@ describe.skipIf(executable === undefined)('the page', () => {
           'Opacity of the heat map',
         ],
         ...['Black point', 'White point', 'Auto', 'Reset'],
-        ...['Result', '50 points not used', 'Stages'],
+        ...['Result', 'Trust comes from', '50 points not used', 'Stages'],
         ...['Reference', 'Use as Reference', 'Load Mask…'],
         ...['Classes', 'Vertebra7.6 %'],
         'Zoom out',
