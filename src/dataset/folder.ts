@@ -1,8 +1,9 @@
 /** Which images a folder holds. Paths of images are posix paths relative to the root, everywhere in the dataset room. */
 import type { Stats } from 'node:fs';
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { type FileHandle, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { Outcome, UserError } from '../core/userError';
+import { openNamed } from '../disk/guardedFile';
 import { byCodeUnits, entriesIn } from '../disk/listing';
 import { spelledPath } from '../disk/nameForms';
 import { errorCode } from '../disk/storageError';
@@ -216,6 +217,7 @@ async function contentProblem(path: string): Promise<string | null> {
   } catch (error) {
     // Its turn comes later, and then it is waited for.
     if (errorCode(error) === 'EBUSY') return null;
+    if (error instanceof UserError) return error.message;
     return `${path} cannot be read (${errorCode(error) ?? String(error)}).`;
   }
   const format = imageFormatOf(head);
@@ -228,7 +230,7 @@ async function contentProblem(path: string): Promise<string | null> {
 async function readHead(path: string): Promise<Uint8Array> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path, 'r');
+    file = await openNamed(path, { ms: 0 });
     const { bytesRead, buffer } = await file.read(new Uint8Array(FORMAT_BYTES), 0, FORMAT_BYTES, 0);
     return buffer.subarray(0, bytesRead);
   } finally {

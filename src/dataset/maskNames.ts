@@ -1,6 +1,6 @@
 /** Files that are called like the mask of an image that lies beside them, such as `x_mask.png` beside `x.png`. */
-import { readFile, stat } from 'node:fs/promises';
 import { dirname, extname, join, posix } from 'node:path';
+import { type FileKind, readNamed } from '../disk/guardedFile';
 import { entriesIn } from '../disk/listing';
 import { pathKey } from '../disk/nameForms';
 import { looksLikeMask } from '../formats/maskLikeness';
@@ -11,7 +11,7 @@ const SUFFIX =
   /[-_. ](?:masks?|labels?|seg|segmentations?|segmented|gt|ground[-_ ]?truth|annotations?|lesion)(?:[-_ ]?\d{1,3})?$/i;
 
 /** A file of more bytes is no mask that anybody means. */
-const MOST_BYTES = 1 << 26;
+const SUSPECT: FileKind = { name: 'a mask beside its image', mostBytes: 1 << 26 };
 
 export interface MaskAmongImages {
   /** Posix paths relative to the root. */
@@ -38,10 +38,10 @@ export async function masksAmong(
 /** Whether a file's content is that of a mask; a file that cannot be read is none. */
 export async function isMaskFile(path: string): Promise<boolean> {
   try {
-    const { size } = await stat(path);
-    return size <= MOST_BYTES && looksLikeMask(await readFile(path));
+    const bytes = await readNamed(path, SUSPECT);
+    return bytes !== null && looksLikeMask(bytes);
   } catch {
-    // Gone or unreadable: as an image it is reported when it is its turn.
+    // Unreadable or too long: as an image it is reported when it is its turn.
     return false;
   }
 }

@@ -11,12 +11,12 @@
  * right number by number, and resized as the picture that it became.
  */
 import { webcrypto } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { area, type Box, describeSize, type Size, sameSize } from '../core/geometry';
 import type { MaskSamples, SampleArray } from '../core/maskSamples';
 import { UserError } from '../core/userError';
-import { whenFree } from '../disk/patience';
+import { openNamed } from '../disk/guardedFile';
 import { decodeBmp, readBmpHeader } from '../formats/bmp';
 import { FORMAT_NAMES, imageFormatOf, READ_FORMATS, whatInstead } from '../formats/imageFormat';
 import { lacksEnd } from '../formats/jpegEnd';
@@ -534,7 +534,7 @@ export async function stampOf(path: string): Promise<Omit<FileStamp, 'sha256'>> 
 /** The whole file and when it was last changed. Throws UserError. */
 async function readWhole(path: string): Promise<{ content: Buffer; mtimeMs: number }> {
   try {
-    const handle = await whenFree(() => open(path));
+    const handle = await openNamed(path);
     try {
       const { mtimeMs } = await handle.stat();
       return { content: await handle.readFile(), mtimeMs };
@@ -542,6 +542,8 @@ async function readWhole(path: string): Promise<{ content: Buffer; mtimeMs: numb
       await handle.close();
     }
   } catch (cause) {
+    // No regular file, which is said already.
+    if (cause instanceof UserError) throw cause;
     throw unreadable(path, cause);
   }
 }
@@ -552,7 +554,6 @@ const unreadable = (path: string, cause: unknown): UserError =>
 const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
   ENOTDIR: 'does not exist',
-  EISDIR: 'is a folder; expected an image',
   EACCES: 'may not be read by this user',
   EPERM: 'may not be read by this user',
   EBUSY: 'is held open by another program',

@@ -100,7 +100,7 @@ describe('openImage', () => {
 
   it('refuses a missing file and a folder', async () => {
     expect(await refusal(openImage(join(dir, 'none.png'), NO_LIMIT))).toMatch(/none\.png does not exist\.$/);
-    expect(await refusal(openImage(dir, NO_LIMIT))).toMatch(/is a folder; expected an image\.$/);
+    expect(await refusal(openImage(dir, NO_LIMIT))).toMatch(/ is a folder, not a file: move it away\.$/);
   });
 
   it('refuses more pixels than the limit', async () => {
