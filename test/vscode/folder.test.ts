@@ -160,8 +160,9 @@ describeInVsCode('a folder', () => {
 
   it('has its failed images in a row of their own, each with its reason, which can be tried again', async () => {
     const { workbench } = drive;
-    await reviewRows().filter({ hasText: '1 failed' }).click();
     const failed = reviewRows().filter({ hasText: /broken\.png.*is not an image/ });
+    // It may stand open already where this test is tried a second time.
+    if ((await failed.count()) === 0) await reviewRows().filter({ hasText: '1 failed' }).click();
     await failed.click();
     await editor().page.getByText('broken.png cannot be shown').waitFor();
     await editor()
@@ -171,9 +172,11 @@ describeInVsCode('a folder', () => {
     await editor().page.getByRole('button', { name: 'Next Image' }).click();
     await editor().canvas.waitFor();
     await failed.click();
+    const again = editor().page.getByRole('button', { name: 'Try Again' });
+    await again.waitFor();
     await copyFile(sampleFile(repository, 'images', 9), path.join(drive.folder, 'images', 'broken.png'));
     const from = workbench.toasts.length;
-    await editor().page.getByRole('button', { name: 'Try Again' }).click();
+    await again.click();
     expect(await workbench.toast(/1 labelled/, { from, timeoutMs: 60_000 })).toMatch(/of 1 images/);
     await expect.poll(() => editor().share()).toBeGreaterThan(2);
     await reviewRows().filter({ hasText: '1 failed' }).waitFor({ state: 'hidden' });
