@@ -120,7 +120,7 @@ const FRONT_ROOMS = ['editor', 'views', 'commands', 'runner'];
 const GUARDED_ROOMS = ['dataset', 'views', 'commands', 'runner'];
 
 /** What these may import from Node's file system themselves: looks, which open nothing. Samples are our own files. */
-const LOOKS = ['stat', 'lstat', 'realpath', 'constants'];
+const LOOKS = ['stat', 'lstat', 'constants'];
 const OWN_FILES = ['src/commands/samples.ts'];
 
 /** Words that say nothing about what a file holds. */

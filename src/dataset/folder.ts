@@ -1,11 +1,11 @@
 /** Which images a folder holds. Paths of images are posix paths relative to the root, everywhere in the dataset room. */
 import type { Stats } from 'node:fs';
-import { type FileHandle, realpath, stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { Outcome, UserError } from '../core/userError';
 import { openNamed } from '../disk/guardedFile';
 import { byCodeUnits, entriesIn } from '../disk/listing';
-import { spelledPath } from '../disk/nameForms';
+import { realPath, spelledPath } from '../disk/nameForms';
 import { errorCode } from '../disk/storageError';
 import {
   FORMAT_BYTES,
@@ -114,7 +114,7 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Fo
 
 /** As `scanFolder`, for a root that may hold nothing. */
 export async function findImages(root: string, { maskFolder, targets = [] }: ScanOptions): Promise<FolderScan> {
-  const search = new Search(root, maskFolder, await realpath(maskFolder).catch(() => maskFolder));
+  const search = new Search(root, maskFolder, await realPath(maskFolder).catch(() => maskFolder));
   const chosen = await mapBounded(targets, OPEN_FILES, (target) => spelledPath(resolve(target)));
   for (const target of chosen.length > 0 ? chosen : [root]) await search.start(target);
   await search.followLinks();
@@ -171,19 +171,19 @@ class Search {
   }
 
   async followLinks(): Promise<void> {
-    const realRoot = await realpath(this.root);
+    const realRoot = await realPath(this.root);
     while (this.links.length > 0) {
       const links = this.links.sort(byCodeUnits);
       this.links = [];
       for (const link of links) {
-        const holdsRoot = !leaves(relative(await realpath(link), realRoot));
+        const holdsRoot = !leaves(relative(await realPath(link), realRoot));
         if (!holdsRoot) await this.searchFolder(link);
       }
     }
   }
 
   private async searchFolder(folder: string): Promise<void> {
-    const real = await realpath(folder);
+    const real = await realPath(folder);
     if (folder === this.maskFolder || real === this.realMaskFolder || this.searched.has(real)) return;
     this.searched.add(real);
     const path = relativePath(this.root, folder);

@@ -2,13 +2,13 @@
  * Mask folders outside their root, or behind a link in it, into which a person has allowed to write: kept in the home, for
  * command line and editor alike. A project file from elsewhere may name any folder; what it names is not a person's word.
  */
-import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import * as z from 'zod';
 import { UserError } from '../core/userError';
 import { writeAtomic } from '../disk/atomicFile';
 import { FILE_KINDS, readGuarded, refuseLinks, textOf } from '../disk/guardedFile';
 import { openHome } from '../disk/home';
+import { realPath } from '../disk/nameForms';
 import { isAbsence } from '../disk/storageError';
 import { leaves, resolveMaskFolder } from './maskFolder';
 
@@ -103,7 +103,7 @@ const grantOf = async (root: string, folder: string): Promise<Grant> => ({
 /** The real path of what need not exist yet. */
 async function realPlace(path: string): Promise<string> {
   try {
-    return await realpath(path);
+    return await realPath(path);
   } catch (error) {
     if (!isAbsence(error) || path === dirname(path)) throw error;
     return join(await realPlace(dirname(path)), basename(path));

@@ -6,7 +6,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { entriesIn } from './listing';
-import { isAbsence } from './storageError';
+import { errorCode, isAbsence } from './storageError';
 
 /** One form for all spellings of a name or path, to compare by; the disk keeps its own. */
 export const nameForm = (name: string): string => name.normalize('NFC');
@@ -34,6 +34,19 @@ export async function spelledPath(path: string): Promise<string> {
   const names = (await entriesIn(folder).catch(() => [])).map((entry) => entry.name);
   const spelled = names.includes(name) ? name : names.find((one) => form(one) === form(name));
   return join(folder, spelled ?? name);
+}
+
+/**
+ * The path without links. Where the system cannot tell it, as of paths of more than 260 characters on some versions of Windows,
+ * the path as it is written. Otherwise rejects as looking does (ENOENT and so on).
+ */
+export async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (errorCode(error) !== 'UNKNOWN') throw error;
+    return path;
+  }
 }
 
 /** Null where there is nothing; what cannot be looked at is as it is written, for its reader to explain. */

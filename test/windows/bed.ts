@@ -81,7 +81,12 @@ export class Bed {
     options?: RunOptions,
   ): Promise<Labelled> {
     const reference = sample === null ? [] : referenceArgs(sample, windowsPath);
-    return labelled(await this.startOnWindows([target, ...reference, ...args], options).ended);
+    const run = () => this.startOnWindows([target, ...reference, ...args], options).ended;
+    const ended = await run();
+    if (ended.code === 0 || ended.stdout !== '' || ended.stderr !== '') return labelled(ended);
+    // Whatever ends our program, it says so: not a word means that Wine did not get as far as starting it.
+    console.log('Wine ended without a word: started again');
+    return labelled(await run());
   }
 
   /** The same of Linux paths on Linux. */
