@@ -265,8 +265,13 @@ describeInVsCode('a folder that is not trusted', () => {
     await workbench.screenshot('folder - restricted views');
     await page.page.getByRole('button', { name: 'Manage Workspace Trust' }).click();
     await workbench.page.getByRole('button', { name: 'Trust', exact: true }).click();
-    await workbench.page.getByRole('tab', { name: /nuclei_01\.png/ }).click();
-    await page.page.locator('[aria-label="Brush"]:not([aria-disabled="true"])').first().waitFor();
+    // The image is opened again, in a tab that may come after a click on the one before.
+    const brush = page.page.locator('[aria-label="Brush"]:not([aria-disabled="true"])').first();
+    const looked = async () => {
+      await workbench.page.getByRole('tab', { name: /nuclei_01\.png/ }).click();
+      return brush.isVisible();
+    };
+    await expect.poll(looked, { timeout: 30_000, interval: 500 }).toBe(true);
     await welcome.getByText('Set Reference from Image and Mask...').waitFor();
   });
 });
