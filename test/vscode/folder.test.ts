@@ -39,6 +39,9 @@ describeInVsCode('a folder', () => {
 
   it('without a reference, or without images, is told what is missing, and not as an error', async () => {
     const { workbench } = drive;
+    // In a window that has just opened, menus come before what extensions add to them.
+    const items = () => workbench.explorerMenuItems('empty');
+    await expect.poll(items, { timeout: 60_000 }).toContain('Segment Folder...');
     await workbench.explorerMenu('empty', 'Segment Folder...');
     await workbench.toast(/empty holds no images: expected PNG/);
     expect(await workbench.toastLook(/holds no images/)).toEqual({ kind: 'info', buttons: [] });
