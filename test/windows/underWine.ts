@@ -77,21 +77,28 @@ async function runCases(chosen: typeof cases, work: string): Promise<number> {
   let failed = 0;
   for (const one of chosen) {
     const start = performance.now();
-    let verdict = 'passed';
-    let told: string;
-    try {
-      told = await one.run(new Bed(wine, work));
-    } catch (error) {
-      verdict = 'FAILED';
-      failed++;
-      told = error instanceof Error ? error.message : String(error);
+    let outcome = await tryCase(one, new Bed(wine, work));
+    if (!outcome.isPassed && process.env.CI) {
+      // Wine itself may stumble on a busy machine; what is wrong with the program fails twice.
+      console.log(`FAILED ${one.name} (${seconds(start)} s), tried once more: ${outcome.told}`);
+      outcome = await tryCase(one, new Bed(wine, work));
     }
-    console.log(`${verdict} ${one.name} (${seconds(start)} s): ${told}`);
+    const verdict = outcome.isPassed ? 'passed' : 'FAILED';
+    if (!outcome.isPassed) failed++;
+    console.log(`${verdict} ${one.name} (${seconds(start)} s): ${outcome.told}`);
     rows.push([one.name, verdict, seconds(start), one.title]);
   }
   console.log(`\n${textTable(['case', 'result', 'seconds', 'what holds'], rows)}\n`);
   console.log(`${chosen.length - failed} passed, ${failed} failed`);
   return failed > 0 ? 1 : 0;
+}
+
+async function tryCase(one: (typeof cases)[number], bed: Bed): Promise<{ isPassed: boolean; told: string }> {
+  try {
+    return { isPassed: true, told: await one.run(bed) };
+  } catch (error) {
+    return { isPassed: false, told: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 const seconds = (start: number): string => ((performance.now() - start) / 1000).toFixed(1);
