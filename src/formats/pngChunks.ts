@@ -1,6 +1,8 @@
 /** The container of a PNG: signature, header and chunks (W3C PNG, third edition, sections 5 and 11). */
+
 import { crc32 } from 'node:zlib';
 import type { Size } from '../core/geometry';
+import { oneLine } from '../core/userError';
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
@@ -48,7 +50,7 @@ export function* wholeChunksOf(bytes: Uint8Array): Generator<PngChunk> {
     if (end > bytes.length) break;
     const type = String.fromCharCode(...bytes.subarray(offset + 4, offset + 8));
     if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
-      throw new RangeError(`its part "${type}" at byte ${offset} has a wrong checksum`);
+      throw new RangeError(`its part "${oneLine(type)}" at byte ${offset} has a wrong checksum`);
     }
     yield { type, data: bytes.subarray(offset + 8, end - 4) };
     if (type === 'IEND') return;

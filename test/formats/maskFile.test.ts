@@ -179,6 +179,15 @@ describe('PNG', () => {
 });
 
 describe('a mask that has rotted', () => {
+  it('is told of in one line, whatever stands where the name of a part should', () => {
+    const bytes = encode({ width: 2, height: 2, channels: 1, depth: 8, data: new Uint8Array(4) });
+    const damaged = Buffer.from(bytes);
+    damaged.write('\r\n\u001a\n', damaged.indexOf('IDAT'), 'latin1');
+    for (const read of [() => readMaskFile(damaged, 'a.png'), () => checkMaskFile(damaged, 'a.png')]) {
+      expect(read).toThrow(/^a\.png is damaged: [ -~]+\.$/);
+    }
+  });
+
   const good = encode({ width: 40, height: 30, channels: 1, data: Uint8Array.from({ length: 1200 }, (_, i) => i % 3) });
   const ends = (bytes: Uint8Array) => checkMaskEnds(bytes.subarray(0, 512), bytes.subarray(-END_BYTES), 'm.png');
 
