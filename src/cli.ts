@@ -28,8 +28,8 @@ import { UserError } from './core/userError';
 import { type ProbeTarget, settleDevice } from './devices/deviceProber';
 import { deviceTitles } from './devices/devices';
 import { homeDir } from './disk/home';
-import { PIXEL_LIMIT } from './engine/defaults';
-import { createPool, type EnginePool, parallelismOn } from './engine/pool';
+import { PIXEL_LIMIT } from './engineClient/defaults';
+import { createPool, type EnginePool, parallelismOn } from './engineClient/pool';
 import { ModelStore } from './models/modelStore';
 import type { DeviceName } from './protocol/deviceApi';
 

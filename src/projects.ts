@@ -1,10 +1,10 @@
 /** The roots in use: one ProjectRoot for each, found by path, watched on disk. */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { findRoot, PROJECT_FOLDER } from './dataset/folder';
-import type { JournalViews } from './dataset/journalView';
+import { findRoot, PROJECT_FOLDER } from './dataset/files/folder';
+import type { JournalViews } from './dataset/journal/journalView';
+import type { ProjectDefaults } from './dataset/project/setUp';
 import { ProjectRoot } from './dataset/projectRoot';
-import type { ProjectDefaults } from './dataset/setUp';
 import { Owner } from './dispose';
 
 /** Changes of a journal come many at a time; each listener looks once for all that have come meanwhile. */

@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { textTable } from '../src/cli/textTable';
-import { dice, iou } from '../src/core/maskMetrics';
+import { dice, iou } from '../src/core/pixels/maskMetrics';
 import { type LabelledImage, labelledImages, summarise } from '../src/dataset/evaluate';
 import { decodeMaskPng } from '../src/formats/maskPng';
 import { binaryMaskOf, readMask } from './masks';

@@ -1,13 +1,13 @@
 /** Stand-ins for models: tokens that spell out a drawing, and a segmenter whose answer is a known function of its prompts. */
 import { area, type Size, squaredDistance } from '../src/core/geometry';
-import type { Mask } from '../src/core/mask';
-import { matchTokens, meanTokenDistances } from '../src/core/matching';
-import type { PatchTokens } from '../src/core/patchGrid';
-import { resizeBilinear } from '../src/core/raster';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../src/core/segmenter';
+import type { Mask } from '../src/core/pixels/mask';
+import { resizeBilinear } from '../src/core/pixels/raster';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../src/core/prompting/segmenter';
 import type { EncodedReference, PreparationRunner } from '../src/core/strategies/strategy';
-import { patchCoverage } from '../src/core/supportMask';
-import { cosines } from '../src/core/tokenRows';
+import { matchTokens, meanTokenDistances } from '../src/core/tokens/matching';
+import type { PatchTokens } from '../src/core/tokens/patchGrid';
+import { patchCoverage } from '../src/core/tokens/supportMask';
+import { cosines } from '../src/core/tokens/tokenRows';
 import { seededRandom } from './seeded';
 
 export const everyCapability: SegmenterCapabilities = {

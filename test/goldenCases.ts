@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Size } from '../src/core/geometry';
-import type { Mask } from '../src/core/mask';
-import type { PatchSets } from '../src/core/matching';
-import type { PatchTokens } from '../src/core/patchGrid';
+import type { Mask } from '../src/core/pixels/mask';
+import type { PatchSets } from '../src/core/tokens/matching';
+import type { PatchTokens } from '../src/core/tokens/patchGrid';
 
 interface GoldenImage {
   readonly grid: Size;

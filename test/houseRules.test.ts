@@ -53,7 +53,7 @@ function packageName(specifier: string): string {
     .join('/');
 }
 
-/** `src/core/mask` -> core; `src/protocol/engineApi` -> protocol; `webview/main` -> webview; a package -> its name. */
+/** `src/core/pixels/mask` -> core; `src/protocol/engineApi` -> protocol; `webview/main` -> webview; a package -> its name. */
 function roomOf({ target, relative }: { target: string; relative: boolean }): string {
   if (!relative) return target;
   const [top, second] = target.split('/');
@@ -86,15 +86,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'onnxruntime-node',
     'sharp',
   ],
+  engineClient: ['core', 'protocol', 'rpc', 'processes', 'devices', 'node'],
   downloads: ['core', 'protocol', 'rpc', 'processes', 'models', 'devices', 'node'],
   webview: ['protocol', 'rpc', 'core', '@vscode/webview-ui-toolkit'],
 };
 
 /** Packages that a single file imports. */
 const ONLY_IN: Readonly<Record<string, string>> = {
-  'onnxruntime-node': 'src/engine/sessions.ts',
-  sharp: 'src/engine/imageIo.ts',
-  '@vscode/webview-ui-toolkit': 'webview/toolkit.ts',
+  'onnxruntime-node': 'src/engine/runtime/sessions.ts',
+  sharp: 'src/engine/pictures/imageIo.ts',
+  '@vscode/webview-ui-toolkit': 'webview/controls/toolkit.ts',
   undici: 'src/models/network.ts',
   yauzl: 'src/devices/cudaSupport.ts',
 };
@@ -104,7 +105,7 @@ const ONLY_IN: Readonly<Record<string, string>> = {
  * none loads a native library, and none downloads.
  */
 const FRONTS: Readonly<Record<string, readonly string[]>> = {
-  engine: ['src/engine/client', 'src/engine/pool'],
+  engine: [],
   models: ['src/models/families', 'src/models/modelDescription', 'src/models/modelState', 'src/models/modelStore'],
   devices: [
     'src/devices/devices',
@@ -168,7 +169,7 @@ function importViolations(imported: Import): string[] {
   if (owner !== undefined && !imported.relative && file !== owner) report(`only ${owner} imports ${to}`);
   const fronts = FRONTS[to];
   if (FRONT_ROOMS.includes(from) && fronts && !fronts.includes(target)) {
-    report(`${from} imports no file of ${to} but ${fronts.join(', ')}`);
+    report(`${from} imports no file of ${to}${fronts.length > 0 ? ` but ${fronts.join(', ')}` : ''}`);
   }
   return offences;
 }
@@ -228,10 +229,10 @@ describe('the sources', () => {
   const sources = readSources(path.join(import.meta.dirname, '..'), ['src', 'webview']);
 
   it('are found', () => {
-    expect([...sources.keys()]).toContain('src/core/mask.ts');
-    expect(importsOf('src/core/mask.ts', sources.get('src/core/mask.ts') ?? '').map((i) => i.target)).toContain(
-      'src/core/geometry',
-    );
+    expect([...sources.keys()]).toContain('src/core/pixels/mask.ts');
+    expect(
+      importsOf('src/core/pixels/mask.ts', sources.get('src/core/pixels/mask.ts') ?? '').map((i) => i.target),
+    ).toContain('src/core/geometry');
   });
 
   it('keep the house rules', () => {
@@ -251,7 +252,7 @@ describe('the checker', () => {
     ['protocol -> core values', 'src/protocol/a.ts', "import { area } from '../core/geometry';"],
     ['protocol -> Node', 'src/protocol/a.ts', "import type { Readable } from 'node:stream';"],
     ['rpc -> values of core', 'src/rpc.ts', "import { area } from './core/geometry';"],
-    ['dataset -> engine', 'src/dataset/a.ts', "import { Client } from '../engine/client';"],
+    ['dataset -> engine', 'src/dataset/a.ts', "import { Session } from '../engine/runtime/sessions';"],
     ['dataset -> vscode', 'src/dataset/a.ts', "const v = require('vscode');"],
     ['dataset -> sharp', 'src/dataset/a.ts', "const sharp = await import('sharp');"],
     ['dataset -> rpc', 'src/dataset/a.ts', "import '../rpc';"],
@@ -266,12 +267,12 @@ describe('the checker', () => {
     ['engine -> editor', 'src/engine/a.ts', "import { b } from '../editor/b';"],
     ['onnxruntime outside sessions', 'src/engine/a.ts', "import { Tensor } from 'onnxruntime-node';"],
     ['onnxruntime subpath', 'src/cli.ts', "import { Tensor } from 'onnxruntime-node/dist/backend';"],
-    ['sharp outside imageIo', 'src/engine/sessions.ts', "import sharp from 'sharp';"],
+    ['sharp outside imageIo', 'src/engine/runtime/sessions.ts', "import sharp from 'sharp';"],
     ['models -> engine', 'src/models/a.ts', "import type { Session } from '../engine/sessions';"],
     ['models -> vscode', 'src/models/a.ts', "import * as vscode from 'vscode';"],
     ['devices -> engine', 'src/devices/a.ts', "import { Session } from '../engine/sessions';"],
     ['models -> devices', 'src/models/a.ts', "import { deviceTitles } from '../devices/devices';"],
-    ['downloads -> engine', 'src/downloads/a.ts', "import { EngineClient } from '../engine/client';"],
+    ['downloads -> engine', 'src/downloads/a.ts', "import { EngineClient } from '../engine/runtime/sessions';"],
     ['yauzl outside CUDA support', 'src/devices/machine.ts', "import { open } from 'yauzl';"],
     ['commands -> downloads that run', 'src/commands/a.ts', "import { fetchThrough } from '../devices/cudaDownload';"],
     ['undici outside network', 'src/models/modelStore.ts', "const { request } = await import('undici');"],
@@ -313,20 +314,24 @@ describe('the checker', () => {
       'webview/a.ts',
       "import './style.css';\nimport { connect } from '../src/rpc';\nimport { x } from './x';",
     ],
-    ['toolkit', 'webview/toolkit.ts', "import { button } from '@vscode/webview-ui-toolkit';"],
-    ['sessions', 'src/engine/sessions.ts', "import * as ort from 'onnxruntime-node';"],
-    ['imageIo', 'src/engine/imageIo.ts', "import sharp from 'sharp';"],
+    ['toolkit', 'webview/controls/toolkit.ts', "import { button } from '@vscode/webview-ui-toolkit';"],
+    ['sessions', 'src/engine/runtime/sessions.ts', "import * as ort from 'onnxruntime-node';"],
+    ['imageIo', 'src/engine/pictures/imageIo.ts', "import sharp from 'sharp';"],
     [
       'editor -> client',
       'src/editor/a.ts',
-      "import { Client } from '../engine/client';\nimport * as vscode from 'vscode';",
+      "import { EngineClient } from '../engineClient/client';\nimport * as vscode from 'vscode';",
     ],
     [
       'views -> model store',
       'src/views/a.ts',
       "import type { ModelStore } from '../models/modelStore';\nimport { a } from '../models/families';",
     ],
-    ['composition root', 'src/cli.ts', "import { Pool } from './engine/pool';\nimport { run } from './dataset/batch';"],
+    [
+      'composition root',
+      'src/cli.ts',
+      "import { Pool } from './engineClient/pool';\nimport { run } from './dataset/batch';",
+    ],
   ])('accepts %s', (_, file, source) => {
     expect(check({ [file]: source })).toEqual([]);
   });
@@ -340,8 +345,8 @@ describe('the checker', () => {
   });
 
   it('reports one name in two rooms, but not entry points', () => {
-    expect(check({ 'src/core/mask.ts': '', 'src/formats/mask.ts': '' })).toEqual([
-      "src/core/mask.ts and src/formats/mask.ts: 'mask' in two rooms",
+    expect(check({ 'src/core/pixels/mask.ts': '', 'src/formats/mask.ts': '' })).toEqual([
+      "src/core/pixels/mask.ts and src/formats/mask.ts: 'mask' in two rooms",
     ]);
     expect(check({ 'src/engine/main.ts': '', 'webview/main.ts': '' })).toEqual([]);
   });

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { contributes, icon } from '../package.json';
 import { strategyIds } from '../src/core/strategies';
-import { hasImageSuffix } from '../src/dataset/maskFolder';
-import { PROJECT_DEFAULTS } from '../src/dataset/setUp';
+import { hasImageSuffix } from '../src/dataset/files/maskFolder';
+import { PROJECT_DEFAULTS } from '../src/dataset/project/setUp';
 import { deviceChoices } from '../src/devices/devices';
 
 const root = path.resolve(import.meta.dirname, '..');

@@ -1,10 +1,10 @@
 /** Masks as tests read them, in this process. */
 import { readFile } from 'node:fs/promises';
 import { sameSize } from '../src/core/geometry';
-import { type LabelMap, valuesOf } from '../src/core/labelMap';
-import { type Mask, toRuns } from '../src/core/mask';
-import { describeMisfit } from '../src/core/maskFit';
-import { readObject } from '../src/core/maskReading';
+import { describeMisfit } from '../src/core/maskFiles/maskFit';
+import { readObject } from '../src/core/maskFiles/maskReading';
+import { type LabelMap, valuesOf } from '../src/core/pixels/labelMap';
+import { type Mask, toRuns } from '../src/core/pixels/mask';
 import { UserError } from '../src/core/userError';
 import { FILE_KINDS, readNamed } from '../src/disk/guardedFile';
 import { sha256 } from '../src/disk/hashing';

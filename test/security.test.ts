@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { MOST_LINE_BYTES } from '../src/dataset/journal';
+import { MOST_LINE_BYTES } from '../src/dataset/journal/journal';
 import { FILE_KINDS } from '../src/disk/guardedFile';
 
 const root = join(import.meta.dirname, '..');

@@ -1,7 +1,7 @@
 /** Inputs that look random and are the same in every run. */
 import { area, type Size } from '../src/core/geometry';
-import type { LabelMap } from '../src/core/labelMap';
-import { createMask, type Mask } from '../src/core/mask';
+import type { LabelMap } from '../src/core/pixels/labelMap';
+import { createMask, type Mask } from '../src/core/pixels/mask';
 
 export { seededRandom } from '../src/core/random';
 

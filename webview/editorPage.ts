@@ -1,6 +1,7 @@
 /** The label editor's page: puts model, viewer, tools and controls together, and talks with the host. */
+
+import { clearClass } from '../src/core/drawing/ink';
 import type { Point } from '../src/core/geometry';
-import { clearClass } from '../src/core/ink';
 import { UserError } from '../src/core/userError';
 import type {
   AutomaticResult,
@@ -13,30 +14,30 @@ import type {
   ViewApi,
 } from '../src/protocol/editorApi';
 import { connect, type Params, type Peer, type Port } from '../src/rpc';
-import { brightnessOf, greyHistogram } from './autoBrightness';
-import { whyNotTool } from './availability';
-import { CanvasInput, type Pointed } from './canvasInput';
-import { classOf, type Message, type PageActions, type PageSnapshot, type Zoom } from './chrome';
-import { element } from './dom';
-import { Header } from './header';
-import { HoverCard } from './hoverCard';
-import { Notices } from './notices';
-import { OptionsBar } from './optionsBar';
-import { PageModel } from './pageModel';
-import { PromptDesk } from './promptDesk';
-import { PromptQueue } from './promptQueue';
-import { SidePanel } from './sidePanel';
-import { StatusLine } from './statusLine';
-import { ToolRail } from './toolRail';
+import { brightnessOf, greyHistogram } from './canvas/autoBrightness';
+import { Viewer } from './canvas/viewer';
+import { whyNotTool } from './controls/availability';
+import { classOf, type Message, type PageActions, type PageSnapshot, type Zoom } from './controls/chrome';
+import { element } from './controls/dom';
+import { Header } from './controls/header';
+import { HoverCard } from './controls/hoverCard';
+import { Notices } from './controls/notices';
+import { OptionsBar } from './controls/optionsBar';
+import { SidePanel } from './controls/sidePanel';
+import { StatusLine } from './controls/statusLine';
+import { ToolRail } from './controls/toolRail';
+import { PageModel } from './document/pageModel';
+import { PromptDesk } from './document/promptDesk';
+import { PromptQueue } from './document/promptQueue';
+import { NARROW_BELOW, readViewState, steppedDiameter, TOOLS, type ViewState } from './document/viewState';
 import { BoxTool } from './tools/boxTool';
 import { BrushTool } from './tools/brushTool';
+import { CanvasInput, type Pointed } from './tools/canvasInput';
 import { FillTool } from './tools/fillTool';
 import { PointGrip } from './tools/pointGrip';
 import { PointTool } from './tools/pointTool';
 import { PolygonTool } from './tools/polygonTool';
 import { isInside, PanTool, type Tool, type ToolContext } from './tools/tool';
-import { Viewer } from './viewer';
-import { NARROW_BELOW, readViewState, steppedDiameter, TOOLS, type ViewState } from './viewState';
 
 /** Where a page keeps its view state; VS Code gives it to the next page of the same editor. */
 export interface StateStore {

@@ -1,8 +1,8 @@
 /** `ap-medsam cache info | clear`: what is kept on disk although it can be made again. */
 import type { BoundedFolder } from '../disk/boundedFolder';
 import { homeCacheDir } from '../disk/home';
-import { TensorCache } from '../engine/cache';
-import { openDisplayFolder } from '../engine/displayFolder';
+import { TensorCache } from '../engine/images/cache';
+import { openDisplayFolder } from '../engine/pictures/displayFolder';
 import { type Command, EXIT } from './command';
 import { jsonOption } from './options';
 

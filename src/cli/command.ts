@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { UserError } from '../core/userError';
 import type { ProbeOptions } from '../devices/deviceProber';
-import type { EnginePool } from '../engine/pool';
+import type { EnginePool } from '../engineClient/pool';
 import type { ModelStore } from '../models/modelStore';
 import type { DeviceChoice } from '../protocol/deviceApi';
 

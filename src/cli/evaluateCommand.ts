@@ -9,8 +9,8 @@ import {
   labelledImages,
   summarise,
 } from '../dataset/evaluate';
-import { PROJECT_DEFAULTS } from '../dataset/setUp';
-import { spread } from '../dataset/spread';
+import { spread } from '../dataset/files/spread';
+import { PROJECT_DEFAULTS } from '../dataset/project/setUp';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import {
   chosenStrategy,

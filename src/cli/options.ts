@@ -1,5 +1,6 @@
 /** Options that several commands share, and what their values become. */
-import type { MaskManner } from '../core/maskReading';
+import type { MaskManner } from '../core/maskFiles/maskReading';
+import { MOST_TILES } from '../core/prompting/tiles';
 import { judging, strategies, strategyIds } from '../core/strategies';
 import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import {
@@ -9,7 +10,6 @@ import {
   type StrategyParameters,
   type TileChoice,
 } from '../core/strategies/strategy';
-import { MOST_TILES } from '../core/tiles';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import type { BandChoice } from '../protocol/engineApi';

@@ -1,5 +1,5 @@
 /** Progress on stderr: a bar on a terminal, a plain line now and then otherwise. */
-import type { BatchProgress } from '../dataset/batchProgress';
+import type { BatchProgress } from '../dataset/batch/batchProgress';
 import type { CommandContext } from './command';
 import { printable } from './printable';
 

@@ -1,14 +1,14 @@
 /** `ap-medsam segment`: one labelled image labels a folder. */
 import path from 'node:path';
-import { runArea } from '../core/mask';
+import { runArea } from '../core/pixels/mask';
 import { UserError } from '../core/userError';
-import { type BatchSummary, type ClassReport, type ImageReport, runBatch } from '../dataset/batch';
-import type { OverwritePolicy } from '../dataset/batchPlan';
-import { type BatchRequest, prepareBatch } from '../dataset/batchSetUp';
-import type { Shard } from '../dataset/lock';
-import { MaskFolderGrants } from '../dataset/maskFolderGrants';
-import type { ProjectClass } from '../dataset/project';
-import type { EnginePool } from '../engine/pool';
+import { type BatchSummary, type ClassReport, type ImageReport, runBatch } from '../dataset/batch/batch';
+import type { OverwritePolicy } from '../dataset/batch/batchPlan';
+import { type BatchRequest, prepareBatch } from '../dataset/batch/batchSetUp';
+import type { Shard } from '../dataset/batch/lock';
+import { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
+import type { ProjectClass } from '../dataset/project/project';
+import type { EnginePool } from '../engineClient/pool';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import {
   bandsOption,

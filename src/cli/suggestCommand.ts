@@ -1,8 +1,8 @@
 /** `ap-medsam suggest`: which image is worth labelling next. */
 import path from 'node:path';
-import { findRoot } from '../dataset/folder';
-import { openProject } from '../dataset/setUp';
-import { suggestNext } from '../dataset/suggestion';
+import { findRoot } from '../dataset/files/folder';
+import { openProject } from '../dataset/project/setUp';
+import { suggestNext } from '../dataset/review/suggestion';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import { engineOptions, engineSettings, jsonOption } from './options';
 import { ProgressLine } from './progress';

@@ -2,9 +2,9 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { Outcome, UserError } from '../core/userError';
-import { absolutePath, scanFolder } from '../dataset/folder';
-import type { MaskFolderGrants } from '../dataset/maskFolderGrants';
-import type { ProjectClass } from '../dataset/project';
+import { absolutePath, scanFolder } from '../dataset/files/folder';
+import type { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
+import type { ProjectClass } from '../dataset/project/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';

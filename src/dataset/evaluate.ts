@@ -4,10 +4,10 @@
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { LARGEST_CLASS_ID } from '../core/labelMap';
-import { fromRuns } from '../core/mask';
-import { boundaryF, dice, iou } from '../core/maskMetrics';
-import type { MaskManner, MaskQuestion } from '../core/maskReading';
+import type { MaskManner, MaskQuestion } from '../core/maskFiles/maskReading';
+import { LARGEST_CLASS_ID } from '../core/pixels/labelMap';
+import { fromRuns } from '../core/pixels/mask';
+import { boundaryF, dice, iou } from '../core/pixels/maskMetrics';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
 import { NoEngineError, UserError } from '../core/userError';
 import { explainReadError, isAbsence } from '../disk/storageError';
@@ -18,11 +18,11 @@ import type {
   SegmentRequest,
   SegmentResult,
 } from '../protocol/engineApi';
-import { absolutePath, scanFolder, statOf } from './folder';
-import { imageFailure } from './imageFailure';
-import { JournalView } from './journalView';
-import { MaskLocator, resolveMaskFolder } from './maskFolder';
-import { spread } from './spread';
+import { absolutePath, scanFolder, statOf } from './files/folder';
+import { imageFailure } from './files/imageFailure';
+import { MaskLocator, resolveMaskFolder } from './files/maskFolder';
+import { spread } from './files/spread';
+import { JournalView } from './journal/journalView';
 
 /** An image whose mask is known. Both paths are absolute. */
 export interface LabelledImage {

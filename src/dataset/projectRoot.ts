@@ -1,12 +1,12 @@
 /** What is known of one root while it is in use: its project and its journal, read once and refreshed on demand. */
 import { FileHashes } from '../disk/fileHashes';
-import type { JournalView, JournalViews } from './journalView';
-import { MaskLocator, resolveMaskFolder } from './maskFolder';
-import { type Project, type ProjectClass, type ProjectReference, updateProject } from './project';
-import type { ReferenceEngine } from './reference';
-import { addClass, type NewReference, removeReference, setReference } from './references';
-import { Review } from './review';
-import { openProject, type ProjectDefaults } from './setUp';
+import { MaskLocator, resolveMaskFolder } from './files/maskFolder';
+import type { JournalView, JournalViews } from './journal/journalView';
+import { type Project, type ProjectClass, type ProjectReference, updateProject } from './project/project';
+import type { ReferenceEngine } from './project/reference';
+import { addClass, type NewReference, removeReference, setReference } from './project/references';
+import { openProject, type ProjectDefaults } from './project/setUp';
+import { Review } from './review/review';
 
 export class ProjectRoot {
   /** Of masks and references, which several views ask for. */

@@ -6,8 +6,8 @@
 import { readFile } from 'node:fs/promises';
 import { deserialize, serialize } from 'node:v8';
 import { crc32 } from 'node:zlib';
-import { applyChange, fits, type LabelChange } from '../core/labelChange';
-import { fromLabelRuns, type LabelRuns, toLabelRuns } from '../core/labelMap';
+import { applyChange, fits, type LabelChange } from '../core/drawing/labelChange';
+import { fromLabelRuns, type LabelRuns, toLabelRuns } from '../core/pixels/labelMap';
 import { UserError } from '../core/userError';
 import { whenFree } from '../disk/patience';
 import type { DocumentState } from './labelDocument';

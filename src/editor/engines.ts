@@ -1,6 +1,6 @@
 /** The engine process that answers editors: one for each pair of models in use, started when it is first asked. */
 import { Owner } from '../dispose';
-import { EngineClient } from '../engine/client';
+import { EngineClient } from '../engineClient/client';
 import type { EngineApi, EngineConfig, EngineInfo } from '../protocol/engineApi';
 import type { Remote } from '../rpc';
 

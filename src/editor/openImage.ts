@@ -3,16 +3,16 @@
  * and the engine but not VS Code, which provider.ts translates to.
  */
 import { basename } from 'node:path';
+import { changeBetween, changeOfClass, checkChange, isUnchanged, type LabelChange } from '../core/drawing/labelChange';
 import { area, describeSize, type Size, sameSize } from '../core/geometry';
-import { changeBetween, changeOfClass, checkChange, isUnchanged, type LabelChange } from '../core/labelChange';
-import { classRuns, fromLabelRuns, type LabelMap, toLabelRuns, unionRuns } from '../core/labelMap';
-import type { SegmenterCapabilities } from '../core/segmenter';
+import { classRuns, fromLabelRuns, type LabelMap, toLabelRuns, unionRuns } from '../core/pixels/labelMap';
+import type { SegmenterCapabilities } from '../core/prompting/segmenter';
 import { mostReferences } from '../core/strategies';
 import { Outcome, UserError } from '../core/userError';
-import { DEFAULT_CLASS } from '../dataset/classes';
-import { isPersons } from '../dataset/journal';
-import type { JournalEntry } from '../dataset/journalView';
-import { type Project, resolveStored } from '../dataset/project';
+import { isPersons } from '../dataset/journal/journal';
+import type { JournalEntry } from '../dataset/journal/journalView';
+import { DEFAULT_CLASS } from '../dataset/project/classes';
+import { type Project, resolveStored } from '../dataset/project/project';
 import { nameForm } from '../disk/nameForms';
 import type {
   AutomaticResult,

@@ -4,8 +4,8 @@
  * corrects it.
  */
 import type { Box } from '../core/geometry';
-import type { FloatMap } from '../core/raster';
-import type { PointPrompt } from '../core/segmenter';
+import type { FloatMap } from '../core/pixels/raster';
+import type { PointPrompt } from '../core/prompting/segmenter';
 import type { PromptsEdit } from '../protocol/editorApi';
 
 /** A question and the logits that it was answered with. */

@@ -1,6 +1,6 @@
 /** What the journal has of the automatic result that a mask on disk is, for pages that are opened later. */
-import type { JournalLine } from '../dataset/journal';
-import type { JournalView } from '../dataset/journalView';
+import type { JournalLine } from '../dataset/journal/journal';
+import type { JournalView } from '../dataset/journal/journalView';
 import type { AutomaticResult } from '../protocol/editorApi';
 
 /**

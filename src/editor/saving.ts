@@ -1,6 +1,6 @@
 /** From an open image to its mask on disk and to the journal that says whose work it is. */
 import { UserError } from '../core/userError';
-import { type ClassWork, PersonCommitter, type PersonOptions } from '../dataset/personCommit';
+import { type ClassWork, PersonCommitter, type PersonOptions } from '../dataset/commits/personCommit';
 import { Owner } from '../dispose';
 import type { OpenImage } from './openImage';
 

@@ -1,10 +1,10 @@
 /** Segment Image: the strategy of the project on one open image, as a batch would run it. */
 import { Outcome } from '../core/userError';
-import { scanFolder } from '../dataset/folder';
+import { runRequest } from '../dataset/batch/runRequest';
+import { scanFolder } from '../dataset/files/folder';
+import { checkReference } from '../dataset/project/reference';
+import { projectStrategy } from '../dataset/project/setUp';
 import type { ProjectRoot } from '../dataset/projectRoot';
-import { checkReference } from '../dataset/reference';
-import { runRequest } from '../dataset/runRequest';
-import { projectStrategy } from '../dataset/setUp';
 import { nameForm } from '../disk/nameForms';
 import type { AutomaticResult, ClassInfo } from '../protocol/editorApi';
 import type { EngineApi, SegmentResult } from '../protocol/engineApi';

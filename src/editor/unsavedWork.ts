@@ -3,7 +3,7 @@
  * for a second or two, and forgets the last one if it ends before it has noted its name.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import type { LabelChange } from '../core/labelChange';
+import type { LabelChange } from '../core/drawing/labelChange';
 import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
 import { whenFree } from '../disk/patience';
 import { encodeStart, encodeStep, type Replaced, type Step } from './backup';

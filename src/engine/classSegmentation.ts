@@ -2,16 +2,16 @@
 import { settleClasses } from '../core/strategies/settleClasses';
 import type { EncodedImage, Segmentation } from '../core/strategies/strategy';
 import type { ClassesRequest, ImageInfo, SegmentResult } from '../protocol/engineApi';
-import type { EncodedFile, EncodedFiles } from './encodedFiles';
-import type { EngineModels } from './engineModels';
-import { openImage } from './imageIo';
-import type { InferenceQueue } from './inferenceQueue';
+import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
+import { imageOf, tiledImageOf } from './images/strategyImage';
+import { readTileSource } from './images/tiledImage';
+import type { Tiling } from './images/tiling';
+import type { EngineModels } from './models/engineModels';
+import { openImage } from './pictures/imageIo';
 import { disposeIfUnused, type PreparedReferences, type ReadyReference } from './preparedReferences';
-import { stageRunner } from './stages';
-import { imageOf, tiledImageOf } from './strategyImage';
-import { readTileSource } from './tiledImage';
-import type { Tiling } from './tiling';
-import { restartClock } from './workClock';
+import type { InferenceQueue } from './runtime/inferenceQueue';
+import { stageRunner } from './runtime/stages';
+import { restartClock } from './runtime/workClock';
 
 /** An image that is to be segmented. */
 interface Target {

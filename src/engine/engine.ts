@@ -1,7 +1,8 @@
 /** The engine's calls bound to the adapters: what the process answers, apart from how it is reached. */
-import { toLabelRuns } from '../core/labelMap';
-import { describeImage } from '../core/labelNext';
-import { readLabelMap } from '../core/maskReading';
+
+import { readLabelMap } from '../core/maskFiles/maskReading';
+import { toLabelRuns } from '../core/pixels/labelMap';
+import { describeImage } from '../core/tokens/labelNext';
 import { closeHome, homeCacheDir } from '../disk/home';
 import type {
   ClassesRequest,
@@ -25,18 +26,18 @@ import type {
   TileFiles,
 } from '../protocol/engineApi';
 import type { Handlers } from '../rpc';
-import { TensorCache } from './cache';
 import { ClassSegmentation } from './classSegmentation';
-import { Display } from './display';
-import { EncodedFiles } from './encodedFiles';
-import { EngineModels } from './engineModels';
-import { imageLibraryVersions, initImageIo, openImage, sampleWindow } from './imageIo';
-import { InferenceQueue } from './inferenceQueue';
-import { readMaskSamples, readReferenceMask } from './maskIo';
-import { saveOverlay } from './overlay';
+import { TensorCache } from './images/cache';
+import { EncodedFiles } from './images/encodedFiles';
+import { EngineModels } from './models/engineModels';
+import { Display } from './pictures/display';
+import { imageLibraryVersions, initImageIo, openImage, sampleWindow } from './pictures/imageIo';
+import { readMaskSamples, readReferenceMask } from './pictures/maskIo';
+import { saveOverlay } from './pictures/overlay';
 import { PreparedReferences } from './preparedReferences';
 import { PromptDecoding } from './promptDecoding';
-import { runtimeVersion } from './sessions';
+import { InferenceQueue } from './runtime/inferenceQueue';
+import { runtimeVersion } from './runtime/sessions';
 
 /** Says that kept descriptors were made this way; to be raised with any change of it. */
 const DESCRIPTOR_REVISION = 'descriptor-1';

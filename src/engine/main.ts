@@ -3,9 +3,9 @@ import { configFromArguments, exitWithParent, serveParent } from '../processes/p
 import type { ProbeApi, ProbeConfig } from '../protocol/deviceApi';
 import type { EngineApi, EngineConfig, EngineEvents } from '../protocol/engineApi';
 import type { Peer } from '../rpc';
-import { DeviceProbe } from './deviceMeasure';
 import { Engine } from './engine';
-import { onTheClock, WorkClock } from './workClock';
+import { DeviceProbe } from './models/deviceMeasure';
+import { onTheClock, WorkClock } from './runtime/workClock';
 
 exitWithParent();
 const config = configFromArguments<EngineConfig | ProbeConfig>();

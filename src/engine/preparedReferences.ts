@@ -1,7 +1,7 @@
 /** References that targets are matched with: prepared once, kept while they are used or were lately. */
 import { createHash } from 'node:crypto';
 import { describeSize, sameSize } from '../core/geometry';
-import { fromRuns } from '../core/mask';
+import { fromRuns } from '../core/pixels/mask';
 import { strategies } from '../core/strategies';
 import {
   DEFAULT_TILES,
@@ -11,18 +11,18 @@ import {
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import type { ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
-import type { TensorCache } from './cache';
-import { CosineGraph } from './cosineGraph';
-import type { EncodedFile, EncodedFiles } from './encodedFiles';
-import type { EngineModels } from './engineModels';
-import type { InferenceQueue } from './inferenceQueue';
-import { Matcher } from './matcher';
-import { stageRunner } from './stages';
-import { imageOf, tiledImageOf } from './strategyImage';
-import { readTileSource } from './tiledImage';
-import { describeTiling, type Tiling, tilingOf } from './tiling';
-import { encodeVariant } from './variants';
-import { inPhase, restartClock } from './workClock';
+import type { TensorCache } from './images/cache';
+import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
+import { imageOf, tiledImageOf } from './images/strategyImage';
+import { readTileSource } from './images/tiledImage';
+import { describeTiling, type Tiling, tilingOf } from './images/tiling';
+import { encodeVariant } from './images/variants';
+import { CosineGraph } from './matching/cosineGraph';
+import { Matcher } from './matching/matcher';
+import type { EngineModels } from './models/engineModels';
+import type { InferenceQueue } from './runtime/inferenceQueue';
+import { stageRunner } from './runtime/stages';
+import { inPhase, restartClock } from './runtime/workClock';
 
 /** A reference ready to be matched, with the matchers to release when it is forgotten and nobody uses it. */
 export interface ReadyReference {

@@ -1,18 +1,19 @@
 /** Questions about an image that a person asks with prompts, one after another. */
-import { degradePrompts, isEmptyQuestion } from '../core/degradation';
-import { forBestDice } from '../core/expectedDice';
-import { withPrior } from '../core/foregroundPrior';
-import { thresholdToRuns } from '../core/raster';
-import { checkPrompts } from '../core/segmenter';
-import { withoutSpecks } from '../core/specks';
-import { maskStability } from '../core/trust';
+
+import { forBestDice } from '../core/pixels/expectedDice';
+import { thresholdToRuns } from '../core/pixels/raster';
+import { withoutSpecks } from '../core/pixels/specks';
+import { degradePrompts, isEmptyQuestion } from '../core/prompting/degradation';
+import { checkPrompts } from '../core/prompting/segmenter';
+import { withPrior } from '../core/tokens/foregroundPrior';
+import { maskStability } from '../core/tokens/trust';
 import { UserError } from '../core/userError';
 import type { DecodeRequest, DecodeResult, EngineApi } from '../protocol/engineApi';
-import type { EncodedFiles } from './encodedFiles';
-import type { EngineModels } from './engineModels';
-import type { InferenceQueue } from './inferenceQueue';
-import { stageRunner } from './stages';
-import { halfPatch, stageEmbedding } from './strategyImage';
+import type { EncodedFiles } from './images/encodedFiles';
+import { halfPatch, stageEmbedding } from './images/strategyImage';
+import type { EngineModels } from './models/engineModels';
+import type { InferenceQueue } from './runtime/inferenceQueue';
+import { stageRunner } from './runtime/stages';
 
 export class PromptDecoding {
   constructor(

@@ -1,5 +1,5 @@
 /** Mask files of any kind: PNG, BMP and NumPy arrays are read here, what an image library decodes is told apart. */
-import type { MaskSamples } from '../core/maskSamples';
+import type { MaskSamples } from '../core/maskFiles/maskSamples';
 import { UserError } from '../core/userError';
 import { decodeBmp, readBmpHeader } from './bmp';
 import { imageFormatOf, whatInstead } from './imageFormat';

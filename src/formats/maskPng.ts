@@ -2,8 +2,8 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createDeflate } from 'node:zlib';
-import { IGNORE, type LabelMap } from '../core/labelMap';
-import { exactLabelMap } from '../core/maskReading';
+import { exactLabelMap } from '../core/maskFiles/maskReading';
+import { IGNORE, type LabelMap } from '../core/pixels/labelMap';
 import { assemblePng, COLOUR_TYPE } from './pngChunks';
 import { readPng } from './pngSamples';
 

@@ -3,7 +3,7 @@
  * last has 1 to 4 channels. Anything else is refused; nothing in such a file is ever run.
  */
 import { area, describeSize, type Size } from '../core/geometry';
-import type { MaskSamples, SampleArray } from '../core/maskSamples';
+import type { MaskSamples, SampleArray } from '../core/maskFiles/maskSamples';
 import { UserError } from '../core/userError';
 
 const MAGIC = '\x93NUMPY';

@@ -4,7 +4,7 @@
  */
 import { inflateSync } from 'node:zlib';
 import { area, describeSize, type Size } from '../core/geometry';
-import type { MaskSamples } from '../core/maskSamples';
+import type { MaskSamples } from '../core/maskFiles/maskSamples';
 import { UserError } from '../core/userError';
 import { imageFormatOf } from './imageFormat';
 import { COLOUR_TYPE, type PngHeader, readHeader, wholeChunksOf } from './pngChunks';

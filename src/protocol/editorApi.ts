@@ -2,13 +2,14 @@
  * The calls between the label editor's page (webview) and the extension host, and the data they carry. The host owns the
  * document: labels, prompts, undo. The page owns what is on screen: zoom, tool, opacity.
  */
+
+import type { LabelChange } from '../core/drawing/labelChange';
 import type { Box, Size } from '../core/geometry';
-import type { LabelChange } from '../core/labelChange';
-import type { LabelRuns } from '../core/labelMap';
-import type { RunMask } from '../core/mask';
-import type { PromptCandidate } from '../core/prompts';
-import type { FloatMap } from '../core/raster';
-import type { PointPrompt, SegmenterCapabilities } from '../core/segmenter';
+import type { LabelRuns } from '../core/pixels/labelMap';
+import type { RunMask } from '../core/pixels/mask';
+import type { FloatMap } from '../core/pixels/raster';
+import type { PromptCandidate } from '../core/prompting/prompts';
+import type { PointPrompt, SegmenterCapabilities } from '../core/prompting/segmenter';
 import type { IntensityWindow } from './engineApi';
 
 /** What the page asks of the host. Every call that changes the document is one undoable edit. */

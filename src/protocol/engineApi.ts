@@ -1,14 +1,14 @@
 /** The calls that cross a process boundary and the data they carry. Types only; everything survives structured clone. */
 import type { Size } from '../core/geometry';
-import type { Instance } from '../core/instances';
-import type { LabelRuns } from '../core/labelMap';
-import type { RunMask } from '../core/mask';
-import type { MaskManner, MaskQuestion } from '../core/maskReading';
-import type { PromptCandidate } from '../core/prompts';
-import type { FloatMap } from '../core/raster';
-import type { PromptSet, SegmenterCapabilities } from '../core/segmenter';
+import type { MaskManner, MaskQuestion } from '../core/maskFiles/maskReading';
+import type { LabelRuns } from '../core/pixels/labelMap';
+import type { RunMask } from '../core/pixels/mask';
+import type { FloatMap } from '../core/pixels/raster';
+import type { Instance } from '../core/prompting/instances';
+import type { PromptCandidate } from '../core/prompting/prompts';
+import type { PromptSet, SegmenterCapabilities } from '../core/prompting/segmenter';
 import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
-import type { TrustParts } from '../core/trust';
+import type { TrustParts } from '../core/tokens/trust';
 import type { DeviceChoice } from './deviceApi';
 
 /** Linear window that maps 16-bit or float intensities to 0..255; one per folder, so that all its images are alike. */

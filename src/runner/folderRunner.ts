@@ -1,12 +1,12 @@
 /** What the runner process does when it is called: the command line's batch with engines of its own. */
 import { availableParallelism } from 'node:os';
-import { runBatch } from '../dataset/batch';
-import type { BatchProgress } from '../dataset/batchProgress';
-import { prepareBatch } from '../dataset/batchSetUp';
-import { MaskFolderGrants } from '../dataset/maskFolderGrants';
-import type { Advice } from '../dataset/setUp';
+import { runBatch } from '../dataset/batch/batch';
+import type { BatchProgress } from '../dataset/batch/batchProgress';
+import { prepareBatch } from '../dataset/batch/batchSetUp';
+import { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
+import type { Advice } from '../dataset/project/setUp';
 import { settleDevice } from '../devices/deviceProber';
-import { createPool, type EnginePool, parallelismOn } from '../engine/pool';
+import { createPool, type EnginePool, parallelismOn } from '../engineClient/pool';
 import type { FolderJob, FolderSummary, RunnerApi, RunnerConfig, RunnerEvents } from '../protocol/runnerApi';
 import type { Handlers } from '../rpc';
 

@@ -1,6 +1,6 @@
 /** Batches of the extension: starts the runner process on first use and ends it when there is no more to do. */
 import { UserError } from '../core/userError';
-import { findRoot } from '../dataset/folder';
+import { findRoot } from '../dataset/files/folder';
 import { ChildCrashError, type RunningChild, startChild, withRestarts } from '../processes/child';
 import type {
   FolderCounts,

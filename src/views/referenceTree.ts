@@ -1,9 +1,9 @@
 /** The References view: classes with their references, each with its state. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { ProjectClass } from '../dataset/project';
+import type { ProjectClass } from '../dataset/project/project';
+import { listReferences, type ReferenceState } from '../dataset/project/references';
 import type { ProjectRoot } from '../dataset/projectRoot';
-import { listReferences, type ReferenceState } from '../dataset/references';
 import { Owner } from '../dispose';
 import { VIEW_TYPE } from '../editor/provider';
 import type { Projects } from '../projects';

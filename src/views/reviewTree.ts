@@ -2,9 +2,9 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type NextStep, Outcome } from '../core/userError';
-import { absolutePath } from '../dataset/folder';
+import { absolutePath } from '../dataset/files/folder';
 import type { ProjectRoot } from '../dataset/projectRoot';
-import type { Review } from '../dataset/review';
+import type { Review } from '../dataset/review/review';
 import {
   countStatuses,
   countToReview,
@@ -19,7 +19,7 @@ import {
   sortRows,
   sumCounts,
   toReview,
-} from '../dataset/reviewOrder';
+} from '../dataset/review/reviewOrder';
 import { Owner } from '../dispose';
 import type { Upcoming } from '../editor/prefetcher';
 import { LabelDocumentHandle, type LabelEditorProvider, type OpenPlace, VIEW_TYPE } from '../editor/provider';

@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, statSync } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { sha256File } from '../../src/disk/hashing';
-import { EngineClient, type EngineClientOptions } from '../../src/engine/client';
-import { createPool, type EnginePool } from '../../src/engine/pool';
+import { EngineClient, type EngineClientOptions } from '../../src/engineClient/client';
+import { createPool, type EnginePool } from '../../src/engineClient/pool';
 import { readManifest, writeManifest } from '../../src/models/manifest';
 import type { EngineInfo } from '../../src/protocol/engineApi';
 

@@ -1,7 +1,7 @@
 /** Simulated clicks against searches that try every pixel. */
 import { describe, expect, it } from 'vitest';
-import { createMask, type Mask } from '../../src/core/mask';
-import type { PointPrompt } from '../../src/core/segmenter';
+import { createMask, type Mask } from '../../src/core/pixels/mask';
+import type { PointPrompt } from '../../src/core/prompting/segmenter';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 import { nextClick, squaredDepths } from './clickProtocol';
 

@@ -2,8 +2,8 @@
  * The clicks of a person who corrects a segmenter, simulated as RITM does (Sofiiuk et al. 2021, arXiv 2102.06583): each at
  * the centre of the largest error, which is the pixel deepest inside the missed or the wrongly marked pixels.
  */
-import { checkMask, checkSameSize, createMask, type Mask } from '../../src/core/mask';
-import type { PointPrompt } from '../../src/core/segmenter';
+import { checkMask, checkSameSize, createMask, type Mask } from '../../src/core/pixels/mask';
+import type { PointPrompt } from '../../src/core/prompting/segmenter';
 
 /**
  * Where to click next, in pixels of the masks: positive in a missed pixel, negative in a wrongly marked one, whichever lies

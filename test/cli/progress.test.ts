@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { duration, describe as inWords, ProgressLine } from '../../src/cli/progress';
-import type { BatchProgress } from '../../src/dataset/batchProgress';
+import type { BatchProgress } from '../../src/dataset/batch/batchProgress';
 
 function progressOf(changes: Partial<BatchProgress> = {}): BatchProgress {
   const none = { done: 0, skipped: 0, kept: 0, absent: 0, failed: 0 };

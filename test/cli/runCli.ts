@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
-import type { LabelMap } from '../../src/core/labelMap';
+import type { LabelMap } from '../../src/core/pixels/labelMap';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import { readHeader } from '../../src/formats/pngChunks';
 import {

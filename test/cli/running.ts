@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
-import type { JournalLine } from '../../src/dataset/journal';
+import type { JournalLine } from '../../src/dataset/journal/journal';
 
 export const repository = path.resolve(import.meta.dirname, '..', '..');
 export const models = path.join(repository, 'models');

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { dice } from '../../src/core/maskMetrics';
+import { dice } from '../../src/core/pixels/maskMetrics';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import { binaryMaskOf } from '../masks';
 import {

@@ -1,14 +1,14 @@
 /** The prior that learns from its own mask, on tokens whose appearance drifts from reference to target. */
 import { expect, it } from 'vitest';
-import { adaptedScores, selfTrainedScores } from '../../src/core/adaptation';
+import type { FloatMap } from '../../src/core/pixels/raster';
+import { adaptedScores, selfTrainedScores } from '../../src/core/strategies/apMedSam/adaptation';
 import {
   fitForeground,
   foregroundScores,
   type LabelledTokens,
   scoreDice,
   scorePrompt,
-} from '../../src/core/foregroundPrior';
-import type { FloatMap } from '../../src/core/raster';
+} from '../../src/core/tokens/foregroundPrior';
 import { seededRandom } from '../seeded';
 
 const grid = { width: 16, height: 16 };

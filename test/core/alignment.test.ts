@@ -1,9 +1,9 @@
 /** The reference laid over the target: known moves found again among wrong matches, and what is added where. */
 import { describe, expect, it } from 'vitest';
-import { alignReference, missingScores, withMissing } from '../../src/core/alignment';
 import type { Point, Size } from '../../src/core/geometry';
-import { patchAt, patchCentre } from '../../src/core/patchGrid';
-import type { FloatMap } from '../../src/core/raster';
+import type { FloatMap } from '../../src/core/pixels/raster';
+import { alignReference, missingScores, withMissing } from '../../src/core/strategies/apMedSam/alignment';
+import { patchAt, patchCentre } from '../../src/core/tokens/patchGrid';
 import { seededRandom } from '../seeded';
 
 const grid = { width: 48, height: 40 };

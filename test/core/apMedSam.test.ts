@@ -1,14 +1,14 @@
 /** Strategy ap-medsam on stand-in models: what is asked of the segmenter, and what becomes of its answers. */
 import { describe, expect, it } from 'vitest';
 import type { Size } from '../../src/core/geometry';
-import { fromRuns, hasForeground, type Mask, toRuns } from '../../src/core/mask';
-import { dice } from '../../src/core/maskMetrics';
-import type { PromptSet } from '../../src/core/segmenter';
-import { apMedSam } from '../../src/core/strategies/apMedSam';
-import { gbmseg } from '../../src/core/strategies/gbmseg';
+import { fromRuns, hasForeground, type Mask, toRuns } from '../../src/core/pixels/mask';
+import { dice } from '../../src/core/pixels/maskMetrics';
+import type { PromptSet } from '../../src/core/prompting/segmenter';
+import { apMedSam } from '../../src/core/strategies/apMedSam/apMedSam';
+import { gbmseg } from '../../src/core/strategies/gbmseg/gbmseg';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
-import { patchCoverage } from '../../src/core/supportMask';
-import { maskStability } from '../../src/core/trust';
+import { patchCoverage } from '../../src/core/tokens/supportMask';
+import { maskStability } from '../../src/core/tokens/trust';
 import { discOrPrompt, discs, type FakeImageOptions, fakeImage, plainRunner } from '../fakes';
 import { seededRandom } from '../seeded';
 

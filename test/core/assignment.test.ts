@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Assignment, assign } from '../../src/core/assignment';
+import { type Assignment, assign } from '../../src/core/strategies/matcher/assignment';
 import { seededRandom } from '../seeded';
 
 type Costs = Float32Array | Float64Array;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backwardPairs, bestPairs, forwardPairs } from '../../src/core/bidirectional';
+import { backwardPairs, bestPairs, forwardPairs } from '../../src/core/strategies/matcher/bidirectional';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(5);

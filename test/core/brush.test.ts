@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { forEachSpan, PENCIL_RADIUS, Stroke } from '../../src/core/brush';
+import { forEachSpan, PENCIL_RADIUS, Stroke } from '../../src/core/drawing/brush';
+import { classInk, eraserInk } from '../../src/core/drawing/ink';
+import { changeBetween } from '../../src/core/drawing/labelChange';
 import type { Point, Size } from '../../src/core/geometry';
-import { classInk, eraserInk } from '../../src/core/ink';
-import { changeBetween } from '../../src/core/labelChange';
-import { blankLabels, type LabelMap } from '../../src/core/labelMap';
+import { blankLabels, type LabelMap } from '../../src/core/pixels/labelMap';
 import { drawLabels, randomLabels, rowsOf, seededRandom } from '../seeded';
 
 const random = seededRandom(24);

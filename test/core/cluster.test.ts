@@ -1,9 +1,9 @@
 /** Strategy cluster on stand-in tokens. */
 import { describe, expect, it } from 'vitest';
-import { fromRuns } from '../../src/core/mask';
-import { dice } from '../../src/core/maskMetrics';
-import type { PromptSet } from '../../src/core/segmenter';
-import { cluster } from '../../src/core/strategies/cluster';
+import { fromRuns } from '../../src/core/pixels/mask';
+import { dice } from '../../src/core/pixels/maskMetrics';
+import type { PromptSet } from '../../src/core/prompting/segmenter';
+import { cluster } from '../../src/core/strategies/cluster/cluster';
 import { type ClusterPreset, DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { discs, type FakeImageOptions, fakeImage, plainRunner } from '../fakes';
 

@@ -1,10 +1,10 @@
 /** Classes that compete for pixels, against a plain loop over every pixel. */
 import { describe, expect, it } from 'vitest';
-import { compete } from '../../src/core/competition';
 import { area, type Size } from '../../src/core/geometry';
-import type { Instance } from '../../src/core/instances';
-import { emptyRuns, fromRuns, hasForeground, toRuns, union } from '../../src/core/mask';
-import { type FloatMap, resizeBilinear, thresholdToMask } from '../../src/core/raster';
+import { compete } from '../../src/core/pixels/competition';
+import { emptyRuns, fromRuns, hasForeground, toRuns, union } from '../../src/core/pixels/mask';
+import { type FloatMap, resizeBilinear, thresholdToMask } from '../../src/core/pixels/raster';
+import type { Instance } from '../../src/core/prompting/instances';
 import { settleClasses } from '../../src/core/strategies/settleClasses';
 import type { Segmentation } from '../../src/core/strategies/strategy';
 import { seededRandom } from '../seeded';

@@ -7,8 +7,8 @@ import {
   foregroundComponents,
   holesOf,
   largestComponent,
-} from '../../src/core/components';
-import { boundingBox, createMask, foregroundArea, type Mask, union } from '../../src/core/mask';
+} from '../../src/core/pixels/components';
+import { boundingBox, createMask, foregroundArea, type Mask, union } from '../../src/core/pixels/mask';
 import { golden, maskOf, type PromptCase } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 

@@ -1,7 +1,7 @@
 /** The rules by which a question becomes one that a segmenter can be asked, each alone and together. */
 import { describe, expect, it } from 'vitest';
-import { degradePrompts, isEmptyQuestion } from '../../src/core/degradation';
-import type { PointPrompt, PromptSet, SegmenterCapabilities } from '../../src/core/segmenter';
+import { degradePrompts, isEmptyQuestion } from '../../src/core/prompting/degradation';
+import type { PointPrompt, PromptSet, SegmenterCapabilities } from '../../src/core/prompting/segmenter';
 
 const everything: SegmenterCapabilities = {
   points: true,

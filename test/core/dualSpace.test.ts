@@ -1,12 +1,12 @@
 /** From matches to prompts: ap-medsam's two spaces and GBMSeg's script, against the golden arrays. */
 import { describe, expect, it } from 'vitest';
-import { matchTokens, meanTokenDistances } from '../../src/core/matching';
-import type { PromptCandidate } from '../../src/core/prompts';
-import { scaledRadii } from '../../src/core/prompts';
-import { dualSpacePrompts } from '../../src/core/strategies/dualSpace';
-import { gbmsegPrompts } from '../../src/core/strategies/gbmsegPrompts';
+import type { PromptCandidate } from '../../src/core/prompting/prompts';
+import { scaledRadii } from '../../src/core/prompting/prompts';
+import { dualSpacePrompts } from '../../src/core/strategies/apMedSam/dualSpace';
+import { gbmsegPrompts } from '../../src/core/strategies/gbmseg/gbmsegPrompts';
 import { NO_ABLATION } from '../../src/core/strategies/strategy';
-import { expectedObjectSize, meanObjectSize } from '../../src/core/supportMask';
+import { matchTokens, meanTokenDistances } from '../../src/core/tokens/matching';
+import { expectedObjectSize, meanObjectSize } from '../../src/core/tokens/supportMask';
 import { type GoldenCandidate, golden, maskOf, promptCases, setsOf, tokensOf } from '../goldenCases';
 
 const everything = NO_ABLATION;

@@ -1,7 +1,7 @@
 /** The mask with the highest expected Dice, against every mask that a threshold can make. */
 import { describe, expect, it } from 'vitest';
-import { forBestDice } from '../../src/core/expectedDice';
-import type { FloatMap } from '../../src/core/raster';
+import { forBestDice } from '../../src/core/pixels/expectedDice';
+import type { FloatMap } from '../../src/core/pixels/raster';
 import { seededRandom } from '../seeded';
 
 const row = (...values: number[]): FloatMap => ({

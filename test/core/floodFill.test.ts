@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { floodFill } from '../../src/core/floodFill';
-import { changeBetween } from '../../src/core/labelChange';
-import { blankLabels, type LabelMap } from '../../src/core/labelMap';
+import { floodFill } from '../../src/core/drawing/floodFill';
+import { changeBetween } from '../../src/core/drawing/labelChange';
+import { blankLabels, type LabelMap } from '../../src/core/pixels/labelMap';
 import { drawLabels, randomLabels, rowsOf, seededRandom, smallSizes } from '../seeded';
 
 const random = seededRandom(26);

@@ -1,13 +1,13 @@
 /** The foreground prior against the normal equations, solved by elimination. */
 import { describe, expect, it } from 'vitest';
+import { heldOutScores } from '../../src/core/strategies/apMedSam/selfTest';
 import {
   fitForeground,
   foregroundScores,
   type LabelledTokens,
   scoreDice,
   scorePrompt,
-} from '../../src/core/foregroundPrior';
-import { heldOutScores } from '../../src/core/selfTest';
+} from '../../src/core/tokens/foregroundPrior';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(3);

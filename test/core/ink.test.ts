@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { classInk, clearClass, eraserInk, type Ink, InkWriter, replacementInk } from '../../src/core/drawing/ink';
+import { changeBetween } from '../../src/core/drawing/labelChange';
 import { area } from '../../src/core/geometry';
-import { classInk, clearClass, eraserInk, type Ink, InkWriter, replacementInk } from '../../src/core/ink';
-import { changeBetween } from '../../src/core/labelChange';
-import type { LabelMap } from '../../src/core/labelMap';
+import type { LabelMap } from '../../src/core/pixels/labelMap';
 import { drawLabels, randomLabels, rowsOf, seededRandom, smallSizes } from '../seeded';
 
 const random = seededRandom(23);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { clusterPositives, instancePrompts, withoutDuplicates } from '../../src/core/instances';
-import type { PromptCandidate } from '../../src/core/prompts';
+import { clusterPositives, instancePrompts, withoutDuplicates } from '../../src/core/prompting/instances';
+import type { PromptCandidate } from '../../src/core/prompting/prompts';
 import { discs } from '../fakes';
 
 const at = (x: number, y: number, label: 0 | 1 = 1): PromptCandidate => ({

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { area } from '../../src/core/geometry';
 import {
   applyChange,
   boxOfChange,
@@ -12,9 +11,10 @@ import {
   isUnchanged,
   type LabelChange,
   rebase,
-} from '../../src/core/labelChange';
-import { type LabelMap, mergeClass } from '../../src/core/labelMap';
-import { toRuns } from '../../src/core/mask';
+} from '../../src/core/drawing/labelChange';
+import { area } from '../../src/core/geometry';
+import { type LabelMap, mergeClass } from '../../src/core/pixels/labelMap';
+import { toRuns } from '../../src/core/pixels/mask';
 import { drawLabels, randomLabels, randomMask, seededRandom, smallSizes } from '../seeded';
 
 const random = seededRandom(22);

@@ -13,8 +13,8 @@ import {
   toLabelRuns,
   unionRuns,
   valuesOf,
-} from '../../src/core/labelMap';
-import { fromRuns, type RunMask, toRuns, union } from '../../src/core/mask';
+} from '../../src/core/pixels/labelMap';
+import { fromRuns, type RunMask, toRuns, union } from '../../src/core/pixels/mask';
 import { UserError } from '../../src/core/userError';
 import { drawLabels, drawMask, randomLabels, randomMask, rowsOf, seededRandom, smallSizes } from '../seeded';
 

@@ -1,7 +1,13 @@
 /** Choosing what to label next, against plain counting over all subsets of one. */
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
-import { atypicality, type Candidate, describeImage, imageDistance, rankCandidates } from '../../src/core/labelNext';
+import {
+  atypicality,
+  type Candidate,
+  describeImage,
+  imageDistance,
+  rankCandidates,
+} from '../../src/core/tokens/labelNext';
 import { discs, tokensFromMask } from '../fakes';
 import { seededRandom } from '../seeded';
 

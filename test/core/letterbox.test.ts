@@ -1,8 +1,8 @@
 /** Padding put on and taken off, against functions of the place. */
 import { describe, expect, it } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import { addPadding, cropPadding } from '../../src/core/letterbox';
-import type { FloatMap } from '../../src/core/raster';
+import { addPadding, cropPadding } from '../../src/core/pixels/letterbox';
+import type { FloatMap } from '../../src/core/pixels/raster';
 
 const mapOf = (size: Size, value: (x: number, y: number) => number): FloatMap => ({
   size,

@@ -17,7 +17,7 @@ import {
   mirrorMask,
   toRuns,
   union,
-} from '../../src/core/mask';
+} from '../../src/core/pixels/mask';
 import { golden, maskOf, type PromptCase } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 

@@ -1,7 +1,7 @@
 /** Extents against counts by hand: they must not depend on a mask's resolution. */
 import { describe, expect, it } from 'vitest';
-import { createMask, type Mask } from '../../src/core/mask';
-import { maskExtent, meanExtent } from '../../src/core/maskExtent';
+import { createMask, type Mask } from '../../src/core/pixels/mask';
+import { maskExtent, meanExtent } from '../../src/core/pixels/maskExtent';
 
 /** A rectangle in an image of 128 pixels, drawn `scale` times as fine. */
 function rectangle(left: number, top: number, right: number, bottom: number, scale = 1): Mask {

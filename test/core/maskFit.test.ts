@@ -1,7 +1,14 @@
 import sharp from 'sharp';
 import { describe, expect, it, test } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import { describeMisfit, fitOf, isTurned, outlineContrast, storedSize, turnUpright } from '../../src/core/maskFit';
+import {
+  describeMisfit,
+  fitOf,
+  isTurned,
+  outlineContrast,
+  storedSize,
+  turnUpright,
+} from '../../src/core/maskFiles/maskFit';
 import { discs } from '../fakes';
 
 const STORED: Size = { width: 7, height: 4 };

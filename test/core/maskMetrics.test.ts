@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createMask, type Mask } from '../../src/core/mask';
-import { boundary, boundaryF, defaultTolerance, dice, dilate, iou } from '../../src/core/maskMetrics';
+import { createMask, type Mask } from '../../src/core/pixels/mask';
+import { boundary, boundaryF, defaultTolerance, dice, dilate, iou } from '../../src/core/pixels/maskMetrics';
 import { golden, maskOf, type PromptCase } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 

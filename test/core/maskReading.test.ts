@@ -1,8 +1,8 @@
 import { describe, expect, it, test } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import type { Mask } from '../../src/core/mask';
-import { type MaskQuestion, readLabelMap, readObject } from '../../src/core/maskReading';
-import type { MaskSamples, SampleArray } from '../../src/core/maskSamples';
+import { type MaskQuestion, readLabelMap, readObject } from '../../src/core/maskFiles/maskReading';
+import type { MaskSamples, SampleArray } from '../../src/core/maskFiles/maskSamples';
+import type { Mask } from '../../src/core/pixels/mask';
 import { UserError } from '../../src/core/userError';
 import { discs } from '../fakes';
 import { seededRandom } from '../seeded';

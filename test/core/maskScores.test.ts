@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Mask } from '../../src/core/mask';
+import type { Mask } from '../../src/core/pixels/mask';
 import {
   combine,
   type MaskScores,
@@ -8,9 +8,9 @@ import {
   type SelectionRules,
   scoreMask,
   select,
-} from '../../src/core/maskScores';
-import { toProposal } from '../../src/core/proposals';
-import { transport } from '../../src/core/transport';
+} from '../../src/core/strategies/matcher/maskScores';
+import { toProposal } from '../../src/core/strategies/matcher/proposals';
+import { transport } from '../../src/core/strategies/matcher/transport';
 import { drawMask, seededRandom } from '../seeded';
 
 const random = seededRandom(31);

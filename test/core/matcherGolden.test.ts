@@ -2,15 +2,15 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { assign } from '../../src/core/assignment';
-import { type AssignedPair, backwardPairs, forwardPairs } from '../../src/core/bidirectional';
 import type { Size } from '../../src/core/geometry';
-import { type MaskScores, type SelectionRules, scoreMask, select } from '../../src/core/maskScores';
-import { patchCentre } from '../../src/core/patchGrid';
-import { toProposal } from '../../src/core/proposals';
-import { MATCHER_SETTINGS } from '../../src/core/strategies/matcherPresets';
-import { cosines, pickRows } from '../../src/core/tokenRows';
-import { transport } from '../../src/core/transport';
+import { assign } from '../../src/core/strategies/matcher/assignment';
+import { type AssignedPair, backwardPairs, forwardPairs } from '../../src/core/strategies/matcher/bidirectional';
+import { type MaskScores, type SelectionRules, scoreMask, select } from '../../src/core/strategies/matcher/maskScores';
+import { MATCHER_SETTINGS } from '../../src/core/strategies/matcher/matcherPresets';
+import { toProposal } from '../../src/core/strategies/matcher/proposals';
+import { transport } from '../../src/core/strategies/matcher/transport';
+import { patchCentre } from '../../src/core/tokens/patchGrid';
+import { cosines, pickRows } from '../../src/core/tokens/tokenRows';
 
 type Pair = [referencePatch: number, targetPatch: number, backPatch: number, cosine: number];
 

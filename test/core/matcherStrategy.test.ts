@@ -1,11 +1,11 @@
 /** Strategy matcher on stand-in models: what is asked of the segmenter, and which answers are merged. */
 import { describe, expect, it } from 'vitest';
 import { area, squaredDistance } from '../../src/core/geometry';
-import { fromRuns } from '../../src/core/mask';
-import { dice } from '../../src/core/maskMetrics';
-import type { PromptSet } from '../../src/core/segmenter';
-import { MATCHER_SETTINGS } from '../../src/core/strategies/matcherPresets';
-import { matcherQuestions, matcherStrategy } from '../../src/core/strategies/matcherStrategy';
+import { fromRuns } from '../../src/core/pixels/mask';
+import { dice } from '../../src/core/pixels/maskMetrics';
+import type { PromptSet } from '../../src/core/prompting/segmenter';
+import { MATCHER_SETTINGS } from '../../src/core/strategies/matcher/matcherPresets';
+import { matcherQuestions, matcherStrategy } from '../../src/core/strategies/matcher/matcherStrategy';
 import {
   DEFAULT_PARAMETERS,
   type MatcherPreset,

@@ -13,7 +13,7 @@ import {
   proposedTargets,
   samplePatches,
   selfMatches,
-} from '../../src/core/matching';
+} from '../../src/core/tokens/matching';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
 
 const targets = (matches: readonly Match[]) => matches.map((match) => match.targetPatch);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
-import { checkTokens, concatTokens, type PatchTokens, patchAt, patchCentre } from '../../src/core/patchGrid';
+import { checkTokens, concatTokens, type PatchTokens, patchAt, patchCentre } from '../../src/core/tokens/patchGrid';
 
 const grid = { width: 7, height: 6 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Point, squaredDistance } from '../../src/core/geometry';
-import { pointCentres } from '../../src/core/pointClusters';
+import { pointCentres } from '../../src/core/strategies/matcher/pointClusters';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(17);

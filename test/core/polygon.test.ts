@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { classInk, eraserInk } from '../../src/core/drawing/ink';
+import { changeBetween } from '../../src/core/drawing/labelChange';
+import { fillPolygon, forEachPolygonSpan } from '../../src/core/drawing/polygon';
 import type { Point, Size } from '../../src/core/geometry';
-import { classInk, eraserInk } from '../../src/core/ink';
-import { changeBetween } from '../../src/core/labelChange';
-import { blankLabels, type LabelMap } from '../../src/core/labelMap';
-import { fillPolygon, forEachPolygonSpan } from '../../src/core/polygon';
+import { blankLabels, type LabelMap } from '../../src/core/pixels/labelMap';
 import { randomLabels, rowsOf, seededRandom } from '../seeded';
 
 const random = seededRandom(25);

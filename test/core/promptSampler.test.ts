@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gridPoints, sampleSubsets } from '../../src/core/promptSampler';
+import { gridPoints, sampleSubsets } from '../../src/core/strategies/matcher/promptSampler';
 import { seededRandom } from '../seeded';
 
 describe('sampleSubsets', () => {

@@ -11,7 +11,7 @@ import {
   sparseSampling,
   spreadPoints,
   toCandidate,
-} from '../../src/core/prompts';
+} from '../../src/core/prompting/prompts';
 import { seededRandom } from '../seeded';
 
 function candidate(targetPatch: number, point: Point, changes: Partial<PromptCandidate> = {}): PromptCandidate {

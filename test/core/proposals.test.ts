@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import { foregroundArea, type Mask, union } from '../../src/core/mask';
-import { iou } from '../../src/core/maskMetrics';
+import { foregroundArea, type Mask, union } from '../../src/core/pixels/mask';
+import { iou } from '../../src/core/pixels/maskMetrics';
 import {
   holds,
   mergeLogits,
@@ -12,7 +12,7 @@ import {
   sift,
   toProposal,
   unpack,
-} from '../../src/core/proposals';
+} from '../../src/core/strategies/matcher/proposals';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 
 const random = seededRandom(9);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { area, describeSize, type Size } from '../../src/core/geometry';
-import { createMask, foregroundArea, fromRuns, type Mask, toRuns } from '../../src/core/mask';
+import { createMask, foregroundArea, fromRuns, type Mask, toRuns } from '../../src/core/pixels/mask';
 import {
   type FloatMap,
   resizeBilinear,
   resizeMaskNearest,
   thresholdToMask,
   thresholdToRuns,
-} from '../../src/core/raster';
+} from '../../src/core/pixels/raster';
 import { golden, maskOf, type PromptCase } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { refine } from '../../src/core/refinement';
-import type { DecodedMask, PromptableImage, PromptSet } from '../../src/core/segmenter';
+import type { DecodedMask, PromptableImage, PromptSet } from '../../src/core/prompting/segmenter';
+import { refine } from '../../src/core/strategies/apMedSam/refinement';
 import { discs, everyCapability } from '../fakes';
 
 const size = { width: 32, height: 32 };

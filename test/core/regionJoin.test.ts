@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { backwardVotes, joinRegions, type TargetEvidence } from '../../src/core/regionJoin';
-import { clusterTokens } from '../../src/core/tokenClusters';
-import { meanDirection } from '../../src/core/tokenRows';
+import { backwardVotes, joinRegions, type TargetEvidence } from '../../src/core/strategies/cluster/regionJoin';
+import { clusterTokens } from '../../src/core/strategies/cluster/tokenClusters';
+import { meanDirection } from '../../src/core/tokens/tokenRows';
 
 describe('backwardVotes', () => {
   it('goes to the side of the most similar reference patch; equals and nothing go to the background', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkPrompts, type PointPrompt, type PromptSet } from '../../src/core/segmenter';
+import { checkPrompts, type PointPrompt, type PromptSet } from '../../src/core/prompting/segmenter';
 import { everyCapability } from '../fakes';
 
 const positive: PointPrompt = { point: { x: 3, y: 4.5 }, label: 1 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { showsOneObject, withoutSpecks } from '../../src/core/specks';
+import { showsOneObject, withoutSpecks } from '../../src/core/pixels/specks';
 
 const size = { width: 8, height: 3 };
 /** Row-major logits of an 8 x 3 map. */

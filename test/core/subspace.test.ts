@@ -1,7 +1,7 @@
 /** Principal directions against their definition: an orthonormal basis of what the rows vary in, and nothing else. */
 import { describe, expect, it } from 'vitest';
-import { principalDirections, projectOut } from '../../src/core/subspace';
-import { rowCount, type TokenRows } from '../../src/core/tokenRows';
+import { principalDirections, projectOut } from '../../src/core/tokens/subspace';
+import { rowCount, type TokenRows } from '../../src/core/tokens/tokenRows';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(11);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
-import { createMask, foregroundArea, type Mask } from '../../src/core/mask';
+import { createMask, foregroundArea, type Mask } from '../../src/core/pixels/mask';
 import {
   concatSupport,
   expectedObjectSize,
   meanObjectSize,
   patchCoverage,
   supportPatches,
-} from '../../src/core/supportMask';
+} from '../../src/core/tokens/supportMask';
 import { UserError } from '../../src/core/userError';
 import { golden, maskOf, promptCases } from '../goldenCases';
 import { drawMask, randomMask, seededRandom, smallSizes } from '../seeded';

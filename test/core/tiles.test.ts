@@ -1,10 +1,9 @@
 /** Tiles: what is stitched from parts is what the whole would have been, and where the parts differ no seam shows. */
 import { describe, expect, it } from 'vitest';
-import { foregroundComponents } from '../../src/core/components';
 import { area, type Size } from '../../src/core/geometry';
-import type { PatchTokens } from '../../src/core/patchGrid';
-import { type FloatMap, thresholdToMask } from '../../src/core/raster';
-import type { DecodedMask, PromptSet } from '../../src/core/segmenter';
+import { foregroundComponents } from '../../src/core/pixels/components';
+import { type FloatMap, thresholdToMask } from '../../src/core/pixels/raster';
+import type { DecodedMask, PromptSet } from '../../src/core/prompting/segmenter';
 import {
   chooseTiles,
   LogitBlender,
@@ -15,7 +14,8 @@ import {
   TokenStitcher,
   tiledPromptable,
   tileFrame,
-} from '../../src/core/tiles';
+} from '../../src/core/prompting/tiles';
+import type { PatchTokens } from '../../src/core/tokens/patchGrid';
 import { discs, everyCapability } from '../fakes';
 import { seededRandom } from '../seeded';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import type { PatchTokens } from '../../src/core/patchGrid';
-import { clusterTokens } from '../../src/core/tokenClusters';
+import { clusterTokens } from '../../src/core/strategies/cluster/tokenClusters';
+import type { PatchTokens } from '../../src/core/tokens/patchGrid';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(21);

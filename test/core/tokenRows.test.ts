@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { PatchTokens } from '../../src/core/patchGrid';
-import { cosines, meanDirection, pickRows, rowCount, stackRows, unitTokens } from '../../src/core/tokenRows';
+import type { PatchTokens } from '../../src/core/tokens/patchGrid';
+import { cosines, meanDirection, pickRows, rowCount, stackRows, unitTokens } from '../../src/core/tokens/tokenRows';
 
 const tokens: PatchTokens = {
   grid: { width: 3, height: 1 },

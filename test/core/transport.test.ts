@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { assign } from '../../src/core/assignment';
-import { type TransportPlan, transport } from '../../src/core/transport';
+import { assign } from '../../src/core/strategies/matcher/assignment';
+import { type TransportPlan, transport } from '../../src/core/strategies/matcher/transport';
 import { seededRandom } from '../seeded';
 
 /** Moves everything, nothing backwards, and no plan is cheaper because the duals say so. */

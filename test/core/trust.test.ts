@@ -1,10 +1,16 @@
 /** Trust: its parts against counts by hand and plain loops, and that the number rises with each of them. */
 import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
-import { maskExtent } from '../../src/core/maskExtent';
-import { type MatchTable, matchTokens, type PatchSets } from '../../src/core/matching';
-import type { FloatMap } from '../../src/core/raster';
-import { type CountedParts, TRUST_COEFFICIENTS, type TrustInput, trustOf, trustParts } from '../../src/core/trust';
+import { maskExtent } from '../../src/core/pixels/maskExtent';
+import type { FloatMap } from '../../src/core/pixels/raster';
+import { type MatchTable, matchTokens, type PatchSets } from '../../src/core/tokens/matching';
+import {
+  type CountedParts,
+  TRUST_COEFFICIENTS,
+  type TrustInput,
+  trustOf,
+  trustParts,
+} from '../../src/core/tokens/trust';
 import { discs, tokensFromMask } from '../fakes';
 
 const size = { width: 96, height: 96 };

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { toRuns } from '../../src/core/mask';
+import { toRuns } from '../../src/core/pixels/mask';
 import { UserError } from '../../src/core/userError';
 import {
   type BatchJob,
@@ -9,15 +9,15 @@ import {
   type BatchSummary,
   type ImageReport,
   runBatch,
-} from '../../src/dataset/batch';
-import { inShard } from '../../src/dataset/batchPlan';
-import type { BatchProgress } from '../../src/dataset/batchProgress';
-import { readInstances } from '../../src/dataset/instanceFile';
-import { type JournalLine, journalFolder } from '../../src/dataset/journal';
-import { JournalView } from '../../src/dataset/journalView';
-import { PersonCommitter } from '../../src/dataset/personCommit';
-import { loadProject } from '../../src/dataset/project';
-import { makeReference } from '../../src/dataset/reference';
+} from '../../src/dataset/batch/batch';
+import { inShard } from '../../src/dataset/batch/batchPlan';
+import type { BatchProgress } from '../../src/dataset/batch/batchProgress';
+import { PersonCommitter } from '../../src/dataset/commits/personCommit';
+import { readInstances } from '../../src/dataset/journal/instanceFile';
+import { type JournalLine, journalFolder } from '../../src/dataset/journal/journal';
+import { JournalView } from '../../src/dataset/journal/journalView';
+import { loadProject } from '../../src/dataset/project/project';
+import { makeReference } from '../../src/dataset/project/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import {

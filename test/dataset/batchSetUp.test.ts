@@ -2,11 +2,11 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { type BatchJob, runBatch } from '../../src/dataset/batch';
-import { type BatchRequest, prepareBatch } from '../../src/dataset/batchSetUp';
-import { MaskFolderGrants } from '../../src/dataset/maskFolderGrants';
-import { loadProject, saveProject } from '../../src/dataset/project';
-import { makeReference } from '../../src/dataset/reference';
+import { type BatchJob, runBatch } from '../../src/dataset/batch/batch';
+import { type BatchRequest, prepareBatch } from '../../src/dataset/batch/batchSetUp';
+import { MaskFolderGrants } from '../../src/dataset/files/maskFolderGrants';
+import { loadProject, saveProject } from '../../src/dataset/project/project';
+import { makeReference } from '../../src/dataset/project/reference';
 import { sha256File } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { EngineInfo } from '../../src/protocol/engineApi';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { mapBounded } from '../../src/dataset/bounded';
+import { mapBounded } from '../../src/dataset/files/bounded';
 
 test('keeps the order, and has never more under way than allowed', async () => {
   let underWay = 0;

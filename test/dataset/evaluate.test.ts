@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as tick } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Size } from '../../src/core/geometry';
-import { fromRuns, toRuns } from '../../src/core/mask';
+import { fromRuns, toRuns } from '../../src/core/pixels/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { NoEngineError, UserError } from '../../src/core/userError';
 import {

@@ -1,9 +1,9 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findImages, findRoot, groupByRoot, isAmongImages, scanFolder } from '../../src/dataset/folder';
-import { resolveMaskFolder } from '../../src/dataset/maskFolder';
-import { masksBeside } from '../../src/dataset/maskNames';
+import { findImages, findRoot, groupByRoot, isAmongImages, scanFolder } from '../../src/dataset/files/folder';
+import { resolveMaskFolder } from '../../src/dataset/files/maskFolder';
+import { masksBeside } from '../../src/dataset/files/maskNames';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { CLASSES, imageBytes, labels, put, putImages, temporaryFolder } from './fixtures';
 

@@ -1,8 +1,8 @@
 import { appendFile, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type JournalLine, JournalWriter, journalFolder, MOST_LINE_BYTES } from '../../src/dataset/journal';
-import { JournalView, JournalViews } from '../../src/dataset/journalView';
+import { type JournalLine, JournalWriter, journalFolder, MOST_LINE_BYTES } from '../../src/dataset/journal/journal';
+import { JournalView, JournalViews } from '../../src/dataset/journal/journalView';
 import { lineWith, put, temporaryFolder } from './fixtures';
 
 const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { ShardLock } from '../../src/dataset/lock';
+import { ShardLock } from '../../src/dataset/batch/lock';
 import { sha256 } from '../../src/disk/hashing';
 import { exists, put, temporaryFolder } from './fixtures';
 

@@ -1,9 +1,9 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type JournalLine, JournalWriter, type PlaceLine } from '../../src/dataset/journal';
-import { JournalView } from '../../src/dataset/journalView';
-import { MaskLocator } from '../../src/dataset/maskFolder';
+import { MaskLocator } from '../../src/dataset/files/maskFolder';
+import { type JournalLine, JournalWriter, type PlaceLine } from '../../src/dataset/journal/journal';
+import { JournalView } from '../../src/dataset/journal/journalView';
 import { sha256 } from '../../src/disk/hashing';
 import { lineWith, put, putImages, temporaryFolder } from './fixtures';
 

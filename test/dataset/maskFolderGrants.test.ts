@@ -1,10 +1,10 @@
 import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { prepareBatch } from '../../src/dataset/batchSetUp';
-import { MaskFolderGrants } from '../../src/dataset/maskFolderGrants';
-import { PersonCommitter } from '../../src/dataset/personCommit';
-import { saveProject } from '../../src/dataset/project';
+import { prepareBatch } from '../../src/dataset/batch/batchSetUp';
+import { PersonCommitter } from '../../src/dataset/commits/personCommit';
+import { MaskFolderGrants } from '../../src/dataset/files/maskFolderGrants';
+import { saveProject } from '../../src/dataset/project/project';
 import { refusal } from '../refusal';
 import { FakeEngine, jobWith, labels, projectOf, SIZE } from './fixtures';
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fromRuns } from '../../src/core/mask';
+import { fromRuns } from '../../src/core/pixels/mask';
 import {
   loadProject,
   type Project,
@@ -12,8 +12,8 @@ import {
   saveProject,
   storedPath,
   updateProject,
-} from '../../src/dataset/project';
-import { checkReference, makeReference } from '../../src/dataset/reference';
+} from '../../src/dataset/project/project';
+import { checkReference, makeReference } from '../../src/dataset/project/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { CLASSES, FakeEngine, imageBytes, labels, projectOf, put, temporaryFolder } from './fixtures';
 

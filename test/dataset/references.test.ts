@@ -3,9 +3,14 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
-import { runBatch } from '../../src/dataset/batch';
-import { loadProject, projectFile, saveProject } from '../../src/dataset/project';
-import { checkReference, makeReference, type ReferenceEngine, supportMaskCopy } from '../../src/dataset/reference';
+import { runBatch } from '../../src/dataset/batch/batch';
+import { loadProject, projectFile, saveProject } from '../../src/dataset/project/project';
+import {
+  checkReference,
+  makeReference,
+  type ReferenceEngine,
+  supportMaskCopy,
+} from '../../src/dataset/project/reference';
 import {
   addClass,
   listReferences,
@@ -13,8 +18,8 @@ import {
   preferReference,
   removeReference,
   setReference,
-} from '../../src/dataset/references';
-import { PROJECT_DEFAULTS } from '../../src/dataset/setUp';
+} from '../../src/dataset/project/references';
+import { PROJECT_DEFAULTS } from '../../src/dataset/project/setUp';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { refusal } from '../refusal';

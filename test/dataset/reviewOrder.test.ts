@@ -12,7 +12,7 @@ import {
   sortRows,
   sumCounts,
   toReview,
-} from '../../src/dataset/reviewOrder';
+} from '../../src/dataset/review/reviewOrder';
 import { seededRandom } from '../seeded';
 
 const row = (

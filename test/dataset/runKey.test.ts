@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
-import { type RunKeyParts, runKeyOf } from '../../src/dataset/runKey';
+import { type RunKeyParts, runKeyOf } from '../../src/dataset/batch/runKey';
 
 const parts: RunKeyParts = {
   classId: 1,

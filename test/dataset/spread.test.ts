@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { spread } from '../../src/dataset/spread';
+import { spread } from '../../src/dataset/files/spread';
 
 const letters = [...'abcdefghij'];
 

@@ -2,10 +2,10 @@
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NoEngineError, UserError } from '../../src/core/userError';
-import { JournalWriter } from '../../src/dataset/journal';
-import { type Project, saveProject } from '../../src/dataset/project';
-import { makeReference } from '../../src/dataset/reference';
-import { type Suggestion, type SuggestionEngine, suggestNext } from '../../src/dataset/suggestion';
+import { JournalWriter } from '../../src/dataset/journal/journal';
+import { type Project, saveProject } from '../../src/dataset/project/project';
+import { makeReference } from '../../src/dataset/project/reference';
+import { type Suggestion, type SuggestionEngine, suggestNext } from '../../src/dataset/review/suggestion';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { IntensityWindow } from '../../src/protocol/engineApi';
 import { refusal } from '../refusal';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/dataset/turns';
+import { Turns } from '../../src/dataset/project/turns';
 
 test('work on one thing is done in order, one at a time, and a failure stops nobody', async () => {
   const turns = new Turns();

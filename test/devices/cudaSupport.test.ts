@@ -15,7 +15,7 @@ import {
   runtimeEnvironment,
 } from '../../src/devices/runtimeFolder';
 import { sha256 } from '../../src/disk/hashing';
-import { EngineClient } from '../../src/engine/client';
+import { EngineClient } from '../../src/engineClient/client';
 import type { DeviceChoice } from '../../src/protocol/deviceApi';
 import { models, repository } from '../cli/runCli';
 import { temporaryFolder } from '../dataset/fixtures';

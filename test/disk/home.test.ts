@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { rememberTrials } from '../../src/devices/deviceAnswers';
 import { homeCacheDir, homeDir, homeDisplayDir, homeModelsDir, openHome } from '../../src/disk/home';
-import { TensorCache } from '../../src/engine/cache';
+import { TensorCache } from '../../src/engine/images/cache';
 import { ModelStore } from '../../src/models/modelStore';
 import { PartFile } from '../../src/models/partFile';
 import { put, temporaryFolder } from '../dataset/fixtures';

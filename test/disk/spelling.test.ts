@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { scanFolder } from '../../src/dataset/folder';
+import { scanFolder } from '../../src/dataset/files/folder';
 import { spelledPath } from '../../src/disk/nameForms';
 import { putImages, temporaryFolder } from '../dataset/fixtures';
 

@@ -1,13 +1,13 @@
 /** An engine without models, and pages that only listen, for tests of open images. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Mask, toRuns } from '../../src/core/mask';
+import { type Mask, toRuns } from '../../src/core/pixels/mask';
 import { UserError } from '../../src/core/userError';
-import { relativePath } from '../../src/dataset/folder';
-import { JournalViews } from '../../src/dataset/journalView';
-import { readLabelFile } from '../../src/dataset/labelFile';
+import { relativePath } from '../../src/dataset/files/folder';
+import { readLabelFile } from '../../src/dataset/files/labelFile';
+import { JournalViews } from '../../src/dataset/journal/journalView';
+import { PROJECT_DEFAULTS } from '../../src/dataset/project/setUp';
 import { ProjectRoot } from '../../src/dataset/projectRoot';
-import { PROJECT_DEFAULTS } from '../../src/dataset/setUp';
 import { sha256 } from '../../src/disk/hashing';
 import type { Edit } from '../../src/editor/labelDocument';
 import { OpenImage, type Page } from '../../src/editor/openImage';

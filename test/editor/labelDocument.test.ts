@@ -1,8 +1,8 @@
 /** Edits of a document: what they change, what undo and redo bring back, and when there is unsaved work. */
 import { describe, expect, it } from 'vitest';
-import { changeBetween, type LabelChange } from '../../src/core/labelChange';
-import type { LabelMap } from '../../src/core/labelMap';
-import type { JournalEntry } from '../../src/dataset/journalView';
+import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
+import type { LabelMap } from '../../src/core/pixels/labelMap';
+import type { JournalEntry } from '../../src/dataset/journal/journalView';
 import { classesIn, LabelDocument } from '../../src/editor/labelDocument';
 
 const SIZE = { width: 4, height: 2 };

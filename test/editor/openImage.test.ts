@@ -2,11 +2,11 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { changeBetween, type LabelChange } from '../../src/core/labelChange';
-import type { PointPrompt } from '../../src/core/segmenter';
-import { type JournalLine, JournalWriter } from '../../src/dataset/journal';
-import { loadProject, saveProject } from '../../src/dataset/project';
-import { makeReference } from '../../src/dataset/reference';
+import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
+import type { PointPrompt } from '../../src/core/prompting/segmenter';
+import { type JournalLine, JournalWriter } from '../../src/dataset/journal/journal';
+import { loadProject, saveProject } from '../../src/dataset/project/project';
+import { makeReference } from '../../src/dataset/project/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { PromptsEdit } from '../../src/protocol/editorApi';

@@ -1,7 +1,7 @@
 /** An image whose masks could not be saved: said at once, and in the same words whatever is tried. */
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { changeBetween } from '../../src/core/labelChange';
+import { changeBetween } from '../../src/core/drawing/labelChange';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { CLASSES, labels, put, putImages, temporaryFolder } from '../dataset/fixtures';
 import { listeningPage, openImage } from './fakeEditor';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { TensorCache } from '../../src/engine/cache';
+import { TensorCache } from '../../src/engine/images/cache';
 
 let dir: string;
 beforeEach(async () => {

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { padChannels } from '../../src/engine/channelPadding';
-import { encodeModel, type Graph, type Initializer, type Node } from '../../src/engine/onnxGraph';
-import { bytesOf, fieldsOf, textOf } from '../../src/engine/protobuf';
-import { Session, Tensor, toFloats } from '../../src/engine/sessions';
+import { padChannels } from '../../src/engine/runtime/channelPadding';
+import { encodeModel, type Graph, type Initializer, type Node } from '../../src/engine/runtime/onnxGraph';
+import { bytesOf, fieldsOf, textOf } from '../../src/engine/runtime/protobuf';
+import { Session, Tensor, toFloats } from '../../src/engine/runtime/sessions';
 import { repository } from '../cli/runCli';
 import { seededRandom } from '../seeded';
 

@@ -7,7 +7,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../src/disk/hashing';
-import { encodeModel, type Graph } from '../../src/engine/onnxGraph';
+import { encodeModel, type Graph } from '../../src/engine/runtime/onnxGraph';
 import type { ModelEntry } from '../../src/models/manifest';
 import type { ResolvedModel } from '../../src/models/modelStore';
 import { GraphBuilder } from './graphBuilder';

@@ -1,7 +1,7 @@
-/** The cosine graph against its specification, the plain loops of core/tokenRows.ts. */
+/** The cosine graph against its specification, the plain loops of core/tokens/tokenRows.ts. */
 import { describe, expect, it } from 'vitest';
-import { cosines, type TokenRows } from '../../src/core/tokenRows';
-import { CosineGraph } from '../../src/engine/cosineGraph';
+import { cosines, type TokenRows } from '../../src/core/tokens/tokenRows';
+import { CosineGraph } from '../../src/engine/matching/cosineGraph';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(13);

@@ -10,7 +10,7 @@ import {
   type Outputs,
   relativeDifference,
   syntheticPixels,
-} from '../../src/engine/deviceMeasure';
+} from '../../src/engine/models/deviceMeasure';
 import { models, repository } from '../cli/runCli';
 
 const outputs = (tokens: number[], logits: number[]): Outputs => ({

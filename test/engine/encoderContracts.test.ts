@@ -1,7 +1,7 @@
 /** DINOv2 and DINOv3 on graphs of their true contract (see contractModels.ts), against plain loops over the image. */
 import { describe, expect, it } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import type { PatchTokens } from '../../src/core/patchGrid';
+import type { PatchTokens } from '../../src/core/tokens/patchGrid';
 
 import { DinoEncoder } from '../../src/engine/encoders';
 import { temporaryFolder } from '../dataset/fixtures';

@@ -7,7 +7,13 @@ import { describe, expect, it } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
 import { UserError } from '../../src/core/userError';
 import { EmbeddedEncoder, embeddedFeatures } from '../../src/engine/encoders';
-import { encodeModel, type Graph, type Initializer, type Node, type ValueInfo } from '../../src/engine/onnxGraph';
+import {
+  encodeModel,
+  type Graph,
+  type Initializer,
+  type Node,
+  type ValueInfo,
+} from '../../src/engine/runtime/onnxGraph';
 import type { ResolvedModel } from '../../src/models/modelStore';
 import { put, temporaryFolder } from '../dataset/fixtures';
 import { seededRandom } from '../seeded';

@@ -1,6 +1,6 @@
 /** Halves against a brute-force oracle: all 65536 of them, and the nearest of all for floats in between. */
 import { describe, expect, it } from 'vitest';
-import { fromFloat16, toFloat16 } from '../../src/engine/float16';
+import { fromFloat16, toFloat16 } from '../../src/engine/runtime/float16';
 import { seededRandom } from '../seeded';
 
 const every = Uint16Array.from({ length: 65_536 }, (_, half) => half);

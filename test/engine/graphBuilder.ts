@@ -1,5 +1,13 @@
 /** Composes ONNX graphs from expressions: every operation gives the name of its result. */
-import type { Attribute, Dims, ElementType, Graph, Initializer, Node, ValueInfo } from '../../src/engine/onnxGraph';
+import type {
+  Attribute,
+  Dims,
+  ElementType,
+  Graph,
+  Initializer,
+  Node,
+  ValueInfo,
+} from '../../src/engine/runtime/onnxGraph';
 
 export class GraphBuilder {
   private readonly nodes: Node[] = [];

@@ -14,7 +14,7 @@ import {
   resizeGrey,
   sampleWindow,
   windowOf,
-} from '../../src/engine/imageIo';
+} from '../../src/engine/pictures/imageIo';
 import { makeBmp } from '../formats/makeBmp';
 import { makeTiffHeader, pageTags } from '../formats/makeTiffHeader';
 import { refusal } from '../refusal';

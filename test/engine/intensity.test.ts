@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type DeepPixels, Histogram, throughWindow } from '../../src/engine/intensity';
+import { type DeepPixels, Histogram, throughWindow } from '../../src/engine/pictures/intensity';
 import type { IntensityWindow } from '../../src/protocol/engineApi';
 import { seededRandom } from '../seeded';
 

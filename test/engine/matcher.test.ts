@@ -1,8 +1,8 @@
-/** The matching graph against its specification, the plain loops of core/matching.ts. */
+/** The matching graph against its specification, the plain loops of core/tokens/matching.ts. */
 import { describe, expect, it } from 'vitest';
-import { type MatchTable, matchTokens, meanTokenDistances, type PatchSets } from '../../src/core/matching';
-import type { PatchTokens } from '../../src/core/patchGrid';
-import { Matcher } from '../../src/engine/matcher';
+import { type MatchTable, matchTokens, meanTokenDistances, type PatchSets } from '../../src/core/tokens/matching';
+import type { PatchTokens } from '../../src/core/tokens/patchGrid';
+import { Matcher } from '../../src/engine/matching/matcher';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
 import { seededRandom } from '../seeded';
 

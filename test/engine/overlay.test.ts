@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { toRuns } from '../../src/core/mask';
-import type { PromptCandidate } from '../../src/core/prompts';
+import { toRuns } from '../../src/core/pixels/mask';
+import type { PromptCandidate } from '../../src/core/prompting/prompts';
 import { UserError } from '../../src/core/userError';
-import { saveOverlay } from '../../src/engine/overlay';
+import { saveOverlay } from '../../src/engine/pictures/overlay';
 
 let dir: string;
 beforeAll(async () => {

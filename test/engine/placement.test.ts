@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/userError';
 import { devicesOf, explainFailure, isOutOfMemory } from '../../src/devices/devices';
-import { encodeModel, type Graph } from '../../src/engine/onnxGraph';
+import { encodeModel, type Graph } from '../../src/engine/runtime/onnxGraph';
 import {
   type Contract,
   type NativeSession,
@@ -11,7 +11,7 @@ import {
   type SessionFactory,
   Tensor,
   toFloats,
-} from '../../src/engine/sessions';
+} from '../../src/engine/runtime/sessions';
 
 const graph: Graph = {
   name: 'double',

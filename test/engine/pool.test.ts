@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { NoEngineError } from '../../src/core/userError';
-import { type DisposableEngine, defaultParallelism, EnginePool } from '../../src/engine/pool';
+import { type DisposableEngine, defaultParallelism, EnginePool } from '../../src/engineClient/pool';
 import type { SegmentRequest } from '../../src/protocol/engineApi';
 
 /** An engine whose calls end when the test says so. */

@@ -1,7 +1,7 @@
 /** The graph against the plain loops it stands for. */
 import { describe, expect, it } from 'vitest';
-import { principalDirections, projectOut } from '../../src/core/subspace';
-import { ProjectionGraph } from '../../src/engine/projectionGraph';
+import { principalDirections, projectOut } from '../../src/core/tokens/subspace';
+import { ProjectionGraph } from '../../src/engine/matching/projectionGraph';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(4);

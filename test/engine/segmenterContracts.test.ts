@@ -4,11 +4,11 @@
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import type { FloatMap } from '../../src/core/raster';
-import type { DecodedMask, PointPrompt, PromptSet, SegmenterCapabilities } from '../../src/core/segmenter';
-import { segmenterFamilies } from '../../src/engine/loadedModels';
+import type { FloatMap } from '../../src/core/pixels/raster';
+import type { DecodedMask, PointPrompt, PromptSet, SegmenterCapabilities } from '../../src/core/prompting/segmenter';
+import { segmenterFamilies } from '../../src/engine/models/loadedModels';
+import { Session, type Tensor } from '../../src/engine/runtime/sessions';
 import type { ImageEmbedding, PixelSegmenter } from '../../src/engine/segmenters';
-import { Session, type Tensor } from '../../src/engine/sessions';
 import type { SegmenterFamily } from '../../src/models/families';
 import { temporaryFolder } from '../dataset/fixtures';
 import { refusal } from '../refusal';

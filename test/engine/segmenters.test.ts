@@ -5,12 +5,18 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import type { DecodedMask, PromptSet } from '../../src/core/segmenter';
+import type { DecodedMask, PromptSet } from '../../src/core/prompting/segmenter';
 import { UserError } from '../../src/core/userError';
 import { type Encoding, embeddedFeatures } from '../../src/engine/encoders';
-import { encodeModel, type Graph, type Initializer, type Node, type ValueInfo } from '../../src/engine/onnxGraph';
+import {
+  encodeModel,
+  type Graph,
+  type Initializer,
+  type Node,
+  type ValueInfo,
+} from '../../src/engine/runtime/onnxGraph';
+import { Session } from '../../src/engine/runtime/sessions';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
-import { Session } from '../../src/engine/sessions';
 import type { ResolvedModel } from '../../src/models/modelStore';
 import { put, temporaryFolder } from '../dataset/fixtures';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SharedWork } from '../../src/engine/sharedWork';
+import { SharedWork } from '../../src/engine/runtime/sharedWork';
 
 /** Work that ends when the test says so. */
 function openEnded() {

@@ -1,17 +1,17 @@
 /** The embedded models on tiles, beside the same models on the whole image at the same scale. */
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { foregroundComponents } from '../../src/core/components';
 import { area, type Size } from '../../src/core/geometry';
-import { dice } from '../../src/core/maskMetrics';
-import { type FloatMap, thresholdToMask } from '../../src/core/raster';
-import type { PromptSet } from '../../src/core/segmenter';
-import { withoutSpecks } from '../../src/core/specks';
-import { planTiles } from '../../src/core/tiles';
+import { foregroundComponents } from '../../src/core/pixels/components';
+import { dice } from '../../src/core/pixels/maskMetrics';
+import { type FloatMap, thresholdToMask } from '../../src/core/pixels/raster';
+import { withoutSpecks } from '../../src/core/pixels/specks';
+import type { PromptSet } from '../../src/core/prompting/segmenter';
+import { planTiles } from '../../src/core/prompting/tiles';
 import { EmbeddedEncoder, type ImageEncoder } from '../../src/engine/encoders';
+import { TiledImage, type TileSource } from '../../src/engine/images/tiledImage';
+import { tiledModelSize } from '../../src/engine/images/tiling';
 import { EmbeddedSegmenter } from '../../src/engine/segmenters';
-import { TiledImage, type TileSource } from '../../src/engine/tiledImage';
-import { tiledModelSize } from '../../src/engine/tiling';
 import { ModelStore } from '../../src/models/modelStore';
 
 const models = path.resolve(import.meta.dirname, '..', '..', 'models');

@@ -4,8 +4,8 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { area, type Box, type Size } from '../../src/core/geometry';
 import type { ImageVariant } from '../../src/core/strategies/strategy';
-import { type ImageFile, openImage } from '../../src/engine/imageIo';
-import { readVariant } from '../../src/engine/variants';
+import { readVariant } from '../../src/engine/images/variants';
+import { type ImageFile, openImage } from '../../src/engine/pictures/imageIo';
 import { put, temporaryFolder } from '../dataset/fixtures';
 import { seededRandom } from '../seeded';
 

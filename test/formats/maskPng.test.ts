@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { type BitDepth, encode } from 'fast-png';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type LabelMap, valuesOf } from '../../src/core/labelMap';
+import { type LabelMap, valuesOf } from '../../src/core/pixels/labelMap';
 import { UserError } from '../../src/core/userError';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import { assemblePng, COLOUR_TYPE, readHeader } from '../../src/formats/pngChunks';

@@ -36,7 +36,7 @@ Layout of a prompt case (aTwoBlobs, bThin, cBest, dNoBackground, eAllFail, fTies
                             `candidates` lists the positives alone
     candidates              positives, then negatives, then hard, each ascending by patch: {label, source, patchIndex,
                             referencePatch, backPatch, forwardDistance, backwardDistance, point [x, y], reason}, with
-                            the names of src/core/prompts.ts. Hard: referencePatch = best (farthest) proposer and
+                            the names of src/core/prompting/prompts.ts. Hard: referencePatch = best (farthest) proposer and
                             forwardDistance = that distance.
   gbmseg
     positivesForward, negativesForward     p(i) of each i in F (B), in order, with repetitions

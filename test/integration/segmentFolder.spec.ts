@@ -5,7 +5,7 @@ import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import * as vscode from 'vscode';
-import { changeBetween } from '../../src/core/labelChange';
+import { changeBetween } from '../../src/core/drawing/labelChange';
 import type { FolderProgress, FolderSummary } from '../../src/protocol/runnerApi';
 import { api, journalOf, listener, maskOf, until } from './editing';
 import { say } from './say';

@@ -8,8 +8,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { JournalView } from '../../src/dataset/journalView';
-import { PersonCommitter } from '../../src/dataset/personCommit';
+import { PersonCommitter } from '../../src/dataset/commits/personCommit';
+import { JournalView } from '../../src/dataset/journal/journalView';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import {
   CROWD_SIDE,

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../../src/core/random';
 import { UserError } from '../../src/core/userError';
-import { EngineClient } from '../../src/engine/client';
+import { EngineClient } from '../../src/engineClient/client';
 import { mutated, oneOf } from './mutate';
 import { type Kind, kinds, repository } from './mutationInputs';
 

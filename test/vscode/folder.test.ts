@@ -2,7 +2,7 @@
 import { appendFile, copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import type { JournalLine } from '../../src/dataset/journal';
+import type { JournalLine } from '../../src/dataset/journal/journal';
 import { Drive } from './drive';
 import { EditorPage } from './editorPage';
 import { describeInVsCode } from './host';

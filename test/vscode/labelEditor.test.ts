@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { Point } from '../../src/core/geometry';
-import { blankLabels, valuesOf } from '../../src/core/labelMap';
+import { blankLabels, valuesOf } from '../../src/core/pixels/labelMap';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import { Drive } from './drive';
 import { EditorPage } from './editorPage';

@@ -1,6 +1,6 @@
 /** What a host would tell a page, for tests of the page. */
-import { type LabelMap, toLabelRuns } from '../../src/core/labelMap';
-import type { PromptCandidate } from '../../src/core/prompts';
+import { type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
+import type { PromptCandidate } from '../../src/core/prompting/prompts';
 import type { AutomaticResult, DocumentFacts, EditorState, PromptSession } from '../../src/protocol/editorApi';
 import { everyCapability } from '../fakes';
 

@@ -1,14 +1,14 @@
 /** The page in a real browser, with a fake host: pointer and keys in, calls of the host out, pixels on screen. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Stroke } from '../../src/core/brush';
+import { Stroke } from '../../src/core/drawing/brush';
+import { classInk } from '../../src/core/drawing/ink';
+import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
+import { fillPolygon } from '../../src/core/drawing/polygon';
 import type { Box, Point } from '../../src/core/geometry';
-import { classInk } from '../../src/core/ink';
-import { changeBetween, type LabelChange } from '../../src/core/labelChange';
-import { blankLabels, type LabelMap, toLabelRuns } from '../../src/core/labelMap';
-import { fillPolygon } from '../../src/core/polygon';
+import { blankLabels, type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
 import type { CanvasAction, DocumentFacts, PromptsEdit } from '../../src/protocol/editorApi';
-import type { ViewPlace, ViewState } from '../../webview/viewState';
+import type { ViewPlace, ViewState } from '../../webview/document/viewState';
 import { prepareBrowser } from '../vscode/install';
 import { launchChromium } from './chromium';
 import type { HostCall, Layout } from './page/scene';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Box, Size } from '../../src/core/geometry';
-import type { LabelMap } from '../../src/core/labelMap';
-import { LabelPyramid, rectOf, union } from '../../webview/labelPyramid';
-import type { TileKey } from '../../webview/tileGrid';
+import type { LabelMap } from '../../src/core/pixels/labelMap';
+import { LabelPyramid, rectOf, union } from '../../webview/canvas/labelPyramid';
+import type { TileKey } from '../../webview/canvas/tileGrid';
 import { seededRandom } from '../seeded';
 
 /** One level of a label map: class and coverage per pixel, row-major. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { LabelMap } from '../../src/core/labelMap';
-import { heatColour, heatPicture } from '../../webview/heatColours';
-import { brightnessTable } from '../../webview/layerStyle';
-import { type Side, visitBorders } from '../../webview/outline';
-import { paintLabels, paletteOf, parseColour } from '../../webview/palette';
+import type { LabelMap } from '../../src/core/pixels/labelMap';
+import { heatColour, heatPicture } from '../../webview/canvas/heatColours';
+import { brightnessTable } from '../../webview/canvas/layerStyle';
+import { type Side, visitBorders } from '../../webview/canvas/outline';
+import { paintLabels, paletteOf, parseColour } from '../../webview/canvas/palette';
 import { seededRandom } from '../seeded';
 
 const CLASSES = [

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { Stroke } from '../../src/core/brush';
+import { Stroke } from '../../src/core/drawing/brush';
+import { classInk, eraserInk } from '../../src/core/drawing/ink';
+import { applyChange, changeBetween, fits, type LabelChange, rebase } from '../../src/core/drawing/labelChange';
 import type { Box } from '../../src/core/geometry';
-import { classInk, eraserInk } from '../../src/core/ink';
-import { applyChange, changeBetween, fits, type LabelChange, rebase } from '../../src/core/labelChange';
-import { blankLabels, type LabelMap, toLabelRuns } from '../../src/core/labelMap';
+import { blankLabels, type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
 import type { DocumentUpdate, EditorState } from '../../src/protocol/editorApi';
-import { type ModelHost, PageModel } from '../../webview/pageModel';
+import { type ModelHost, PageModel } from '../../webview/document/pageModel';
 import { drawLabels, randomLabels, rowsOf, seededRandom } from '../seeded';
 import { sessionOf, someFacts, stateOf } from './documents';
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { build } from 'esbuild';
 import sharp from 'sharp';
 import type { Size } from '../../src/core/geometry';
-import { type LabelMap, toLabelRuns } from '../../src/core/labelMap';
+import { type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
 import { pageHtml } from '../../src/editor/html';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import type { DisplayImage, DocumentFacts } from '../../src/protocol/editorApi';

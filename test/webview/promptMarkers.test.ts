@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { PromptCandidate, PromptReason } from '../../src/core/prompts';
+import type { PromptCandidate, PromptReason } from '../../src/core/prompting/prompts';
 import type { AutomaticResult, PromptSession } from '../../src/protocol/editorApi';
-import { MARKER_RADIUS, markerAt, markersOf, sameHit } from '../../webview/promptMarkers';
-import { Viewport } from '../../webview/viewport';
-import { wheelAction } from '../../webview/wheel';
+import { MARKER_RADIUS, markerAt, markersOf, sameHit } from '../../webview/canvas/promptMarkers';
+import { Viewport } from '../../webview/canvas/viewport';
+import { wheelAction } from '../../webview/canvas/wheel';
 
 const candidate = (x: number, y: number, label: 0 | 1, reason: PromptReason): PromptCandidate => ({
   point: { x, y },

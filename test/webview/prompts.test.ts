@@ -1,10 +1,10 @@
 /** Questions to the segmenter: their order, and what the prompts are while they are under way. */
 import { describe, expect, it } from 'vitest';
-import { blankLabels } from '../../src/core/labelMap';
+import { blankLabels } from '../../src/core/pixels/labelMap';
 import type { AutomaticResult, PromptAnswer, PromptSession } from '../../src/protocol/editorApi';
-import { PageModel } from '../../webview/pageModel';
-import { PromptDesk } from '../../webview/promptDesk';
-import { type PromptQuestion, PromptQueue } from '../../webview/promptQueue';
+import { PageModel } from '../../webview/document/pageModel';
+import { PromptDesk } from '../../webview/document/promptDesk';
+import { type PromptQuestion, PromptQueue } from '../../webview/document/promptQueue';
 import { automaticOf, candidateAt, sessionOf, someFacts, stateOf } from './documents';
 
 const labels = blankLabels({ width: 20, height: 20 });

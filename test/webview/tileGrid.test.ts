@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Box } from '../../src/core/geometry';
-import { deviceRect, nearestFirst, standInsFor, TileGrid, type TileKey, tileName } from '../../webview/tileGrid';
-import { Viewport } from '../../webview/viewport';
+import { deviceRect, nearestFirst, standInsFor, TileGrid, type TileKey, tileName } from '../../webview/canvas/tileGrid';
+import { Viewport } from '../../webview/canvas/viewport';
 import { seededRandom } from '../seeded';
 
 const SIZES = [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type TileKey, tileName } from '../../webview/tileGrid';
-import { TileStore } from '../../webview/tileStore';
+import { type TileKey, tileName } from '../../webview/canvas/tileGrid';
+import { TileStore } from '../../webview/canvas/tileStore';
 
 interface Request {
   readonly name: string;

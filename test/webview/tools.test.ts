@@ -1,13 +1,13 @@
 /** Tools with a screen that only remembers. */
 import { describe, expect, it } from 'vitest';
 import type { Box, Point } from '../../src/core/geometry';
-import { blankLabels, type LabelMap } from '../../src/core/labelMap';
+import { blankLabels, type LabelMap } from '../../src/core/pixels/labelMap';
 import type { AutomaticResult, PromptSession } from '../../src/protocol/editorApi';
-import type { Draft } from '../../webview/draft';
-import { PageModel } from '../../webview/pageModel';
-import { PromptDesk } from '../../webview/promptDesk';
-import type { PromptHit } from '../../webview/promptMarkers';
-import { type PromptQuestion, PromptQueue } from '../../webview/promptQueue';
+import type { Draft } from '../../webview/canvas/draft';
+import type { PromptHit } from '../../webview/canvas/promptMarkers';
+import { PageModel } from '../../webview/document/pageModel';
+import { PromptDesk } from '../../webview/document/promptDesk';
+import { type PromptQuestion, PromptQueue } from '../../webview/document/promptQueue';
 import { BoxTool } from '../../webview/tools/boxTool';
 import { BrushTool } from '../../webview/tools/brushTool';
 import { FillTool } from '../../webview/tools/fillTool';

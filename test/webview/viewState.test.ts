@@ -5,7 +5,7 @@ import {
   readViewState,
   steppedDiameter,
   type ViewState,
-} from '../../webview/viewState';
+} from '../../webview/document/viewState';
 
 const some: ViewState = {
   tool: 'polygon',

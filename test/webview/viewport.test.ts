@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Point } from '../../src/core/geometry';
-import { TILE_QUANTUM, Viewport } from '../../webview/viewport';
+import { TILE_QUANTUM, Viewport } from '../../webview/canvas/viewport';
 import { seededRandom } from '../seeded';
 
 const SCREEN = { width: 1000, height: 700 };

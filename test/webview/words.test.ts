@@ -1,8 +1,8 @@
 /** What the page says: tooltips, hints, numbers. */
 import { describe, expect, it } from 'vitest';
 import type { DocumentFacts, PageCommand } from '../../src/protocol/editorApi';
-import { brightnessOf, greyHistogram } from '../../webview/autoBrightness';
-import { hintFor, type Situation, whyNotCommand, whyNotTool } from '../../webview/availability';
+import { brightnessOf, greyHistogram } from '../../webview/canvas/autoBrightness';
+import { hintFor, type Situation, whyNotCommand, whyNotTool } from '../../webview/controls/availability';
 import {
   countCandidates,
   describeCandidate,
@@ -11,7 +11,7 @@ import {
   formatTime,
   formatTrust,
   formatZoom,
-} from '../../webview/words';
+} from '../../webview/controls/words';
 import { everyCapability } from '../fakes';
 import { candidateAt, someFacts } from './documents';
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
-import type { JournalLine } from '../../src/dataset/journal';
+import type { JournalLine } from '../../src/dataset/journal/journal';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import { repository } from '../vscode/install';
 import { type Ended, type RunOptions, type Started, type Wine, windowsPath } from './wine';

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dice } from '../../src/core/maskMetrics';
+import { dice } from '../../src/core/pixels/maskMetrics';
 import { labelledImages } from '../../src/dataset/evaluate';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import { binaryMaskOf, readMask } from '../masks';

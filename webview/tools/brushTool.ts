@@ -1,7 +1,7 @@
 /** Brush and eraser. */
-import { Stroke } from '../../src/core/brush';
+import { Stroke } from '../../src/core/drawing/brush';
+import { classInk, eraserInk, type Ink } from '../../src/core/drawing/ink';
 import type { Point } from '../../src/core/geometry';
-import { classInk, eraserInk, type Ink } from '../../src/core/ink';
 import { Tool, type ToolContext, type ToolPointer } from './tool';
 
 export class BrushTool extends Tool {

@@ -1,5 +1,5 @@
 /** Fills the region under the pointer, or takes it away. */
-import { floodFill } from '../../src/core/floodFill';
+import { floodFill } from '../../src/core/drawing/floodFill';
 import { isInside, Tool, type ToolPointer } from './tool';
 
 export class FillTool extends Tool {

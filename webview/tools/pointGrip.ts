@@ -4,7 +4,7 @@
  */
 import { distance } from '../../src/core/geometry';
 import type { PromptsEdit } from '../../src/protocol/editorApi';
-import { movedPoint, type Touched } from '../promptDesk';
+import { movedPoint, type Touched } from '../document/promptDesk';
 import { clampToImage, type ToolContext, type ToolPointer } from './tool';
 
 /** ScreenPx that a press may wander and still be a click. */

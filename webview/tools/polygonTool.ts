@@ -1,7 +1,8 @@
 /** A polygon by its corners, filled when it is closed. */
+
+import { classInk, eraserInk } from '../../src/core/drawing/ink';
+import { fillPolygon } from '../../src/core/drawing/polygon';
 import { distance, type Point } from '../../src/core/geometry';
-import { classInk, eraserInk } from '../../src/core/ink';
-import { fillPolygon } from '../../src/core/polygon';
 import { Tool, type ToolPointer } from './tool';
 
 /** ScreenPx around a corner within which a press means that corner. */

@@ -1,10 +1,10 @@
 /** What a tool of the canvas is: it gets pointers in the frame of the image and acts on the document through its context. */
 import type { Box, Point } from '../../src/core/geometry';
-import type { Draft } from '../draft';
-import type { PageModel } from '../pageModel';
-import type { PromptDesk } from '../promptDesk';
-import type { PromptHit } from '../promptMarkers';
-import type { BrushSettings } from '../viewState';
+import type { Draft } from '../canvas/draft';
+import type { PromptHit } from '../canvas/promptMarkers';
+import type { PageModel } from '../document/pageModel';
+import type { PromptDesk } from '../document/promptDesk';
+import type { BrushSettings } from '../document/viewState';
 
 /** A pointer, or the keyboard's cursor, over the canvas. */
 export interface ToolPointer {

@@ -69,7 +69,7 @@ class First(unittest.TestCase):
         np.testing.assert_array_equal(question.has_mask_input, [1] * PAIRS + [0] * (BATCH - PAIRS))
         with shares(STRONG_SHARE=1, PRIORLESS_SHARE=0):
             strong = dialogue().first()
-        # As strongPrompt of src/core/strategies/referenceModel.ts.
+        # As strongPrompt of src/core/strategies/apMedSam/referenceModel.ts.
         torch.testing.assert_close(strong.mask_input[:PAIRS], (wanted + 1) * 3)
 
     def test_some_priors_are_shifted_as_a_whole(self):

@@ -1,6 +1,6 @@
 """What a reference says of a target, batched: the foreground prior, points from matches, and the prior's adaptation.
 
-The same as the engine computes (src/core/foregroundPrior.ts, matching.ts, adaptation.ts), so that the decoder is trained on what
+The same as the engine computes (src/core/tokens/foregroundPrior.ts, matching.ts, adaptation.ts), so that the decoder is trained on what
 it will be asked. The engine also lays the reference over the target (alignment.ts), which the decoder is not trained with. Grids have stride 8.
 """
 

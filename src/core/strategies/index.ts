@@ -1,8 +1,8 @@
 /** The strategies by name. */
-import { apMedSam } from './apMedSam';
-import { cluster } from './cluster';
-import { gbmseg } from './gbmseg';
-import { matcherStrategy } from './matcherStrategy';
+import { apMedSam } from './apMedSam/apMedSam';
+import { cluster } from './cluster/cluster';
+import { gbmseg } from './gbmseg/gbmseg';
+import { matcherStrategy } from './matcher/matcherStrategy';
 import type { Strategy, StrategyId } from './strategy';
 
 export const strategies: Readonly<Record<StrategyId, Strategy>> = {

@@ -1,7 +1,7 @@
 /** What becomes of the classes of an image once they have competed for its pixels. */
-import { compete } from '../competition';
-import { intersectRuns } from '../labelMap';
-import { emptyRuns, hasForeground, runArea } from '../mask';
+import { compete } from '../pixels/competition';
+import { intersectRuns } from '../pixels/labelMap';
+import { emptyRuns, hasForeground, runArea } from '../pixels/mask';
 import type { Segmentation } from './strategy';
 
 /** Less of a mask than this is not worth a note. */

@@ -1,14 +1,14 @@
 /** What every strategy takes and gives: pure stages over typed arrays; models appear only behind the ports. */
 import type { Box, Size } from '../geometry';
-import type { Instance } from '../instances';
-import type { Mask, RunMask } from '../mask';
-import type { MatchTable, PatchSets } from '../matching';
-import type { PatchTokens } from '../patchGrid';
-import type { PromptCandidate } from '../prompts';
-import type { FloatMap } from '../raster';
-import type { PromptableImage, SegmenterCapabilities } from '../segmenter';
-import type { TokenRows } from '../tokenRows';
-import type { TrustParts } from '../trust';
+import type { Mask, RunMask } from '../pixels/mask';
+import type { FloatMap } from '../pixels/raster';
+import type { Instance } from '../prompting/instances';
+import type { PromptCandidate } from '../prompting/prompts';
+import type { PromptableImage, SegmenterCapabilities } from '../prompting/segmenter';
+import type { MatchTable, PatchSets } from '../tokens/matching';
+import type { PatchTokens } from '../tokens/patchGrid';
+import type { TokenRows } from '../tokens/tokenRows';
+import type { TrustParts } from '../tokens/trust';
 
 export type StrategyId = 'ap-medsam' | 'gbmseg' | 'matcher' | 'cluster';
 

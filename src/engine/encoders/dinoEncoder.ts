@@ -3,16 +3,16 @@
  * DINOv3 (Simeoni et al. 2025, arXiv 2508.10104), as exported for transformers.js: `pixel_values` -> `last_hidden_state`.
  */
 import { area, describeSize, type Size } from '../../core/geometry';
-import type { PatchTokens } from '../../core/patchGrid';
-import { principalDirections } from '../../core/subspace';
-import { unitTokens } from '../../core/tokenRows';
+import type { PatchTokens } from '../../core/tokens/patchGrid';
+import { principalDirections } from '../../core/tokens/subspace';
+import { unitTokens } from '../../core/tokens/tokenRows';
 import { UserError } from '../../core/userError';
 import type { ModelEntry } from '../../models/manifest';
 import type { ResolvedModel } from '../../models/modelStore';
-import { openGraph } from '../graphs';
-import { IMAGENET, normalisedFloats, ownOr } from '../pixelTensors';
-import { ProjectionGraph } from '../projectionGraph';
-import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../sessions';
+import { ProjectionGraph } from '../matching/projectionGraph';
+import { openGraph } from '../runtime/graphs';
+import { IMAGENET, normalisedFloats, ownOr } from '../runtime/pixelTensors';
+import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../runtime/sessions';
 import { type Encoding, type ImageEncoder, inputSideOf, patchSizeOf } from './imageEncoder';
 
 const TOKENS = 'last_hidden_state';

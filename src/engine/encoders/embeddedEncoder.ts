@@ -1,10 +1,10 @@
 /** The embedded family's encoder. */
 import { area, type Size } from '../../core/geometry';
-import type { PatchTokens } from '../../core/patchGrid';
+import type { PatchTokens } from '../../core/tokens/patchGrid';
 import type { ResolvedModel } from '../../models/modelStore';
-import { openGraph } from '../graphs';
-import { planarFloats } from '../pixelTensors';
-import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../sessions';
+import { openGraph } from '../runtime/graphs';
+import { planarFloats } from '../runtime/pixelTensors';
+import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../runtime/sessions';
 import { type Encoding, type ImageEncoder, inputSideOf } from './imageEncoder';
 
 const EMBEDDED_STRIDE = 8;

@@ -1,10 +1,10 @@
 /** Image encoders: pixels -> patch tokens and features. One small adapter per model family behind one interface. */
 import type { Size } from '../../core/geometry';
-import type { PatchTokens } from '../../core/patchGrid';
+import type { PatchTokens } from '../../core/tokens/patchGrid';
 import { UserError } from '../../core/userError';
 import { familyTraits } from '../../models/families';
 import type { ModelEntry } from '../../models/manifest';
-import type { NamedTensors } from '../sessions';
+import type { NamedTensors } from '../runtime/sessions';
 
 /** What an encoder makes of one image. */
 export interface Encoding {

@@ -4,13 +4,13 @@
  * a box, and nothing.
  */
 import type { Size } from '../../core/geometry';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { ModelEntry } from '../../models/manifest';
 import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
-import { type GraphPair, openPair } from '../graphs';
-import { normalisedFloats, ownOr, UNIT_RANGE } from '../pixelTensors';
-import { type Contract, float32, Tensor, toFloats, toTensor } from '../sessions';
+import { type GraphPair, openPair } from '../runtime/graphs';
+import { normalisedFloats, ownOr, UNIT_RANGE } from '../runtime/pixelTensors';
+import { type Contract, float32, Tensor, toFloats, toTensor } from '../runtime/sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import { bestOf, cornerTokens, MASK_STRIDE, placedSize, pointTokens } from './samFrame';
 

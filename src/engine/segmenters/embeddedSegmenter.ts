@@ -1,11 +1,11 @@
 /** The embedded family's segmenter. */
 import { moveToFrame, type Size } from '../../core/geometry';
-import { resizeBilinear } from '../../core/raster';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import { resizeBilinear } from '../../core/pixels/raster';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { ResolvedModel } from '../../models/modelStore';
 import { type Encoding, embeddedFeatures } from '../encoders';
-import { openGraph } from '../graphs';
-import { type Contract, float32, type Session, Tensor, toFloats, toTensors } from '../sessions';
+import { openGraph } from '../runtime/graphs';
+import { type Contract, float32, type Session, Tensor, toFloats, toTensors } from '../runtime/sessions';
 import type { FeatureSegmenter, ImageEmbedding } from './imageSegmenter';
 import { BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING } from './samFrame';
 

@@ -1,8 +1,8 @@
 /** Promptable segmenters: image embedding once, prompts -> logits often. One small adapter per model family. */
 import type { Size } from '../../core/geometry';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { Encoding } from '../encoders';
-import type { NamedTensors } from '../sessions';
+import type { NamedTensors } from '../runtime/sessions';
 
 /** What a decoder needs of an image; small enough to keep several, reused for every prompt. */
 export interface ImageEmbedding {

@@ -1,8 +1,8 @@
 /** How SAM and its descendants see an image, and how prompts and masks move between that and ours. */
 import { longSide, moveToFrame, type Point, type Size } from '../../core/geometry';
-import { addPadding, cropPadding } from '../../core/letterbox';
-import type { FloatMap } from '../../core/raster';
-import type { PromptSet } from '../../core/segmenter';
+import { addPadding, cropPadding } from '../../core/pixels/letterbox';
+import type { FloatMap } from '../../core/pixels/raster';
+import type { PromptSet } from '../../core/prompting/segmenter';
 
 /** SAM's label encoding: 1 and 0 for points, 2 and 3 for box corners, -1 for what is no point. */
 export const BOX_TOP_LEFT = 2;

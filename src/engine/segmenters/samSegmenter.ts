@@ -4,13 +4,13 @@
  * (Acly's MobileSAM, samexporter's SAM, CVHub's SAM-HQ). Decoders are those of segment-anything's export script.
  */
 import type { Size } from '../../core/geometry';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { ModelEntry } from '../../models/manifest';
 import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
-import { type GraphPair, openPair } from '../graphs';
-import { IMAGENET, interleavedFloats, normalisedFloats, ownOr, stretchedRange } from '../pixelTensors';
-import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../sessions';
+import { type GraphPair, openPair } from '../runtime/graphs';
+import { IMAGENET, interleavedFloats, normalisedFloats, ownOr, stretchedRange } from '../runtime/pixelTensors';
+import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../runtime/sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
   bestOf,

@@ -5,13 +5,13 @@
  * has `input_boxes` is given boxes.
  */
 import type { Size } from '../../core/geometry';
-import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/segmenter';
+import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { ModelEntry } from '../../models/manifest';
 import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
-import { type GraphPair, openPair } from '../graphs';
-import { IMAGENET, normalisedFloats, ownOr, stretchedRange } from '../pixelTensors';
-import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../sessions';
+import { type GraphPair, openPair } from '../runtime/graphs';
+import { IMAGENET, normalisedFloats, ownOr, stretchedRange } from '../runtime/pixelTensors';
+import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../runtime/sessions';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
   bestOf,

@@ -3,11 +3,11 @@
  * Also the check that every devicePx shows the right targetPx. Driven from outside through `viewerBench`.
  */
 import type { Box, Point, Size } from '../../../src/core/geometry';
-import type { LabelMap } from '../../../src/core/labelMap';
-import type { PromptCandidate } from '../../../src/core/prompts';
+import type { LabelMap } from '../../../src/core/pixels/labelMap';
+import type { PromptCandidate } from '../../../src/core/prompting/prompts';
 import type { AutomaticResult, DisplayImage, PromptSession } from '../../../src/protocol/editorApi';
-import { type LayerStyle, Viewer } from '../../../webview/viewer';
-import type { Viewport } from '../../../webview/viewport';
+import { type LayerStyle, Viewer } from '../../../webview/canvas/viewer';
+import type { Viewport } from '../../../webview/canvas/viewport';
 import { seededRandom } from '../../seeded';
 import { codedPixel, type FrameTimes, type PageFrame, type PixelComparison, PLAIN, type Scenario } from './measures';
 

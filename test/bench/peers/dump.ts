@@ -9,20 +9,26 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { area } from '../../../src/core/geometry';
-import { combine, patchesInside, type ScoreBasis, scoreMask, select } from '../../../src/core/maskScores';
-import { patchCentre } from '../../../src/core/patchGrid';
-import { toProposal } from '../../../src/core/proposals';
-import { gbmsegPrompts } from '../../../src/core/strategies/gbmsegPrompts';
-import { MATCHER_SETTINGS, wholeClassSettings } from '../../../src/core/strategies/matcherPresets';
-import { BidirectionalMatcher, matcherQuestions } from '../../../src/core/strategies/matcherStrategy';
+import { gbmsegPrompts } from '../../../src/core/strategies/gbmseg/gbmsegPrompts';
+import {
+  combine,
+  patchesInside,
+  type ScoreBasis,
+  scoreMask,
+  select,
+} from '../../../src/core/strategies/matcher/maskScores';
+import { MATCHER_SETTINGS, wholeClassSettings } from '../../../src/core/strategies/matcher/matcherPresets';
+import { BidirectionalMatcher, matcherQuestions } from '../../../src/core/strategies/matcher/matcherStrategy';
+import { toProposal } from '../../../src/core/strategies/matcher/proposals';
 import { DEFAULT_PARAMETERS, type MatcherPreset } from '../../../src/core/strategies/strategy';
-import { supportPatches } from '../../../src/core/supportMask';
+import { patchCentre } from '../../../src/core/tokens/patchGrid';
+import { supportPatches } from '../../../src/core/tokens/supportMask';
 import { type LabelledImage, labelledImages } from '../../../src/dataset/evaluate';
-import { spread } from '../../../src/dataset/spread';
-import { CosineGraph } from '../../../src/engine/cosineGraph';
-import { openImage, readRgb } from '../../../src/engine/imageIo';
-import { type LoadedModels, loadModels } from '../../../src/engine/loadedModels';
-import { Matcher } from '../../../src/engine/matcher';
+import { spread } from '../../../src/dataset/files/spread';
+import { CosineGraph } from '../../../src/engine/matching/cosineGraph';
+import { Matcher } from '../../../src/engine/matching/matcher';
+import { type LoadedModels, loadModels } from '../../../src/engine/models/loadedModels';
+import { openImage, readRgb } from '../../../src/engine/pictures/imageIo';
 import { ModelStore } from '../../../src/models/modelStore';
 import { readMask } from '../../masks';
 import { repository } from '../bench';

@@ -2,9 +2,8 @@
  * The host of the page's tests and of its preview: an extension host in the page itself, with a segmenter that draws discs.
  * Driven from outside through `fakeHost`. As in VS Code, messages are cloned and arrive later.
  */
-import { Stroke } from '../../../src/core/brush';
-import { type Box, longSide } from '../../../src/core/geometry';
-import { classInk, eraserInk } from '../../../src/core/ink';
+import { Stroke } from '../../../src/core/drawing/brush';
+import { classInk, eraserInk } from '../../../src/core/drawing/ink';
 import {
   applyChange,
   changeOfClass,
@@ -12,7 +11,8 @@ import {
   invertChange,
   type LabelChange,
   rebase,
-} from '../../../src/core/labelChange';
+} from '../../../src/core/drawing/labelChange';
+import { type Box, longSide } from '../../../src/core/geometry';
 import {
   blankLabels,
   classRuns,
@@ -20,10 +20,10 @@ import {
   type LabelMap,
   toLabelRuns,
   unionRuns,
-} from '../../../src/core/labelMap';
-import type { RunMask } from '../../../src/core/mask';
-import type { PromptCandidate, PromptReason } from '../../../src/core/prompts';
-import type { FloatMap } from '../../../src/core/raster';
+} from '../../../src/core/pixels/labelMap';
+import type { RunMask } from '../../../src/core/pixels/mask';
+import type { FloatMap } from '../../../src/core/pixels/raster';
+import type { PromptCandidate, PromptReason } from '../../../src/core/prompting/prompts';
 import { UserError } from '../../../src/core/userError';
 import type {
   AutomaticResult,

@@ -1,0 +1,247 @@
+/**
+ * Feature space: forward, backward and self matching, hard sampling (stages A.3 to A.6).
+ *
+ * Liu et al., "GBMSeg", MICCAI 2024 (arXiv 2406.16271); the forward/backward idea is Matcher's (Liu et al., ICLR 2024,
+ * arXiv 2305.13310). Where we differ: a match that fails the backward check is remembered with its reason instead of
+ * leaving -1 in the array, and self matching drops outliers (mean + 2 standard deviations) instead of half of the points.
+ */
+import { area, type Size } from '../geometry';
+import type { PatchTokens } from './patchGrid';
+
+/** Foreground and background patches of the reference, ascending. Patches in neither are mixed. */
+export interface PatchSets {
+  readonly foreground: Int32Array;
+  readonly background: Int32Array;
+}
+
+/**
+ * Nearest neighbours between the n reference and the m target patches, as far as anything asks for them. Distances are
+ * Euclidean, float32. Ties go to the lowest index, both ways.
+ */
+export interface MatchTable {
+  readonly referenceGrid: Size;
+  readonly targetGrid: Size;
+  /** int32 [n]: argmin over target patches; -1 for reference patches that propose nothing. */
+  readonly nearestTarget: Int32Array;
+  readonly nearestTargetDistance: Float32Array;
+  /** int32 [n]: argmax over target patches; -1 for reference patches that propose nothing. */
+  readonly farthestTarget: Int32Array;
+  readonly farthestTargetDistance: Float32Array;
+  /** int32 [m]: argmin over *all* reference patches; -1 for target patches that nothing proposed. */
+  readonly nearestReference: Int32Array;
+  readonly nearestReferenceDistance: Float32Array;
+  /** int32 [m]: for every target patch the foreground proposer it is nearest to; -1 where there is none. */
+  readonly nearestForeground: Int32Array;
+  readonly nearestForegroundDistance: Float32Array;
+  /** float32 [m]: distance of every target patch to the background proposer it is nearest to; NaN where there is none. */
+  readonly nearestBackgroundDistance: Float32Array;
+}
+
+/** One proposed match: a target patch and the reference patch that proposed it. */
+export interface Match {
+  readonly targetPatch: number;
+  readonly referencePatch: number;
+  /** Reference patch that the target patch is nearest to. */
+  readonly backPatch: number;
+  readonly forwardDistance: number;
+  readonly backwardDistance: number;
+}
+
+export interface SplitMatches {
+  readonly kept: readonly Match[];
+  readonly rejected: readonly Match[];
+}
+
+/**
+ * Plain loops over every pair: O(n m d). What the engine's matching graph computes is tested against this, and it is
+ * the specification of the table.
+ *
+ * @param proposers the reference patches that propose matches; both sets together.
+ */
+export function matchTokens(reference: PatchTokens, target: PatchTokens, proposers: PatchSets): MatchTable {
+  if (reference.dim !== target.dim) {
+    throw new RangeError(`reference tokens have ${reference.dim} channels, target tokens ${target.dim}`);
+  }
+  const table = emptyTable(reference.grid, target.grid);
+  const n = area(reference.grid);
+  const m = area(target.grid);
+  const { dim } = reference;
+  const { foreground, background } = proposers;
+  const squared = (i: number, j: number): number => {
+    let sum = 0;
+    for (let k = 0; k < dim; k++) sum += (reference.data[i * dim + k] - target.data[j * dim + k]) ** 2;
+    return sum;
+  };
+  for (const i of [...foreground, ...background]) {
+    const all = Array.from({ length: m }, (_, j) => squared(i, j));
+    const near = all.indexOf(Math.min(...all));
+    const far = all.indexOf(Math.max(...all));
+    table.nearestTarget[i] = near;
+    table.nearestTargetDistance[i] = Math.sqrt(all[near]);
+    table.farthestTarget[i] = far;
+    table.farthestTargetDistance[i] = Math.sqrt(all[far]);
+  }
+  for (const j of proposedTargets(table, proposers)) {
+    const all = Array.from({ length: n }, (_, i) => squared(i, j));
+    const near = all.indexOf(Math.min(...all));
+    table.nearestReference[j] = near;
+    table.nearestReferenceDistance[j] = Math.sqrt(all[near]);
+  }
+  for (let j = 0; j < m; j++) {
+    const own = Array.from(foreground, (i) => squared(i, j));
+    const other = Array.from(background, (i) => squared(i, j));
+    if (own.length > 0) {
+      const near = own.indexOf(Math.min(...own));
+      table.nearestForeground[j] = foreground[near];
+      table.nearestForegroundDistance[j] = Math.sqrt(own[near]);
+    }
+    if (other.length > 0) table.nearestBackgroundDistance[j] = Math.sqrt(Math.min(...other));
+  }
+  return table;
+}
+
+/** int32, ascending: the target patches that some proposer is nearest to, or that a foreground proposer is farthest from. */
+export function proposedTargets(
+  { nearestTarget, farthestTarget }: Pick<MatchTable, 'nearestTarget' | 'farthestTarget'>,
+  { foreground, background }: PatchSets,
+): Int32Array {
+  const proposed = new Set<number>();
+  for (const i of foreground) proposed.add(nearestTarget[i]).add(farthestTarget[i]);
+  for (const i of background) proposed.add(nearestTarget[i]);
+  return Int32Array.from(proposed).sort();
+}
+
+/** A table of the right shapes, with -1 for "proposes nothing". */
+export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
+  const n = area(referenceGrid);
+  const m = area(targetGrid);
+  return {
+    referenceGrid,
+    targetGrid,
+    nearestTarget: new Int32Array(n).fill(-1),
+    nearestTargetDistance: new Float32Array(n).fill(Number.NaN),
+    farthestTarget: new Int32Array(n).fill(-1),
+    farthestTargetDistance: new Float32Array(n).fill(Number.NaN),
+    nearestReference: new Int32Array(m).fill(-1),
+    nearestReferenceDistance: new Float32Array(m).fill(Number.NaN),
+    nearestForeground: new Int32Array(m).fill(-1),
+    nearestForegroundDistance: new Float32Array(m).fill(Number.NaN),
+    nearestBackgroundDistance: new Float32Array(m).fill(Number.NaN),
+  };
+}
+
+/**
+ * Stage A.3: the distinct target patches that `patches` of the reference are nearest to, ascending. A target patch
+ * proposed more than once keeps its closest proposer (ties: the lowest reference patch).
+ */
+export function forwardMatches(table: MatchTable, patches: Int32Array): Match[] {
+  return distinctMatches(table, patches, table.nearestTarget, table.nearestTargetDistance, (a, b) => a < b);
+}
+
+/**
+ * Stage A.6, proposal: the distinct target patches that `patches` are *farthest* from, ascending; each with the
+ * proposer that is farthest away.
+ */
+export function farthestMatches(table: MatchTable, patches: Int32Array): Match[] {
+  return distinctMatches(table, patches, table.farthestTarget, table.farthestTargetDistance, (a, b) => a > b);
+}
+
+function distinctMatches(
+  table: MatchTable,
+  patches: Int32Array,
+  targets: Int32Array,
+  distances: Float32Array,
+  better: (a: number, b: number) => boolean,
+): Match[] {
+  const proposer = new Map<number, number>();
+  for (const i of patches) {
+    const j = targets[i];
+    const known = proposer.get(j);
+    if (known === undefined || better(distances[i], distances[known])) proposer.set(j, i);
+  }
+  return [...proposer]
+    .sort((a, b) => a[0] - b[0])
+    .map(([targetPatch, referencePatch]) => ({
+      targetPatch,
+      referencePatch,
+      backPatch: table.nearestReference[targetPatch],
+      forwardDistance: distances[referencePatch],
+      backwardDistance: table.nearestReferenceDistance[targetPatch],
+    }));
+}
+
+/**
+ * Share of the proposers in `patches` whose nearest target patch is itself nearest to a patch of `allowed`: how
+ * consistent forward and backward matching are, in [0, 1]. 0 for no patches.
+ */
+export function consistency(table: MatchTable, patches: Int32Array, allowed: Int32Array): number {
+  const inside = new Set(allowed);
+  const returned = patches.filter((i) => inside.has(table.nearestReference[table.nearestTarget[i]]));
+  return patches.length === 0 ? 0 : returned.length / patches.length;
+}
+
+/** At most `count` patches, spread evenly over the list; which of equals propose a match matters little, how many costs. */
+export function samplePatches(patches: Int32Array, count: number): Int32Array {
+  if (patches.length <= count) return patches;
+  return Int32Array.from({ length: count }, (_, k) => patches[Math.floor((k * patches.length) / count)]);
+}
+
+/** Stage A.4: keeps the matches whose target patch is nearest to a patch of `allowed`; a mixed winner rejects. */
+export function backwardMatches(matches: readonly Match[], allowed: Int32Array): SplitMatches {
+  const inside = new Set(allowed);
+  return split(matches, (match) => inside.has(match.backPatch));
+}
+
+/**
+ * Stage A.5: with at least four matches, drops those whose mean token distance to the others exceeds the mean of these
+ * means by more than two (population) standard deviations. One pass.
+ *
+ * @param meanDistances as from `meanTokenDistances` over the matches' target patches.
+ */
+export function selfMatches(matches: readonly Match[], meanDistances: ArrayLike<number>): SplitMatches {
+  if (matches.length < SELF_MATCHING_MINIMUM) return { kept: matches, rejected: [] };
+  const means = Array.from(meanDistances);
+  const mean = means.reduce((sum, value) => sum + value, 0) / means.length;
+  const variance = means.reduce((sum, value) => sum + (value - mean) ** 2, 0) / means.length;
+  const limit = mean + 2 * Math.sqrt(variance);
+  return split(matches, (_, index) => means[index] <= limit);
+}
+
+/** Fewer matches than this have no spread worth judging. */
+export const SELF_MATCHING_MINIMUM = 4;
+
+/**
+ * float32 [patches]: mean Euclidean distance of each patch's token to the tokens of the other patches; 0 for a single
+ * patch. Plain loops, the oracle of the engine's graph.
+ */
+export function meanTokenDistances({ data, dim }: PatchTokens, patches: ArrayLike<number>): Float32Array {
+  const count = patches.length;
+  const sums = new Float64Array(count);
+  for (let a = 0; a < count; a++) {
+    for (let b = a + 1; b < count; b++) {
+      let squared = 0;
+      for (let k = 0; k < dim; k++) {
+        const difference = data[patches[a] * dim + k] - data[patches[b] * dim + k];
+        squared += difference * difference;
+      }
+      sums[a] += Math.sqrt(squared);
+      sums[b] += Math.sqrt(squared);
+    }
+  }
+  return Float32Array.from(sums, (sum) => (count > 1 ? sum / (count - 1) : 0));
+}
+
+/** Stage A.6, check: keeps the farthest matches whose nearest reference patch is *not* foreground. */
+export function hardNegatives(matches: readonly Match[], foreground: Int32Array): Match[] {
+  const inside = new Set(foreground);
+  return matches.filter((match) => !inside.has(match.backPatch));
+}
+
+function split(matches: readonly Match[], keep: (match: Match, index: number) => boolean): SplitMatches {
+  const kept: Match[] = [];
+  const rejected: Match[] = [];
+  matches.forEach((match, index) => {
+    (keep(match, index) ? kept : rejected).push(match);
+  });
+  return { kept, rejected };
+}

@@ -1,0 +1,334 @@
+/** What a person does to masks: saves edits, accepts what is there, writes a copy elsewhere. */
+import { stat } from 'node:fs/promises';
+import { basename, extname, resolve } from 'node:path';
+import { IGNORE, type LabelMap } from '../../core/pixels/labelMap';
+import { Outcome, UserError } from '../../core/userError';
+import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../../disk/atomicFile';
+import { sha256 } from '../../disk/hashing';
+import { encodeMaskPng } from '../../formats/maskPng';
+import type { FileStamp, SegmentResult } from '../../protocol/engineApi';
+import { absolutePath, isAmongImages } from '../files/folder';
+import { type LabelReader, readLabelFile } from '../files/labelFile';
+import { MaskLocator, resolveMaskFolder } from '../files/maskFolder';
+import { MaskFolderGrants } from '../files/maskFolderGrants';
+import { carryInstances, saveInstances } from '../journal/instanceFile';
+import { JournalWriter } from '../journal/journal';
+import { type JournalEntry, type JournalView, JournalViews } from '../journal/journalView';
+import type { Project } from '../project/project';
+import { openProject, type ProjectDefaults } from '../project/setUp';
+import { Turns } from '../project/turns';
+import { completeUnfinished, factsOf, type LineFacts } from './maskCommit';
+
+/** What the journals of persons are called, before the session's id. */
+const WRITER_PREFIX = 'person-';
+
+export interface PersonOptions {
+  /** Tells the journal of this window from those of others: letters, digits, `.`, `_`, `-`. */
+  readonly session: string;
+  /** Views that others look at as well. */
+  readonly journals?: JournalViews;
+  /** What a root without a project file is taken to have. */
+  readonly defaults?: ProjectDefaults;
+  readonly readLabels?: LabelReader;
+  /** Mask folders outside their root that are allowed; none if left out. */
+  readonly grants?: MaskFolderGrants;
+}
+
+/** Where the pixels of a class come from that a save puts on the disk. */
+export type ClassWork =
+  /** A person has changed them. */
+  | { readonly classId: number; readonly by: 'person' }
+  /** They are a run's result as it came; an automatic save of it is no judgement. */
+  | { readonly classId: number; readonly by: 'run'; readonly run: string; readonly result: SegmentResult }
+  /** They are again what they were when the journal said this of them, and so is what is known of them. */
+  | { readonly classId: number; readonly by: 'before'; readonly entry: JournalEntry };
+
+export interface LabelSave {
+  /** Posix path relative to the root. */
+  readonly image: string;
+  /** Absolute path from which the mask was read, or where it was to be; located anew where undefined. */
+  readonly path?: string;
+  /** All labels of the image; they must not change until `onEncoded` is called or the save has failed. */
+  readonly labels: LabelMap;
+  /** SHA-256 of the mask file that the labels were read from or last saved to, null where there was none. */
+  readonly opened: string | null;
+  /** The image file as it was when its pixels were read, null if unknown. */
+  readonly file: FileStamp | null;
+  /** The classes whose pixels are not those of the opened file. */
+  readonly work: readonly ClassWork[];
+  /** The labels are no longer needed. */
+  readonly onEncoded?: () => void;
+}
+
+/** The mask on disk is not the one that was known, and nothing was done. */
+export interface Conflict {
+  readonly outcome: 'conflict';
+  /** Absolute path of the mask. */
+  readonly path: string;
+  /** SHA-256 of the file that is there, null if there is none. Saving with this as `opened` replaces it. */
+  readonly found: string | null;
+}
+
+export interface Saved {
+  readonly outcome: 'saved';
+  readonly path: string;
+  /** SHA-256 of the mask file, null where no class is in the image and no file was needed: the next save's `opened`. */
+  readonly mask: string | null;
+}
+
+export interface Accepted {
+  readonly outcome: 'accepted';
+  readonly path: string;
+  /** SHA-256 of the mask file, null where the object was accepted as absent. */
+  readonly mask: string | null;
+}
+
+export interface CopyRequest {
+  readonly root: string;
+  /** Posix path relative to the root. */
+  readonly image: string;
+  /** As for a save. */
+  readonly labels: LabelMap;
+  /** Absolute path that a person chose. */
+  readonly target: string;
+  readonly onEncoded?: () => void;
+}
+
+/**
+ * The commits of one window of the editor, through the same protocol as a run's, so that neither overwrites the other
+ * and a crash at any point is completed by the next start. Each root's journal is opened on first use. Calls about one
+ * image take turns.
+ */
+export class PersonCommitter {
+  private readonly journals: JournalViews;
+  private readonly grants: MaskFolderGrants;
+  private readonly writers = new Map<string, Promise<JournalWriter>>();
+  /** Calls, by the image's absolute path. */
+  private readonly turns = new Turns();
+  private disposed = false;
+
+  constructor(private readonly options: PersonOptions) {
+    this.grants = options.grants ?? new MaskFolderGrants(null);
+    this.journals = options.journals ?? new JournalViews();
+  }
+
+  /**
+   * Writes labels to the image's mask unless the file there is no longer the one that was opened. A class that a person
+   * changed becomes `edited`; a run's result that a person asked for is `auto` or `absent`, whatever was there before.
+   *
+   * @throws UserError if the disk refuses
+   */
+  save(root: string, save: LabelSave): Promise<Saved | Conflict> {
+    return this.inTurn(root, save.image, async () => {
+      const { project, masks, view } = await this.open(root);
+      const path = await this.placeFor(save, masks, view);
+      if (save.work.length === 0) return { outcome: 'saved', path, mask: save.opened };
+      const bytes = isNothing(save) ? null : await encodeMaskPng(save.labels, project.classes);
+      save.onEncoded?.();
+      const mask = bytes && sha256(bytes);
+      const onDisk = await hashIfPresent(path);
+      const found = contentOf(onDisk);
+      // What is to be written may be there already: a save that failed after that, and is repeated.
+      if (found !== save.opened && found !== mask) return { outcome: 'conflict', path, found };
+      const journal = await this.journal(root, view, masks);
+      await view.refresh('persons');
+      const lines = save.work.map((work) => lineOf(save, work, mask, masks.placeAt(path)));
+      if (bytes !== null && mask !== found) {
+        await append(journal, view, 'intent', lines);
+        for (const work of save.work) {
+          if (work.by === 'run') await saveInstances(root, save.image, work.classId, mask!, work.result.instances);
+        }
+        const within = { within: masks.folder };
+        const placed =
+          onDisk === null ? await createAtomic(path, bytes, within) : await replaceAtomic(path, bytes, onDisk, within);
+        if (!placed) return { outcome: 'conflict', path, found: contentOf(await hashIfPresent(path)) };
+      }
+      await append(journal, view, 'done', lines);
+      return { outcome: 'saved', path, mask };
+    });
+  }
+
+  /**
+   * Marks a class in an image as right: its mask as it is on the disk, or that there is none where a run found none.
+   *
+   * @param seen hash of the mask that the person looked at, null for none; whatever is there where undefined
+   * @throws UserError if there is nothing to accept, or the disk refuses
+   */
+  accept(root: string, image: string, classId: number, seen?: string | null): Promise<Accepted | Conflict> {
+    return this.inTurn(root, image, async () => {
+      const { project, masks, view } = await this.open(root);
+      const path = await masks.locate(image);
+      const journal = await this.journal(root, view, masks);
+      const mask = contentOf(await hashIfPresent(path));
+      if (seen !== undefined && mask !== seen) return { outcome: 'conflict', path, found: mask };
+      const entry = view.entry(image, classId);
+      if (mask === null && !isAbsent(entry)) {
+        const name = project.classes.find(({ id }) => id === classId)?.name ?? `class ${classId}`;
+        throw new Outcome(`${absolutePath(root, image)} has no mask of "${name}" to accept: segment it or draw one.`);
+      }
+      // Where nothing but what is in the journal has touched the file, the class has the pixels of its last line.
+      const known = entry !== undefined && mask !== null && view.knowsMask(image, mask);
+      if (known) await carryInstances(root, image, classId, entry.mask, mask);
+      const isJudged = known && (entry.status === 'auto' || entry.status === 'accepted');
+      const { trust, trustParts } = isJudged ? entry : NO_FACTS;
+      const place = mask === null ? {} : { place: masks.placeAt(path) };
+      const about = { image, class: classId, run: null, file: entry?.file ?? null, mask, ...place };
+      await append(journal, view, 'done', [{ ...NO_FACTS, ...about, status: 'accepted', trust, trustParts }]);
+      // A run may have put another mask in place while the line was written; the person has not seen that one.
+      const now = contentOf(await hashIfPresent(path));
+      return now === mask ? { outcome: 'accepted', path, mask } : { outcome: 'conflict', path, found: now };
+    });
+  }
+
+  /**
+   * Writes labels to any place that is none of an image: a new PNG outside the images of the root, or one that holds a
+   * mask already. The journal is not told: it is about the mask folder.
+   *
+   * @throws UserError for any other place, or if the disk refuses
+   */
+  async saveCopy({ root, image, labels, target, onEncoded }: CopyRequest): Promise<void> {
+    const project = await openProject(root, {}, this.options.defaults);
+    const known = await this.copyTarget(root, project, absolutePath(root, image), target);
+    const bytes = await encodeMaskPng(labels, project.classes);
+    onEncoded?.();
+    const written = known === null ? await createAtomic(target, bytes) : await replaceAtomic(target, bytes, known);
+    if (!written) throw new UserError(`${target} has been changed by another program just now: try again.`);
+  }
+
+  /** Waits for calls under way and closes the journals; later calls reject. */
+  async dispose(): Promise<void> {
+    this.disposed = true;
+    await this.turns.over();
+    for (const writer of this.writers.values()) {
+      const journal = await writer.catch(() => undefined);
+      await journal?.close();
+    }
+    this.writers.clear();
+  }
+
+  /** Hash of the mask that a copy may replace, null for a place that is free. Throws UserError for any other. */
+  private async copyTarget(root: string, project: Project, image: string, target: string): Promise<string | null> {
+    if (await isSameFile(image, target)) {
+      throw new UserError(`${target} is the image itself, which is never written: choose another name for the mask.`);
+    }
+    if (extname(target).toLowerCase() !== '.png') {
+      throw new UserError(`A mask is a PNG file: choose a name that ends in .png, not "${basename(target)}".`);
+    }
+    const exists = (await hashIfPresent(target)) !== null;
+    if (isAmongImages(root, resolveMaskFolder(root, project.maskFolder), target)) {
+      throw new UserError(
+        exists
+          ? `${target} is one of the images of ${root} and is not replaced: choose another name.`
+          : `${target} would be taken for one of the images of ${root}: choose the mask folder, or another place.`,
+      );
+    }
+    if (!exists) return null;
+    const { labels, sha256: hash } = await this.readMask(target);
+    const values = new Set(labels.values);
+    values.delete(0);
+    const isForeign = (value: number) => value !== IGNORE && !project.classes.some(({ id }) => id === value);
+    // One value is a mask of another program; several that are no classes are a grey picture.
+    if (values.size > 1 && [...values].some(isForeign)) throw notMask(target);
+    return hash;
+  }
+
+  private async readMask(mask: string): ReturnType<LabelReader> {
+    try {
+      return await (this.options.readLabels ?? readLabelFile)({ mask });
+    } catch (error) {
+      if (error instanceof UserError) throw notMask(mask, error);
+      throw error;
+    }
+  }
+
+  private async open(root: string): Promise<{ project: Project; masks: MaskLocator; view: JournalView }> {
+    const project = await openProject(root, {}, this.options.defaults);
+    const view = await this.journals.of(root);
+    await view.refresh();
+    return { project, masks: new MaskLocator(root, await this.grants.require(root, project.maskFolder), view), view };
+  }
+
+  /** Where a save goes. Throws UserError where that is not where the mask of the open image lay, so that none is lost. */
+  private async placeFor({ image, path, opened }: LabelSave, masks: MaskLocator, view: JournalView): Promise<string> {
+    // Images of the same name may have come since; a mask that was read from there is the image's all the same.
+    if (path !== undefined && masks.holds(path) && view.placeOf(image) === undefined) {
+      if (opened !== null || (await hashIfPresent(path)) === null) return path;
+    }
+    const located = await masks.locate(image);
+    if (path === undefined || path === located) return located;
+    throw new UserError(
+      `The mask of ${image} is now to be ${located}, not ${path}: save your edits as a copy, then close the image and open it again.`,
+    );
+  }
+
+  /** The window's journal of a root; what a window before it could not finish is completed first. */
+  private journal(root: string, view: JournalView, masks: MaskLocator): Promise<JournalWriter> {
+    let writer = this.writers.get(root);
+    if (writer === undefined) {
+      writer = JournalWriter.open(root, `${WRITER_PREFIX}${this.options.session}`).then(async (journal) => {
+        await completeUnfinished([...view.unfinished('persons')], view, masks, journal);
+        return journal;
+      });
+      this.writers.set(root, writer);
+      writer.catch(() => this.writers.delete(root));
+    }
+    return writer;
+  }
+
+  private inTurn<T>(root: string, image: string, work: () => Promise<T>): Promise<T> {
+    if (this.disposed) return Promise.reject(new Error('the journals of persons are closed'));
+    return this.turns.take(absolutePath(root, image), work);
+  }
+}
+
+/** A journal line but for when and how far. */
+type Line = LineFacts & { readonly class: number; readonly run: string | null };
+
+const NO_FACTS: Omit<LineFacts, 'image' | 'file' | 'status' | 'mask'> = {
+  trust: null,
+  trustParts: { iouPrediction: null },
+  prompts: [],
+  milliseconds: null,
+  error: null,
+};
+
+function lineOf({ image, file }: LabelSave, work: ClassWork, mask: string | null, place: string): Line {
+  const about = { class: work.classId, mask, ...(mask !== null && { place }) };
+  if (work.by === 'person') return { image, file, ...NO_FACTS, status: 'edited', run: null, ...about };
+  if (work.by === 'run') return { ...factsOf(image, work.result), run: work.run, ...about };
+  const { status, run, trust, trustParts, milliseconds, error } = work.entry;
+  return { ...NO_FACTS, image, file, status, run, trust, trustParts, milliseconds, error, ...about };
+}
+
+async function append(
+  journal: JournalWriter,
+  view: JournalView,
+  kind: 'intent' | 'done',
+  lines: readonly Line[],
+): Promise<void> {
+  const full = lines.map((line) => ({ kind, ...line, time: view.nextTime(line.image, line.class) }));
+  const places = await Promise.all(full.map((line) => journal.append(line)));
+  full.forEach((line, index) => {
+    view.merge(line, places[index]);
+  });
+}
+
+/** Whether nothing was found and nothing was there before: that needs no file. */
+const isNothing = ({ opened, work }: LabelSave): boolean =>
+  opened === null && work.every((one) => one.by === 'run' && one.result.outcome === 'absent');
+
+const isAbsent = (entry: ReturnType<JournalView['entry']>): boolean =>
+  entry !== undefined && (entry.status === 'absent' || (entry.status === 'accepted' && entry.mask === null));
+
+/** The empty file that may stand where a mask was about to be created is none. */
+const contentOf = (hash: string | null): string | null => (hash === EMPTY_HASH ? null : hash);
+
+const notMask = (path: string, cause?: unknown): UserError =>
+  new UserError(`${path} is not a mask and is not replaced: choose another name.`, { cause });
+
+/** Whether two paths lead to one file, through links or a file system that ignores case too. */
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  if (resolve(a) === resolve(b)) return true;
+  const [one, other] = await Promise.all([a, b].map((path) => stat(path, { bigint: true }).catch(() => null)));
+  return one !== null && other !== null && one.ino === other.ino && one.dev === other.dev;
+}

@@ -1,0 +1,196 @@
+/** Which images of a root a person should label next, and whether the references that there are fit the rest. */
+import { atypicality, type Candidate, rankCandidates } from '../../core/tokens/labelNext';
+import { Outcome, UserError } from '../../core/userError';
+import { nameForm, spelledPath } from '../../disk/nameForms';
+import type { ImageDescription, Shown } from '../../protocol/engineApi';
+import { mapBounded } from '../files/bounded';
+import { absolutePath, scanFolder } from '../files/folder';
+import { imageFailure } from '../files/imageFailure';
+import { resolveMaskFolder } from '../files/maskFolder';
+import { spread } from '../files/spread';
+import { isPersons } from '../journal/journal';
+import { type JournalEntry, JournalView } from '../journal/journalView';
+import { findClass } from '../project/classes';
+import { measureWindow, type WindowEngine } from '../project/folderWindow';
+import { type Project, type ProjectClass, resolveStored } from '../project/project';
+import { targetsOf } from '../project/targets';
+
+/** What a suggestion needs of the engines. */
+export interface SuggestionEngine extends WindowEngine {
+  /** Calls that are worth having under way at the same time. */
+  readonly lanes: number;
+  describeImage(params: { image: string } & Shown, options: { signal: AbortSignal }): Promise<ImageDescription>;
+}
+
+export interface SuggestionRequest {
+  readonly engine: SuggestionEngine;
+  /** Absolute path of the root. */
+  readonly root: string;
+  readonly project: Project;
+  /** Of which trust and references count; where undefined the only one that has references, or that there is. */
+  readonly className?: string | undefined;
+  /** Absolute paths of folders and images in the root; the whole root where undefined. */
+  readonly targets?: readonly string[];
+  /** Most images to suggest. */
+  readonly count: number;
+  readonly signal: AbortSignal;
+  /** Called after each image that was looked at. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface SuggestedImage {
+  /** Posix path relative to the root. */
+  readonly image: string;
+  /** Images that it would serve better than anything labelled or suggested before, itself among them. */
+  readonly serves: number;
+  /** Trust in the automatic mask of this image, and the mean of those it serves; null where none was judged. */
+  readonly trust: number | null;
+  readonly meanTrust: number | null;
+  /** Share of all that a reference could do for this folder, 0 to 1. */
+  readonly gain: number;
+  /** One sentence for a person. */
+  readonly reason: string;
+}
+
+export interface ReferenceFit {
+  /** Posix path relative to the root, or absolute outside it. */
+  readonly image: string;
+  /** Share of the images that are more like the others than the reference is. */
+  readonly atypicality: number;
+  readonly isAtypical: boolean;
+}
+
+export interface Suggestion {
+  readonly images: readonly SuggestedImage[];
+  readonly references: readonly ReferenceFit[];
+  /** Images that were compared, and images there are: a large folder is sampled. */
+  readonly looked: number;
+  readonly total: number;
+  /** Each image (posix path) that could not be looked at, with one sentence. */
+  readonly failures: readonly { readonly image: string; readonly message: string }[];
+  readonly class: ProjectClass | undefined;
+}
+
+/** Comparing all images with each other takes seconds for as many as this, and time goes with their square. */
+const MOST_IMAGES = 2000;
+
+/** A reference that nine of ten images are more typical than is said to be atypical. */
+const ATYPICAL = 0.9;
+
+/** Of an image that nobody has judged, and of one in which nothing was found: it may be right. */
+const NEED_UNKNOWN = 1;
+const NEED_ABSENT = 0.5;
+
+/** Writes nothing. Throws UserError where there is no image to compare. */
+export async function suggestNext(request: SuggestionRequest): Promise<Suggestion> {
+  const { engine, root, project, className, targets = [], signal } = request;
+  const found = await scanFolder(root, { maskFolder: resolveMaskFolder(root, project.maskFolder), targets });
+  const wanted = classOf(root, project, className);
+  const view = await JournalView.read(root);
+  const scan = targetsOf(root, found, view, project.references);
+  const references = project.references.filter((one) => one.class === wanted?.id);
+  const referencePaths = new Map<string, string>();
+  for (const { image } of references) referencePaths.set(await spelledPath(resolveStored(root, image)), image);
+  const isReference = new Set([...referencePaths.keys()].map(nameForm));
+  const others = scan.images.filter((image) => !isReference.has(nameForm(absolutePath(root, image))));
+  const looked = spread(others, MOST_IMAGES);
+  const window = project.window ?? (await measureWindow(engine, root, project, scan.images)) ?? undefined;
+  const failures: { image: string; message: string }[] = [...scan.failures];
+  let done = 0;
+  const total = looked.length + referencePaths.size;
+  const describe = async (path: string, name: string): Promise<Float32Array | null> => {
+    try {
+      signal.throwIfAborted();
+      const { low, high } = window ?? { low: 0, high: 0 };
+      const shown = { ...(window && { window: { low, high } }), ...(project.bands && { bands: project.bands }) };
+      return (await engine.describeImage({ image: path, ...shown }, { signal })).descriptor;
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push({ image: name, message: imageFailure(path, error, 'looked at').message });
+      return null;
+    } finally {
+      request.onProgress?.(++done, total);
+    }
+  };
+  const described = await mapBounded(looked, engine.lanes, async (image) => ({
+    image,
+    entry: wanted && view.entry(image, wanted.id),
+    descriptor: await describe(absolutePath(root, image), image),
+  }));
+  const labelled = await mapBounded([...referencePaths], engine.lanes, async ([path, image]) => ({
+    image,
+    descriptor: await describe(path, image),
+  }));
+  const images = described.filter(isDescribed);
+  const covering = labelled.filter(isDescribed);
+  if (images.length === 0 && failures.length === 0)
+    throw new Outcome(`${root} holds no image that is not a reference already.`);
+
+  const candidates = images.map(
+    ({ descriptor, entry }): Candidate => ({
+      descriptor,
+      need: needOf(entry),
+      eligible: entry === undefined || !isPersons(entry.status),
+    }),
+  );
+  const choices = rankCandidates(
+    candidates,
+    covering.map(({ descriptor }) => descriptor),
+    request.count,
+  );
+  const trustOf = (index: number) => images[index].entry?.trust ?? null;
+  return {
+    images: choices.map(({ index, group, gain }) => {
+      const judged = group.map(trustOf).filter((trust) => trust !== null);
+      const meanTrust = judged.length > 0 ? judged.reduce((sum, trust) => sum + trust, 0) / judged.length : null;
+      const trust = trustOf(index);
+      const about = { serves: group.length, trust, meanTrust };
+      return { image: images[index].image, ...about, gain, reason: reasonOf(about, covering.length > 0) };
+    }),
+    references: covering.map(({ image, descriptor }) => {
+      const share = atypicality(
+        descriptor,
+        images.map((one) => one.descriptor),
+      );
+      // Among a handful, somebody has to be the odd one out.
+      return { image, atypicality: share, isAtypical: images.length >= 10 && share >= ATYPICAL };
+    }),
+    looked: images.length,
+    total: others.length,
+    failures,
+    class: wanted,
+  };
+}
+
+/** The named class, or the one that has references, or the one that a first reference would get. */
+function classOf(root: string, project: Project, className: string | undefined): ProjectClass | undefined {
+  const { classes, references } = project;
+  const names = (of: readonly ProjectClass[]) => of.map(({ name }) => name).join(', ');
+  if (className !== undefined) {
+    const found = findClass(project, className);
+    if (found !== undefined) return found;
+    throw new UserError(`${root} has no class "${className}"; it has: ${names(classes) || 'none'}.`);
+  }
+  const referenced = classes.filter(({ id }) => references.some((one) => one.class === id));
+  if (referenced.length > 1) {
+    throw new UserError(`${root} has references of several classes (${names(referenced)}): choose one with --class.`);
+  }
+  return referenced[0] ?? findClass(project, undefined);
+}
+
+const isDescribed = <T extends { readonly descriptor: Float32Array | null }>(
+  one: T,
+): one is T & { readonly descriptor: Float32Array } => one.descriptor !== null;
+
+function needOf(entry: JournalEntry | undefined): number {
+  if (entry === undefined) return NEED_UNKNOWN;
+  if (isPersons(entry.status)) return 0;
+  if (entry.trust !== null) return 1 - entry.trust;
+  return entry.status === 'absent' ? NEED_ABSENT : NEED_UNKNOWN;
+}
+
+function reasonOf({ serves, meanTrust }: Pick<SuggestedImage, 'serves' | 'meanTrust'>, hasReference: boolean): string {
+  const group = serves === 1 ? 'it stands for itself alone' : `${serves} images are most like it`;
+  if (meanTrust !== null) return `${group}; trust is ${meanTrust.toFixed(2)} there`;
+  return hasReference ? `${group}, more than like anything labelled` : group;
+}
