@@ -8,7 +8,9 @@ const external = ['vscode', 'onnxruntime-node', 'sharp'];
 const node = { platform: 'node', target: 'node20', format: 'cjs', external };
 const browser = { platform: 'browser', target: 'es2022', format: 'esm' };
 
-/** Two entries of VS Code, the command line, the engine process that both start, the editor's batch and model processes. */
+/**
+ * Two entries of VS Code, the command line, the engine process that both start, the editor's batch and model processes.
+ */
 export const bundles = [
   { entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', ...node },
   { entryPoints: ['src/engine/main.ts'], outfile: 'dist/engine.js', ...node },

@@ -16,8 +16,8 @@ export default defineConfig({
           globalSetup: 'test/globalSetup.mjs',
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // Tests of processes that are killed, stopped or waited for have limits of time, which a machine that does other things
-          // may miss; what is wrong fails twice. Locally each counts.
+          // Tests of processes that are killed, stopped or waited for have limits of time, which a machine that does
+          // other things may miss; what is wrong fails twice. Locally each counts.
           retry: process.env.CI ? 1 : 0,
           sequence: { groupOrder: 0 },
         },

@@ -3,8 +3,8 @@
  *
  * Each holds the minified bundles, the models and samples, and the native files of its own platform only, taken from
  * node_modules or, where npm has not installed them here, fetched at the versions of package-lock.json. What goes in is
- * named by .vscodeignore; what came out is checked: natives complete and built for the target, nothing of another platform,
- * size within its limit.
+ * named by .vscodeignore; what came out is checked: natives complete and built for the target, nothing of another
+ * platform, size within its limit.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -57,8 +57,9 @@ function elf(arch) {
 }
 
 /**
- * DirectML.dll is the one that ONNX Runtime's DirectML provider was built against; what Windows itself has may be older.
- * dxcompiler.dll and dxil.dll (9 MB packed) stay out: nothing links to them, and WebGPU falls back to Windows' own compiler.
+ * DirectML.dll is the one that ONNX Runtime's DirectML provider was built against; what Windows itself has may be
+ * older. dxcompiler.dll and dxil.dll (9 MB packed) stay out: nothing links to them, and WebGPU falls back to Windows'
+ * own compiler.
  */
 function pe(arch) {
   return [

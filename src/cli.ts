@@ -121,7 +121,8 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
           entry: engineEntry,
           config: { ...config, cacheBytes: CACHE_BYTES, pixelLimit: PIXEL_LIMIT },
           log,
-          // Drivers and native libraries say a lot that concerns nobody; their last words are told where an engine ends.
+          // Drivers and native libraries say a lot that concerns nobody; their last words are told where an engine
+          // ends.
           onOutput: verbose ? log : undefined,
         },
         usable,
@@ -138,8 +139,8 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
 }
 
 /**
- * A batch may wait for its device: trying the devices once takes seconds where there are any, and decides about the speed of
- * all that follows.
+ * A batch may wait for its device: trying the devices once takes seconds where there are any, and decides about the
+ * speed of all that follows.
  */
 async function settledDevice(target: ProbeTarget, verbose: boolean): Promise<DeviceName> {
   const { best } = await settleDevice({

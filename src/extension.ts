@@ -1,4 +1,6 @@
-/** Entry of the VS Code extension: constructs what it is made of, and registers it. Nothing starts before it is used. */
+/**
+ * Entry of the VS Code extension: constructs what it is made of, and registers it. Nothing starts before it is used.
+ */
 import { randomBytes } from 'node:crypto';
 import * as path from 'node:path';
 import * as vscode from 'vscode';

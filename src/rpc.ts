@@ -26,8 +26,8 @@ type Method = (params: never) => unknown;
 export type Result<F> = F extends (...params: never[]) => infer R ? Awaited<R> : never;
 
 /**
- * Methods of `Api` as their implementer writes them: at once or later, with a signal that tells of cancellation, and the
- * number of the call, by which both ends can speak of it.
+ * Methods of `Api` as their implementer writes them: at once or later, with a signal that tells of cancellation, and
+ * the number of the call, by which both ends can speak of it.
  */
 export type Handlers<Api> = {
   readonly [M in keyof Api]: Api[M] extends () => infer R

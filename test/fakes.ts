@@ -1,4 +1,7 @@
-/** Stand-ins for models: tokens that spell out a drawing, and a segmenter whose answer is a known function of its prompts. */
+/**
+ * Stand-ins for models: tokens that spell out a drawing, and a segmenter whose answer is a known function of its
+ * prompts.
+ */
 import { area, type Size, squaredDistance } from '../src/core/geometry';
 import type { Mask } from '../src/core/pixels/mask';
 import { resizeBilinear } from '../src/core/pixels/raster';

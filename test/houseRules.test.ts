@@ -53,7 +53,10 @@ function packageName(specifier: string): string {
     .join('/');
 }
 
-/** `src/core/pixels/mask` -> core; `src/protocol/engineApi` -> protocol; `webview/main` -> webview; a package -> its name. */
+/**
+ * `src/core/pixels/mask` -> core; `src/protocol/engineApi` -> protocol; `webview/main` -> webview; a package -> its
+ * name.
+ */
 function roomOf({ target, relative }: { target: string; relative: boolean }): string {
   if (!relative) return target;
   const [top, second] = target.split('/');
@@ -101,8 +104,8 @@ const ONLY_IN: Readonly<Record<string, string>> = {
 };
 
 /**
- * Of rooms that work in processes of their own, the only files that the extension's rooms and the batch process may import:
- * none loads a native library, and none downloads.
+ * Of rooms that work in processes of their own, the only files that the extension's rooms and the batch process may
+ * import: none loads a native library, and none downloads.
  */
 const FRONTS: Readonly<Record<string, readonly string[]>> = {
   engine: [],
@@ -117,7 +120,9 @@ const FRONTS: Readonly<Record<string, readonly string[]>> = {
 };
 const FRONT_ROOMS = ['editor', 'views', 'commands', 'runner'];
 
-/** Rooms that open files of folders from anywhere: only by `src/disk`, whose rules keep a stranger's folder harmless. */
+/**
+ * Rooms that open files of folders from anywhere: only by `src/disk`, whose rules keep a stranger's folder harmless.
+ */
 const GUARDED_ROOMS = ['dataset', 'views', 'commands', 'runner'];
 
 /** What these may import from Node's file system themselves: looks, which open nothing. Samples are our own files. */

@@ -1,4 +1,5 @@
-// Makes a fresh clone ready: installs exactly what the lock file says where that has not happened, then builds the bundles.
+// Makes a fresh clone ready: installs exactly what the lock file says where that has not happened, then builds the
+// bundles.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -7,8 +7,8 @@ import { type Command, EXIT } from './command';
 import { jsonOption } from './options';
 
 /**
- * Size cap of each of the two caches: some hundred embeddings of the embedded family and room for references; pictures of
- * some thousand images, or of some ten of 8000 x 8000.
+ * Size cap of each of the two caches: some hundred embeddings of the embedded family and room for references; pictures
+ * of some thousand images, or of some ten of 8000 x 8000.
  */
 export const CACHE_BYTES = 2 * 1024 ** 3;
 

@@ -49,8 +49,8 @@ export interface CommandContext {
   /** What trying devices needs to know, but for the models. */
   readonly probe: Pick<ProbeOptions, 'entry'> & { readonly modelsDir: string };
   /**
-   * Tries the devices first where `auto` has no answer yet and there is one to try. The pool is shut down when the command
-   * ends.
+   * Tries the devices first where `auto` has no answer yet and there is one to try. The pool is shut down when the
+   * command ends.
    */
   startEngines(settings: EngineSettings): Promise<EnginePool>;
 }

@@ -1,6 +1,6 @@
 /**
- * What ends a run early: Ctrl+C, SIGTERM, or nobody reading its output. Imported before everything else, since a signal may
- * come while the rest of the program is being loaded.
+ * What ends a run early: Ctrl+C, SIGTERM, or nobody reading its output. Imported before everything else, since a signal
+ * may come while the rest of the program is being loaded.
  */
 import { setMaxListeners } from 'node:events';
 

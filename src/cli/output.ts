@@ -24,8 +24,8 @@ function print(stream: NodeJS.WriteStream, text: string): void {
 const lost = new Set<NodeJS.WriteStream>();
 
 /**
- * Ends the run in order when a stream takes nothing any more: what is under way is committed, and the next run goes on from
- * there. Where nobody reads, that needs no words.
+ * Ends the run in order when a stream takes nothing any more: what is under way is committed, and the next run goes on
+ * from there. Where nobody reads, that needs no words.
  */
 export function watchOutput(): void {
   for (const [stream, name] of [

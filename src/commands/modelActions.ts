@@ -1,4 +1,7 @@
-/** What can be done to a model from the Models view and the palette: download, remove, check, import its files, choose it. */
+/**
+ * What can be done to a model from the Models view and the palette: download, remove, check, import its files, choose
+ * it.
+ */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { Outcome, UserError } from '../core/userError';

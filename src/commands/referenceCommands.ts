@@ -48,7 +48,9 @@ export async function useFileAsReference(context: ReferenceContext, uri: vscode.
   said(uri.fsPath, await store(context, root, { classId: await onlyClass(root), image: uri.fsPath, mask }));
 }
 
-/** A file beside an image without a mask that looks like its mask, where the person says that it is; else its own place. */
+/**
+ * A file beside an image without a mask that looks like its mask, where the person says that it is; else its own place.
+ */
 async function maskBeside(image: string, own: string): Promise<string> {
   const [found] = await masksBeside(image);
   if (found === undefined) return own;

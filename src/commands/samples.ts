@@ -12,7 +12,9 @@ const SETS = [
   { label: 'Vertebrae', description: '8 images, lumbar MRI (SPIDER, CC BY 4.0)', folder: 'vertebrae' },
 ] as const;
 
-/** Copies the images of a set to a folder of the person's choice, and opens it. Nothing that is there is written over. */
+/**
+ * Copies the images of a set to a folder of the person's choice, and opens it. Nothing that is there is written over.
+ */
 export async function openSamples(samplesDir: string): Promise<void> {
   const set = await vscode.window.showQuickPick(SETS, { title: 'Sample set to copy' });
   if (!set) throw new vscode.CancellationError();

@@ -2,9 +2,10 @@
  * Sizes, points and the frames they live in.
  *
  * Frames: `targetPx` / `referencePx` are pixels of the original, EXIF-upright image; `modelPx` are pixels of a model's
- * input; `patchIndex` counts the cells of a patch grid, row-major. A frame is continuous: pixel (column c, row r) covers
- * [c, c + 1) x [r, r + 1) and its centre is (c + 0.5, r + 0.5). Every frame here covers the same rectangle of the world,
- * so a point moves between two frames by the ratio of their sizes alone, and no half-pixel shift can creep in.
+ * input; `patchIndex` counts the cells of a patch grid, row-major. A frame is continuous: pixel (column c, row r)
+ * covers [c, c + 1) x [r, r + 1) and its centre is (c + 0.5, r + 0.5). Every frame here covers the same rectangle of
+ * the world, so a point moves between two frames by the ratio of their sizes alone, and no half-pixel shift can creep
+ * in.
  */
 
 export interface Size {

@@ -1,8 +1,8 @@
 /** Spearman's rank correlation (1904): whether one number puts things in the same order as another. */
 
 /**
- * In [-1, 1]: Pearson's correlation of the ranks, equal values sharing the mean of theirs. NaN for fewer than two pairs,
- * and where all values of one side are equal. Throws RangeError unless both have the same length.
+ * In [-1, 1]: Pearson's correlation of the ranks, equal values sharing the mean of theirs. NaN for fewer than two
+ * pairs, and where all values of one side are equal. Throws RangeError unless both have the same length.
  */
 export function spearman(a: readonly number[], b: readonly number[]): number {
   if (a.length !== b.length) throw new RangeError(`${a.length} and ${b.length} values are no pairs`);

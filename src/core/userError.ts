@@ -31,8 +31,9 @@ export interface NextStep {
 }
 
 /**
- * How a task ends where nothing has gone wrong: there is nothing to do, or something else comes first. It is told as news and
- * never as a fault. Steps stay in the process that made them; `isOutcome` knows one that came from another process too.
+ * How a task ends where nothing has gone wrong: there is nothing to do, or something else comes first. It is told as
+ * news and never as a fault. Steps stay in the process that made them; `isOutcome` knows one that came from another
+ * process too.
  */
 export class Outcome extends UserError {
   constructor(

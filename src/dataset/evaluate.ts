@@ -132,8 +132,8 @@ function questionOf({ classId, isNamed = false, manner }: EvaluationOptions, fir
 }
 
 /**
- * Labels the other images of `set` from `reference` and scores them. Failures of single images are collected; a reference that
- * cannot be used is the only one. Both are in the order of the set.
+ * Labels the other images of `set` from `reference` and scores them. Failures of single images are collected; a
+ * reference that cannot be used is the only one. Both are in the order of the set.
  */
 export async function evaluateReference(
   set: readonly LabelledImage[],

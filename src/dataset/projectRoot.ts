@@ -83,7 +83,9 @@ export class ProjectRoot {
     return resolveMaskFolder(this.root, (await this.project()).maskFolder);
   }
 
-  /** Absolute path of the mask of an image (posix path relative to the root). Throws UserError where nothing tells it. */
+  /**
+   * Absolute path of the mask of an image (posix path relative to the root). Throws UserError where nothing tells it.
+   */
   async maskPath(image: string): Promise<string> {
     return new MaskLocator(this.root, await this.maskFolder(), await this.journal()).locate(image);
   }

@@ -1,4 +1,7 @@
-/** The package of the CUDA providers through the network of model downloads: resume, retries, mirror, proxy, certificates. */
+/**
+ * The package of the CUDA providers through the network of model downloads: resume, retries, mirror, proxy,
+ * certificates.
+ */
 
 import { UserError } from '../core/userError';
 import { fetchFile, type Patience } from '../models/fileDownload';
@@ -26,7 +29,10 @@ export const fetchThrough =
     }
   };
 
-/** Throws UserError for an address through which anybody on the way could send another package, none of which is pinned yet. */
+/**
+ * Throws UserError for an address through which anybody on the way could send another package, none of which is pinned
+ * yet.
+ */
 function requireEncrypted(url: string): void {
   const { protocol, hostname } = new URL(url);
   if (protocol === 'https:' || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) return;

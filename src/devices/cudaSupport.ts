@@ -1,10 +1,11 @@
 /**
- * CUDA and TensorRT providers for Linux on x64, fetched when a person agrees. npm's onnxruntime-node has room for neither; its
- * install script takes them from the NuGet package of the same version, and so does this, but into a private copy of the
- * package in our home: see runtimeFolder.ts. CUDA 12 and cuDNN 9 themselves come from NVIDIA, under NVIDIA's licence.
+ * CUDA and TensorRT providers for Linux on x64, fetched when a person agrees. npm's onnxruntime-node has room for
+ * neither; its install script takes them from the NuGet package of the same version, and so does this, but into a
+ * private copy of the package in our home: see runtimeFolder.ts. CUDA 12 and cuDNN 9 themselves come from NVIDIA, under
+ * NVIDIA's licence.
  *
- * No list of hashes of these packages is published where this was written, so the first SHA-256 that is seen of a version
- * is shown and pinned: every later copy of it, from whatever mirror or file, must be the same.
+ * No list of hashes of these packages is published where this was written, so the first SHA-256 that is seen of a
+ * version is shown and pinned: every later copy of it, from whatever mirror or file, must be the same.
  */
 
 import { createWriteStream } from 'node:fs';
@@ -72,7 +73,10 @@ const LIBRARIES = [
   'libonnxruntime_providers_tensorrt.so',
 ];
 
-/** What an honest package is far from: 30 files, 1 GB, a third packed. The reader refuses more bytes than an entry tells. */
+/**
+ * What an honest package is far from: 30 files, 1 GB, a third packed. The reader refuses more bytes than an entry
+ * tells.
+ */
 const MOST_ENTRIES = 10_000;
 const MOST_UNPACKED_BYTES = 4e9;
 const MOST_RATIO = 200;
@@ -81,7 +85,9 @@ const MOST_RATIO = 200;
 export const cudaPackageUrl = (version: string): string =>
   `${NUGET_FEED}${NUGET_PACKAGE}/${version}/${NUGET_PACKAGE}.${version}.nupkg`;
 
-/** What is installed for the runtime in use, and what would be fetched. Throws UserError where CUDA support cannot be. */
+/**
+ * What is installed for the runtime in use, and what would be fetched. Throws UserError where CUDA support cannot be.
+ */
 export function cudaState(place: CudaPlace): {
   readonly version: string;
   readonly folder: string;
@@ -94,8 +100,8 @@ export function cudaState(place: CudaPlace): {
 }
 
 /**
- * Makes the private copy. An interrupted download goes on the next time; anything else starts anew, and nothing counts before
- * the last step.
+ * Makes the private copy. An interrupted download goes on the next time; anything else starts anew, and nothing counts
+ * before the last step.
  *
  * @throws UserError where platform, network, disk, hash or content do not allow it
  */
@@ -143,7 +149,9 @@ export async function installCuda(options: InstallOptions): Promise<InstalledRun
   }
 }
 
-/** Removes every private copy and download; pins stay. Engines that run keep what they have loaded. Says what is gone. */
+/**
+ * Removes every private copy and download; pins stay. Engines that run keep what they have loaded. Says what is gone.
+ */
 export async function removeCuda(home: string): Promise<readonly string[]> {
   const dir = join(home, 'runtime');
   const names = await readdir(dir).catch((error: unknown) => {
@@ -172,7 +180,10 @@ function runtimeOf({ entry, platform = `${process.platform}-${process.arch}` }: 
 
 const nativeFolder = (folder: string): string => join(folder, 'bin', 'napi-v6', 'linux', 'x64');
 
-/** What `require` of the copy touches: the package's JavaScript, its natives of this platform, and the one package it needs. */
+/**
+ * What `require` of the copy touches: the package's JavaScript, its natives of this platform, and the one package it
+ * needs.
+ */
 async function copyRuntime(source: string, staging: string): Promise<void> {
   const target = packageOf(staging);
   await cp(nativeFolder(source), nativeFolder(target), { recursive: true });

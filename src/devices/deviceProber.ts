@@ -1,6 +1,6 @@
 /**
- * Tries the devices of this machine, each in a throw-away process, and remembers what came of it. A provider that crashes
- * takes its process along, one that hangs is killed; neither ever runs in an engine before it has passed here.
+ * Tries the devices of this machine, each in a throw-away process, and remembers what came of it. A provider that
+ * crashes takes its process along, one that hangs is killed; neither ever runs in an engine before it has passed here.
  */
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { UserError } from '../core/userError';
@@ -137,8 +137,8 @@ function giveWay(pid: number | undefined): void {
 }
 
 /**
- * The CPU runs with the threads of the editor's engine. A folder's engines have fewer each, but together they do about as
- * much per second, so that the answer holds for both.
+ * The CPU runs with the threads of the editor's engine. A folder's engines have fewer each, but together they do about
+ * as much per second, so that the answer holds for both.
  */
 const probeConfig = ({ modelsDir, homeDir, encoder, segmenter }: ProbeTarget, probe: DeviceName): ProbeConfig => ({
   probe,
@@ -149,7 +149,9 @@ const probeConfig = ({ modelsDir, homeDir, encoder, segmenter }: ProbeTarget, pr
   threads: Math.max(1, availableParallelism() - 1),
 });
 
-/** A few words: the loader of a provider tells on stderr which library it misses, and in its error only that it failed. */
+/**
+ * A few words: the loader of a provider tells on stderr which library it misses, and in its error only that it failed.
+ */
 function failureOf(device: DeviceName, error: unknown, said: readonly string[]): string {
   if (error instanceof ChildCrashError) return `its provider crashed (${error.ending})`;
   if (error instanceof UserError) {

@@ -1,4 +1,7 @@
-/** The devices that models can run on: names, what ONNX Runtime calls them, which platform has them, what their errors mean. */
+/**
+ * The devices that models can run on: names, what ONNX Runtime calls them, which platform has them, what their errors
+ * mean.
+ */
 import { UserError } from '../core/userError';
 import type { DeviceChoice, DeviceName } from '../protocol/deviceApi';
 
@@ -39,7 +42,10 @@ export const providerNames: Readonly<Record<DeviceName, string>> = {
   webgpu: 'webgpu',
 };
 
-/** Devices of a platform besides the CPU, the one that is usually fastest first: what onnxruntime-node is built with there. */
+/**
+ * Devices of a platform besides the CPU, the one that is usually fastest first: what onnxruntime-node is built with
+ * there.
+ */
 export function devicesOf(platform: string = process.platform, arch: string = process.arch): readonly DeviceName[] {
   switch (`${platform}-${arch}`) {
     case 'linux-x64':
@@ -57,15 +63,15 @@ export function devicesOf(platform: string = process.platform, arch: string = pr
 }
 
 /**
- * Devices that `auto` tries, in order. TensorRT is left to those who ask for it by name: it builds an engine for minutes
- * each time that a session is opened.
+ * Devices that `auto` tries, in order. TensorRT is left to those who ask for it by name: it builds an engine for
+ * minutes each time that a session is opened.
  */
 export const candidatesOf = (platform?: string, arch?: string): readonly DeviceName[] =>
   devicesOf(platform, arch).filter((device) => device !== 'tensorrt');
 
 /**
- * Whether a provider's error says that the device's memory is full. The words of ONNX Runtime's arenas, of the CUDA, DirectX
- * and Dawn calls below them, and of the allocation failures that Core ML passes on.
+ * Whether a provider's error says that the device's memory is full. The words of ONNX Runtime's arenas, of the CUDA,
+ * DirectX and Dawn calls below them, and of the allocation failures that Core ML passes on.
  */
 export function isOutOfMemory(error: unknown): boolean {
   const text = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,6 @@
-/** What a machine is, as far as the speed and the answers of its devices go, without starting any of their libraries. */
+/**
+ * What a machine is, as far as the speed and the answers of its devices go, without starting any of their libraries.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -29,9 +31,10 @@ const DRIVER_VARIABLES = [
 ];
 
 /**
- * Says in one hash which processor, devices and drivers these are: what was measured on one machine holds for another of the
- * same hash, such as the next node of a cluster with a shared home. On Windows and macOS, where devices cannot be seen
- * without their libraries, the name of the machine and the build of the system (drivers of macOS are part of it) stand in.
+ * Says in one hash which processor, devices and drivers these are: what was measured on one machine holds for another
+ * of the same hash, such as the next node of a cluster with a shared home. On Windows and macOS, where devices cannot
+ * be seen without their libraries, the name of the machine and the build of the system (drivers of macOS are part of
+ * it) stand in.
  */
 export function machineIdentity(view: MachineView = thisMachine()): string {
   const { platform, env } = view;
@@ -83,7 +86,10 @@ export function lackOf(device: DeviceName, view: MachineView = thisMachine()): s
   return 'there is no graphics device here (/dev/dri/renderD*)';
 }
 
-/** Bytes in use on the NVIDIA devices, by all processes; undefined where `nvidia-smi` does not answer, and for other devices. */
+/**
+ * Bytes in use on the NVIDIA devices, by all processes; undefined where `nvidia-smi` does not answer, and for other
+ * devices.
+ */
 export async function deviceMemoryInUse(device: DeviceName, program = 'nvidia-smi'): Promise<number | undefined> {
   if (device !== 'cuda' && device !== 'tensorrt') return undefined;
   try {

@@ -1,7 +1,8 @@
 /**
- * Which copy of onnxruntime-node an engine process loads. ONNX Runtime looks for provider libraries beside its own library
- * only, so CUDA support is a private copy of the package with the providers in it, not files put into somebody's
- * node_modules. Node loads one native library of a name per process: the choice is made before the process starts.
+ * Which copy of onnxruntime-node an engine process loads. ONNX Runtime looks for provider libraries beside its own
+ * library only, so CUDA support is a private copy of the package with the providers in it, not files put into
+ * somebody's node_modules. Node loads one native library of a name per process: the choice is made before the process
+ * starts.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -19,7 +19,10 @@ const TEMPORARY_STALE_MS = 3_600_000;
 export const PRIVATE_FOLDER = 0o700;
 export const PRIVATE_FILE = 0o600;
 
-/** File systems without hard links (FAT, some network shares) answer link() with one of these; FAT on Windows with EISDIR. */
+/**
+ * File systems without hard links (FAT, some network shares) answer link() with one of these; FAT on Windows with
+ * EISDIR.
+ */
 const LINK_UNSUPPORTED: ReadonlySet<string> = new Set([
   'EPERM',
   'ENOTSUP',
@@ -227,7 +230,10 @@ const writing =
 const replace = (temporary: string, path: string, { patience }: WriteOptions): Promise<void> =>
   whenFreeToChange(path, () => rename(temporary, path), patience);
 
-/** Removes a temporary file that was not renamed. Nobody waits for one that is held, as a mask that is linked to it may be. */
+/**
+ * Removes a temporary file that was not renamed. Nobody waits for one that is held, as a mask that is linked to it may
+ * be.
+ */
 async function removeSoon(temporary: string, { patience }: WriteOptions): Promise<void> {
   const remove = () => unlink(temporary);
   await remove().catch((error: unknown) => {

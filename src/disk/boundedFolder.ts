@@ -1,7 +1,7 @@
 /**
- * A folder of entries that can be made again and that only their user may look at, shared by several processes and kept within a number of bytes: what was
- * used longest ago goes first. An entry is a file or a folder; it appears by a rename, whole or not at all. Nothing is
- * fsynced: what a power cut loses is made again.
+ * A folder of entries that can be made again and that only their user may look at, shared by several processes and kept
+ * within a number of bytes: what was used longest ago goes first. An entry is a file or a folder; it appears by a
+ * rename, whole or not at all. Nothing is fsynced: what a power cut loses is made again.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -57,8 +57,8 @@ export class BoundedFolder {
   }
 
   /**
-   * Makes an entry: `fill` makes it, as a file or a folder, at the path that it is given, and says how many bytes it took.
-   * Rejects as `fill` does, or as the file system does, and then leaves nothing behind.
+   * Makes an entry: `fill` makes it, as a file or a folder, at the path that it is given, and says how many bytes it
+   * took. Rejects as `fill` does, or as the file system does, and then leaves nothing behind.
    */
   async add(path: string, fill: (temporary: string) => Promise<number>): Promise<void> {
     const temporary = temporaryFor(path);
@@ -66,7 +66,8 @@ export class BoundedFolder {
       await makeFolder(this.dir, { isPrivate: true });
       const bytes = await fill(temporary);
       await rename(temporary, path).catch(async (error: unknown) => {
-        // What another process has put there meanwhile need not be replaced, nor can a folder be, or on Windows a file in use.
+        // What another process has put there meanwhile need not be replaced, nor can a folder be, or on Windows a file
+        // in use.
         if (!(await exists(path))) throw error;
         await rm(temporary, { force: true, recursive: true });
       });
@@ -89,8 +90,8 @@ export class BoundedFolder {
   }
 
   /**
-   * To be called after additions: counts the folder where that is due, and removes the entries used longest ago until it is
-   * within the cap. The one used last stays whatever its size.
+   * To be called after additions: counts the folder where that is due, and removes the entries used longest ago until
+   * it is within the cap. The one used last stays whatever its size.
    */
   async tidy(): Promise<void> {
     if (this.bytes <= this.capBytes && this.additionsUntilScan-- > 0) return;
@@ -156,7 +157,9 @@ async function sizeOf(path: string, stats: Stats): Promise<number> {
   return bytes;
 }
 
-/** Takes its name from an entry first: a folder that is removed in part, or by a process that dies, must not look whole. */
+/**
+ * Takes its name from an entry first: a folder that is removed in part, or by a process that dies, must not look whole.
+ */
 async function removeEntry(path: string): Promise<void> {
   const doomed = temporaryFor(path);
   try {

@@ -3,7 +3,9 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isAbsence } from './storageError';
 
-/** Bytes that this user may still write at `path`, which need not exist yet; Infinity where the system does not tell. */
+/**
+ * Bytes that this user may still write at `path`, which need not exist yet; Infinity where the system does not tell.
+ */
 export async function freeBytes(path: string): Promise<number> {
   for (let at = path; ; at = dirname(at)) {
     try {

@@ -3,8 +3,9 @@
  * such a file can need, and below the folder that a person chose nothing through a link. A folder from elsewhere could
  * otherwise make us write to any file of the user's, or wait for ever on a pipe.
  *
- * `within` is that folder: it may be a link itself, or lie behind one; what is below it may not. The check is of what the
- * folder holds when a file is opened: against somebody who changes it in between only the system's permissions help.
+ * `within` is that folder: it may be a link itself, or lie behind one; what is below it may not. The check is of what
+ * the folder holds when a file is opened: against somebody who changes it in between only the system's permissions
+ * help.
  */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
@@ -53,8 +54,8 @@ const FLAGS: Readonly<Record<Access, number>> = {
  * Opens a regular file below `within`, not through a link.
  *
  * @param mode permissions of a file that is made, less the process's umask
- * @throws UserError for a link on the way and for anything but a regular file; otherwise rejects as opening does (ENOENT
- * and so on)
+ * @throws UserError for a link on the way and for anything but a regular file; otherwise rejects as opening does
+ *   (ENOENT and so on)
  */
 export async function openGuarded(
   path: string,
@@ -76,7 +77,10 @@ export async function openGuarded(
 export const openNamed = (path: string, patience?: Patience, kind?: FileKind): Promise<FileHandle> =>
   openRegular(path, FLAGS.read, { patience, kind });
 
-/** Bytes of a file below `within`, null if there is none. Throws UserError if it cannot be read, see `openGuarded`, or is too long. */
+/**
+ * Bytes of a file below `within`, null if there is none. Throws UserError if it cannot be read, see `openGuarded`, or
+ * is too long.
+ */
 export async function readGuarded(path: string, within: string, kind: FileKind): Promise<Buffer | null> {
   return readAndClose(() => openGuarded(path, within), path, kind);
 }

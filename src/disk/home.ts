@@ -5,8 +5,8 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { makeFolder, PRIVATE_FOLDER } from './atomicFile';
 
 /**
- * Absolute path of the home (it need not exist): `AP_MEDSAM_HOME` where set, else `ap-medsam` in the platform's folder for
- * a user's application data.
+ * Absolute path of the home (it need not exist): `AP_MEDSAM_HOME` where set, else `ap-medsam` in the platform's folder
+ * for a user's application data.
  */
 export function homeDir(
   env: NodeJS.ProcessEnv = process.env,
@@ -33,7 +33,9 @@ export const homeRuntimeDir = (home: string): string => join(home, 'runtime');
 /** Pictures of images as the editor shows them. */
 export const homeDisplayDir = (home: string): string => join(home, 'display');
 
-/** Makes the home before something is written into it, for nobody but its user. Throws UserError if it cannot be made. */
+/**
+ * Makes the home before something is written into it, for nobody but its user. Throws UserError if it cannot be made.
+ */
 export async function openHome(home: string): Promise<void> {
   await makeFolder(home, { isPrivate: true });
   await closeHome(home);

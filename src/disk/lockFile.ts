@@ -51,8 +51,8 @@ export class LockFile {
   ) {}
 
   /**
-   * Takes the lock at `path`, also from a dead holder: one on this host whose process is gone, or one without a heartbeat
-   * for `staleMs`. Undefined where somebody alive holds it.
+   * Takes the lock at `path`, also from a dead holder: one on this host whose process is gone, or one without a
+   * heartbeat for `staleMs`. Undefined where somebody alive holds it.
    *
    * @param about what else the file should say of its holder
    * @throws UserError if the disk refuses, and for a link or anything else that is no file
@@ -181,8 +181,8 @@ async function diskTime(path: string): Promise<number> {
 /**
  * Puts `content` in the place of a lock whose holder is dead; says whether. Of all that found it dead only the one that
  * gets the guard of this very text looks again and removes it: whoever removed what it had read before might remove the
- * lock of one that was faster. A guard whose own holder died is not removed but taken over the same way, by a guard that
- * is named after both.
+ * lock of one that was faster. A guard whose own holder died is not removed but taken over the same way, by a guard
+ * that is named after both.
  *
  * @param dead text of the lock
  */

@@ -1,7 +1,7 @@
 /**
  * Names with accents that look the same may differ in their code points: macOS and its archives write "e" and an accent
- * (Unicode NFD), most others one letter (NFC). To a person, and to some file systems, they are the same name. So are names
- * with other capitals to Windows and macOS.
+ * (Unicode NFD), most others one letter (NFC). To a person, and to some file systems, they are the same name. So are
+ * names with other capitals to Windows and macOS.
  */
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -20,8 +20,8 @@ const NOT_ASCII = /[^\x20-\x7e]/;
 export const pathKey = (name: string): string => nameForm(name).toLowerCase();
 
 /**
- * The path by which the disk knows what `path` names in any spelling; `path` itself where there is nothing. Links stay what
- * they are.
+ * The path by which the disk knows what `path` names in any spelling; `path` itself where there is nothing. Links stay
+ * what they are.
  */
 export async function spelledPath(path: string): Promise<string> {
   const real = await realPathOf(path);
@@ -37,8 +37,8 @@ export async function spelledPath(path: string): Promise<string> {
 }
 
 /**
- * The path without links. Where the system cannot tell it, as of paths of more than 260 characters on some versions of Windows,
- * the path as it is written. Otherwise rejects as looking does (ENOENT and so on).
+ * The path without links. Where the system cannot tell it, as of paths of more than 260 characters on some versions of
+ * Windows, the path as it is written. Otherwise rejects as looking does (ENOENT and so on).
  */
 export async function realPath(path: string): Promise<string> {
   try {

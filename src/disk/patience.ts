@@ -1,6 +1,6 @@
 /**
- * Waiting for a file that another program holds for a moment: a virus scanner, a cloud's sync, a search indexer, a viewer.
- * Windows, and network disks of Windows, refuse meanwhile to open, replace or remove it.
+ * Waiting for a file that another program holds for a moment: a virus scanner, a cloud's sync, a search indexer, a
+ * viewer. Windows, and network disks of Windows, refuse meanwhile to open, replace or remove it.
  */
 import { randomBytes } from 'node:crypto';
 import { lstat, open, rename, unlink } from 'node:fs/promises';
@@ -125,7 +125,10 @@ function held(error: unknown): unknown {
   return Object.assign(new Error('the file is held by another program', { cause: error }), { code: 'EBUSY' });
 }
 
-/** Whether a denial on Windows may be a file that is held: a folder or read-only file at `path` is none, nor a folder that takes nothing. */
+/**
+ * Whether a denial on Windows may be a file that is held: a folder or read-only file at `path` is none, nor a folder
+ * that takes nothing.
+ */
 async function mayBeHeld(path: string): Promise<boolean> {
   // A file that is going, because somebody who holds it has removed it, cannot be looked at.
   const there = await lstat(path).catch(() => null);

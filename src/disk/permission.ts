@@ -7,8 +7,8 @@ import { errorCode, isAbsence } from './storageError';
 const REFUSALS: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 /**
- * The folder that keeps files out of `folder`: it itself, or where it is still to be made the nearest one above it. Null
- * where none is known to; Windows tells of its permissions only when a file is made.
+ * The folder that keeps files out of `folder`: it itself, or where it is still to be made the nearest one above it.
+ * Null where none is known to; Windows tells of its permissions only when a file is made.
  */
 export async function readOnlyFolder(folder: string): Promise<string | null> {
   for (let at = folder; ; at = dirname(at)) {

@@ -46,7 +46,10 @@ export function isDiskFailure(error: unknown): boolean {
   return error instanceof UserError && DISK_CODES.has(errorCode(error.cause) ?? '');
 }
 
-/** Whether the system has denied something, as itself said so or as the cause of a UserError: of one file, or of a whole folder. */
+/**
+ * Whether the system has denied something, as itself said so or as the cause of a UserError: of one file, or of a whole
+ * folder.
+ */
 export function isDenial(error: unknown): boolean {
   return ['EACCES', 'EPERM'].includes(errorCode(error instanceof UserError ? error.cause : error) ?? '');
 }

@@ -1,7 +1,8 @@
 /**
- * Unsaved work of one document in one file: all of it as it was at some time, then each step since, as they happen. A record
- * is its length and CRC (uint32 LE each) and VS Code's own structured clone, so that typed arrays stay what they are; what a
- * crash leaves of the last record is not taken for one. Read back by the version that wrote it, and from its predecessor.
+ * Unsaved work of one document in one file: all of it as it was at some time, then each step since, as they happen. A
+ * record is its length and CRC (uint32 LE each) and VS Code's own structured clone, so that typed arrays stay what they
+ * are; what a crash leaves of the last record is not taken for one. Read back by the version that wrote it, and from
+ * its predecessor.
  */
 import { readFile } from 'node:fs/promises';
 import { deserialize, serialize } from 'node:v8';

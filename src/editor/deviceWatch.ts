@@ -1,6 +1,6 @@
 /**
- * Tries the devices once, in the background, when an engine on `auto` has nothing to go by. A first click does not wait for
- * that: it is answered on the CPU, and the engine starts anew on a better device when there is one.
+ * Tries the devices once, in the background, when an engine on `auto` has nothing to go by. A first click does not wait
+ * for that: it is answered on the CPU, and the engine starts anew on a better device when there is one.
  */
 
 import { verdictOf, whyNotBetter } from '../devices/deviceAnswers';

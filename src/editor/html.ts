@@ -1,6 +1,7 @@
 /**
- * The page of the label editor: nothing but a script and a style of our own, and pictures from the cache. The second meta
- * element is where the toolkit's base library looks for the nonce of the style element that it probes the browser with.
+ * The page of the label editor: nothing but a script and a style of our own, and pictures from the cache. The second
+ * meta element is where the toolkit's base library looks for the nonce of the style element that it probes the browser
+ * with.
  */
 
 export interface PageSources {

@@ -93,7 +93,9 @@ async function whyReadOnly(root: string, mask: string): Promise<string | null> {
   return null;
 }
 
-/** Labels as they lie on the upright image: those drawn on the stored pixels of one with an EXIF orientation are turned. */
+/**
+ * Labels as they lie on the upright image: those drawn on the stored pixels of one with an EXIF orientation are turned.
+ */
 export function layOver(
   labels: LabelMap,
   { size, orientation = 1 }: { readonly size: Size; readonly orientation?: number },

@@ -1,6 +1,7 @@
 /**
- * Labels and prompts of one image with their edits, apart from files, engine and VS Code. An edit is a value: pixels before
- * and after as changed runs, prompts before and after. VS Code keeps the stack; undo and redo never infer anything.
+ * Labels and prompts of one image with their edits, apart from files, engine and VS Code. An edit is a value: pixels
+ * before and after as changed runs, prompts before and after. VS Code keeps the stack; undo and redo never infer
+ * anything.
  */
 import { applyChange, fits, invertChange, isUnchanged, type LabelChange, rebase } from '../core/drawing/labelChange';
 import { IGNORE, type LabelMap } from '../core/pixels/labelMap';
@@ -104,7 +105,9 @@ export class LabelDocument {
     return { edit, stale };
   }
 
-  /** Takes an edit back; false where the pixels are no longer those that it left, because the mask was replaced since. */
+  /**
+   * Takes an edit back; false where the pixels are no longer those that it left, because the mask was replaced since.
+   */
   undo(edit: Edit): boolean {
     const change = invertChange(edit.change);
     this.position--;
@@ -126,7 +129,9 @@ export class LabelDocument {
     this.put(null, { ...this.current, ...state });
   }
 
-  /** Remembers the labels as they are now; the answer is called when they are on disk, whatever was edited meanwhile. */
+  /**
+   * Remembers the labels as they are now; the answer is called when they are on disk, whatever was edited meanwhile.
+   */
   checkpoint(): () => void {
     const { position } = this;
     return () => {

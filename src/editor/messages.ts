@@ -1,6 +1,6 @@
 /**
- * What a page may send, checked on arrival: a page shows files of strangers, so nothing that comes from it is believed by
- * its type. One schema per call of EditorApi.
+ * What a page may send, checked on arrival: a page shows files of strangers, so nothing that comes from it is believed
+ * by its type. One schema per call of EditorApi.
  */
 import * as z from 'zod';
 import { UserError } from '../core/userError';

@@ -3,7 +3,9 @@ export class NewestWins {
   private running: Promise<unknown> = Promise.resolve();
   private turn = 0;
 
-  /** Runs `work` when the job before is over; undefined where a newer job, or `cancel`, has replaced this one by then. */
+  /**
+   * Runs `work` when the job before is over; undefined where a newer job, or `cancel`, has replaced this one by then.
+   */
   run<T>(work: () => Promise<T>): Promise<T | undefined> {
     const turn = ++this.turn;
     const result = this.running.then(() => (turn === this.turn ? work() : undefined));

@@ -1,6 +1,6 @@
 /**
- * One image that is open for labelling: its document, what the engine does for it, and the pages that show it. Knows files
- * and the engine but not VS Code, which provider.ts translates to.
+ * One image that is open for labelling: its document, what the engine does for it, and the pages that show it. Knows
+ * files and the engine but not VS Code, which provider.ts translates to.
  */
 import { basename } from 'node:path';
 import { changeBetween, changeOfClass, checkChange, isUnchanged, type LabelChange } from '../core/drawing/labelChange';
@@ -119,7 +119,10 @@ export class OpenImage {
     }
   }
 
-  /** Opens an image with the mask that it has, or with the unsaved work that fits it. Throws UserError where the image cannot be shown. */
+  /**
+   * Opens an image with the mask that it has, or with the unsaved work that fits it. Throws UserError where the image
+   * cannot be shown.
+   */
   static async open(
     place: ImagePlace,
     host: OpenImageHost,
@@ -379,8 +382,8 @@ export class OpenImage {
   // Files
 
   /**
-   * Runs `write`, which puts the labels on disk and gives the new hash of the mask file. Edits made meanwhile stay unsaved.
-   * Saves of one image wait for each other.
+   * Runs `write`, which puts the labels on disk and gives the new hash of the mask file. Edits made meanwhile stay
+   * unsaved. Saves of one image wait for each other.
    */
   save(write: () => Promise<string | null>): Promise<void> {
     const saved = this.saving.then(async () => {

@@ -71,7 +71,9 @@ export class Picture {
     await this.makeTiles();
   }
 
-  /** Reads the file again and shows it where it has changed. Gives what it is now; throws UserError where it is none. */
+  /**
+   * Reads the file again and shows it where it has changed. Gives what it is now; throws UserError where it is none.
+   */
   async lookAgain(): Promise<ImageInfo> {
     const overview = await this.host.engine.displayOverview(this.request());
     const before = this.overview.info;

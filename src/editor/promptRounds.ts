@@ -1,7 +1,7 @@
 /**
- * What a prompt session has been answered so far. With segmenters that were trained for it, the last answer goes with the next
- * question as its mask prompt (SAM, Kirillov et al. 2023; RITM, Sofiiuk et al. 2021): what was right stays, the new prompt
- * corrects it.
+ * What a prompt session has been answered so far. With segmenters that were trained for it, the last answer goes with
+ * the next question as its mask prompt (SAM, Kirillov et al. 2023; RITM, Sofiiuk et al. 2021): what was right stays,
+ * the new prompt corrects it.
  */
 import type { Box } from '../core/geometry';
 import type { FloatMap } from '../core/pixels/raster';
@@ -14,8 +14,8 @@ export interface PromptRound extends PromptsEdit {
 }
 
 /**
- * The rounds, oldest first, whose prompts are all part of a new question. An answer to a point that was moved, turned or
- * removed since, or to another box, would defend what the person has just taken back.
+ * The rounds, oldest first, whose prompts are all part of a new question. An answer to a point that was moved, turned
+ * or removed since, or to another box, would defend what the person has just taken back.
  */
 export const standingRounds = (rounds: readonly PromptRound[], { points, box }: PromptsEdit): PromptRound[] =>
   rounds.filter(

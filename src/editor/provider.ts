@@ -51,7 +51,9 @@ export interface ProviderOptions {
 
 /** An open image as VS Code's document. */
 export class LabelDocumentHandle extends Owner implements vscode.CustomDocument {
-  /** VS Code has another opinion of whether there is unsaved work: it is to be told once the document is known to it. */
+  /**
+   * VS Code has another opinion of whether there is unsaved work: it is to be told once the document is known to it.
+   */
   isMistaken = false;
   /** VS Code has asked for a backup, so it knows of unsaved work. */
   isBackedUp = false;
@@ -135,7 +137,10 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     return this.documentOf(uri) ?? [...this.unreadable].find((document) => document.uri.toString() === uri.toString());
   }
 
-  /** Opens an image in the label editor, whose page says why where it cannot be shown. Throws UserError where VS Code could not. */
+  /**
+   * Opens an image in the label editor, whose page says why where it cannot be shown. Throws UserError where VS Code
+   * could not.
+   */
   async openAny(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<AnyDocument> {
     await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE, { preview: false, ...options });
     const document = this.anyDocumentOf(uri);
@@ -165,8 +170,8 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
   }
 
   /**
-   * Saves as VS Code does, and rejects as the save itself did: on its way through VS Code an error loses what kind it is.
-   * Rejects with CancellationError where the person has decided against it.
+   * Saves as VS Code does, and rejects as the save itself did: on its way through VS Code an error loses what kind it
+   * is. Rejects with CancellationError where the person has decided against it.
    */
   async save(document: LabelDocumentHandle): Promise<void> {
     document.refusal = undefined;
@@ -358,12 +363,15 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     if (!unsaved) throw new UserError('What cannot be edited has nothing to keep.');
     await unsaved.kept();
     document.isBackedUp = true;
-    // The file follows the document and not VS Code, which lets go of an older backup before it has noted the newer one.
+    // The file follows the document and not VS Code, which lets go of an older backup before it has noted the newer
+    // one.
     const id = vscode.Uri.file(unsaved.path).with({ fragment: String(Date.now()) });
     return { id: id.toString(), delete: () => undefined };
   }
 
-  /** Of these a person has dropped what was not saved, without VS Code saying so: it did when it asked before it ended. */
+  /**
+   * Of these a person has dropped what was not saved, without VS Code saying so: it did when it asked before it ended.
+   */
   override dispose(): void {
     const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
     const isDropped = ({ uri, image, isBackedUp }: LabelDocumentHandle) => {

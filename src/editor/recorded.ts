@@ -4,8 +4,9 @@ import type { JournalView } from '../dataset/journal/journalView';
 import type { AutomaticResult } from '../protocol/editorApi';
 
 /**
- * The automatic result of a class that the mask with this hash (null: none) holds, null where a person has drawn the class,
- * or somebody has changed the file that the journal knows nothing of. Throws UserError if the journal cannot be read.
+ * The automatic result of a class that the mask with this hash (null: none) holds, null where a person has drawn the
+ * class, or somebody has changed the file that the journal knows nothing of. Throws UserError if the journal cannot be
+ * read.
  *
  * @param image posix path relative to the root
  */

@@ -19,8 +19,8 @@ export interface Segmentation {
 }
 
 /**
- * Segments one class in an image with the class's references. Throws UserError where there is none, the first has changed,
- * or the image is one of them itself.
+ * Segments one class in an image with the class's references. Throws UserError where there is none, the first has
+ * changed, or the image is one of them itself.
  *
  * @param image absolute path
  */

@@ -1,6 +1,6 @@
 /**
- * The folder of unsaved work of all windows: a file for each document and session that has some. What a session leaves that
- * ended otherwise than by saving is found by the next one that opens the image, whatever VS Code remembers of it.
+ * The folder of unsaved work of all windows: a file for each document and session that has some. What a session leaves
+ * that ended otherwise than by saving is found by the next one that opens the image, whatever VS Code remembers of it.
  */
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
@@ -41,8 +41,8 @@ export class UnsavedFolder {
   ) {}
 
   /**
-   * The newest work on a document that can be read: of sessions that have ended, and of the backup that VS Code names, which
-   * may be that of one that nobody has ended yet.
+   * The newest work on a document that can be read: of sessions that have ended, and of the backup that VS Code names,
+   * which may be that of one that nobody has ended yet.
    *
    * @param named absolute path
    */

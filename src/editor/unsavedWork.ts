@@ -1,6 +1,6 @@
 /**
- * Keeps what is not saved yet in a file, at once and with every edit: VS Code asks for a backup only when nobody has edited
- * for a second or two, and forgets the last one if it ends before it has noted its name.
+ * Keeps what is not saved yet in a file, at once and with every edit: VS Code asks for a backup only when nobody has
+ * edited for a second or two, and forgets the last one if it ends before it has noted its name.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { LabelChange } from '../core/drawing/labelChange';

@@ -1,4 +1,7 @@
-/** Entry of the engine process: everything that infers happens here, behind the calls of EngineApi; or a probe of a device. */
+/**
+ * Entry of the engine process: everything that infers happens here, behind the calls of EngineApi; or a probe of a
+ * device.
+ */
 import { configFromArguments, exitWithParent, serveParent } from '../processes/parent';
 import type { ProbeApi, ProbeConfig } from '../protocol/deviceApi';
 import type { EngineApi, EngineConfig, EngineEvents } from '../protocol/engineApi';

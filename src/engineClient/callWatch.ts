@@ -1,10 +1,13 @@
 /**
- * The parent's half of the time limit: an engine that tells nothing any more, since one inference never ends or the process
- * was stopped, cannot say so itself. See `WorkClock` for the other half.
+ * The parent's half of the time limit: an engine that tells nothing any more, since one inference never ends or the
+ * process was stopped, cannot say so itself. See `WorkClock` for the other half.
  */
 import type { Busy } from '../protocol/engineApi';
 
-/** Opening models and preparing references may keep a process from telling anything: TensorRT builds engines for minutes. */
+/**
+ * Opening models and preparing references may keep a process from telling anything: TensorRT builds engines for
+ * minutes.
+ */
 const PREPARATION_MS = 30 * 60_000;
 
 /** Between two looks at the clock. */

@@ -40,12 +40,13 @@ interface SentCall {
 }
 
 /**
- * The engine in a process of its own. A call whose process dies is repeated once, alone, so that it cannot be the victim
- * of its neighbour; a second death is blamed on the call. Not so the death of a process that starts, opens its models or
- * prepares references: it is started again, and where that does not help no call is to blame but there is no engine.
+ * The engine in a process of its own. A call whose process dies is repeated once, alone, so that it cannot be the
+ * victim of its neighbour; a second death is blamed on the call. Not so the death of a process that starts, opens its
+ * models or prepares references: it is started again, and where that does not help no call is to blame but there is no
+ * engine.
  *
- * A call whose image takes longer than the configuration allows fails alone: its process is killed, and what else it was
- * doing is repeated.
+ * A call whose image takes longer than the configuration allows fails alone: its process is killed, and what else it
+ * was doing is repeated.
  */
 export class EngineClient implements Remote<EngineApi> {
   private running: RunningEngine | undefined;
@@ -234,8 +235,8 @@ export class EngineClient implements Remote<EngineApi> {
   }
 
   /**
-   * Ends a process that is kept by a call, which fails; the others are repeated. Where several may be what keeps it, all are
-   * repeated, each alone.
+   * Ends a process that is kept by a call, which fails; the others are repeated. Where several may be what keeps it,
+   * all are repeated, each alone.
    */
   private giveUpOn(engine: RunningEngine, call: number | null, image?: string): void {
     const { calls, child, limitSeconds } = engine;
@@ -252,8 +253,8 @@ export class EngineClient implements Remote<EngineApi> {
 }
 
 /**
- * An image leaves 12 MB of tensors behind, beside a heap of 9 MB: by its own rule the collector would go through the heap
- * once or twice per image, each time throwing away compiled code as well.
+ * An image leaves 12 MB of tensors behind, beside a heap of 9 MB: by its own rule the collector would go through the
+ * heap once or twice per image, each time throwing away compiled code as well.
  */
 const ROOM_FOR_TENSORS = ['--initial-old-space-size=128', '--min-semi-space-size=8'];
 

@@ -13,7 +13,9 @@ export type DisposableEngine = Remote<BatchApi> & { dispose(): Promise<void> };
 /** Calls per engine that pay off: while one is inferred, the next image is read and decoded on a libuv thread. */
 const LANES_PER_ENGINE = 2;
 
-/** The same for the one engine of a GPU, whose inference is over sooner than an image is read: libuv has four threads. */
+/**
+ * The same for the one engine of a GPU, whose inference is over sooner than an image is read: libuv has four threads.
+ */
 const LANES_ON_GPU = 5;
 
 /** Beyond four processes memory bandwidth, not arithmetic, is what a batch waits for. */
@@ -29,8 +31,9 @@ export function defaultParallelism(cores: number): { engines: number; threads: n
 }
 
 /**
- * Engines and threads for a batch on a device, as far as nobody asks for others. On a GPU one process: several would each
- * hold the models there and wait for each other. Its threads are for what stays on the CPU, the matching above all.
+ * Engines and threads for a batch on a device, as far as nobody asks for others. On a GPU one process: several would
+ * each hold the models there and wait for each other. Its threads are for what stays on the CPU, the matching above
+ * all.
  */
 export function parallelismOn(
   device: DeviceName,
@@ -70,8 +73,8 @@ interface Member {
 
 /**
  * A call whose engine cannot be started goes to another one, and the engine gets no more for a while; where none can be
- * started, the calls wait. A NoEngineError comes only where no engine has ever answered, or none could be started for as
- * long as `PoolPatience` says.
+ * started, the calls wait. A NoEngineError comes only where no engine has ever answered, or none could be started for
+ * as long as `PoolPatience` says.
  */
 export class EnginePool implements DisposableEngine {
   get size(): number {

@@ -1,6 +1,6 @@
 /**
- * Uncompressed BMP files (Microsoft's BITMAPCOREHEADER and BITMAPINFOHEADER to V5), which the image library does not read:
- * palettes of 1, 2, 4 or 8 bits, 16 to 32 bits with or without masks, rows from the bottom or from the top.
+ * Uncompressed BMP files (Microsoft's BITMAPCOREHEADER and BITMAPINFOHEADER to V5), which the image library does not
+ * read: palettes of 1, 2, 4 or 8 bits, 16 to 32 bits with or without masks, rows from the bottom or from the top.
  */
 import { describeSize, type Size } from '../core/geometry';
 import { UserError } from '../core/userError';
@@ -9,7 +9,10 @@ export interface BmpHeader {
   readonly size: Size;
   /** Bits per pixel in the file. */
   readonly bits: number;
-  /** Of the decoded pixels: grey where the palette is grey throughout, else RGB, with alpha where the file has a mask for it. */
+  /**
+   * Of the decoded pixels: grey where the palette is grey throughout, else RGB, with alpha where the file has a mask
+   * for it.
+   */
   readonly channels: 1 | 3 | 4;
 }
 
@@ -39,7 +42,9 @@ const DEFAULT_MASKS: Readonly<Record<number, readonly number[]>> = {
   32: [0xff0000, 0x00ff00, 0x0000ff],
 };
 
-/** What a BMP says of itself. `name` is the file's name for messages. Throws UserError for one that is not read here. */
+/**
+ * What a BMP says of itself. `name` is the file's name for messages. Throws UserError for one that is not read here.
+ */
 export function readBmpHeader(bytes: Uint8Array, name: string): BmpHeader {
   const { size, bits, channels } = layoutOf(bytes, name);
   return { size, bits, channels };

@@ -28,7 +28,10 @@ export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
 /** Sizes that the header after the 14 bytes of a BMP's file header can have. */
 const BMP_HEADER_SIZES: ReadonlySet<number> = new Set([12, 16, 40, 52, 56, 64, 108, 124]);
 
-/** Format of a file that starts with `head` (the first FORMAT_BYTES bytes, or more, or all if it is shorter), null if unknown. */
+/**
+ * Format of a file that starts with `head` (the first FORMAT_BYTES bytes, or more, or all if it is shorter), null if
+ * unknown.
+ */
 export function imageFormatOf(head: Uint8Array): ImageFormat | null {
   const starts = (text: string, offset = 0) =>
     head.length >= offset + text.length && [...text].every((c, i) => head[offset + i] === c.charCodeAt(0));
@@ -75,8 +78,8 @@ const WEB_PAGE = /^(?:<!--|<\?xml[^>]*>|\s)*<(?:!doctype html|html|head|body)\b/
 const BLANK_BYTES = 16;
 
 /**
- * What a file is that is no image in a known format, told by its start as `imageFormatOf` is: the end of a sentence that
- * begins with its name.
+ * What a file is that is no image in a known format, told by its start as `imageFormatOf` is: the end of a sentence
+ * that begins with its name.
  */
 export function whatInstead(head: Uint8Array): string {
   const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, FORMAT_BYTES)).toString('latin1');

@@ -9,8 +9,8 @@ const standsAlone = (marker: number): boolean => marker === 0x01 || (marker >= 0
 const isRestart = (marker: number): boolean => marker >= 0xd0 && marker <= 0xd7;
 
 /**
- * Whether the end marker of the (first) image of a JPEG is missing, since the file was cut short. Bytes after the end do not
- * matter: cameras and phones put more there.
+ * Whether the end marker of the (first) image of a JPEG is missing, since the file was cut short. Bytes after the end
+ * do not matter: cameras and phones put more there.
  */
 export function lacksEnd(bytes: Uint8Array): boolean {
   // Nearly all files end here, without having been gone through.

@@ -32,7 +32,10 @@ export function readMaskFile(bytes: Uint8Array, name: string): MaskSamples | nul
   }
 }
 
-/** Throws UserError for a file that is no mask, or one that has been cut or altered since it was written. Decodes nothing. */
+/**
+ * Throws UserError for a file that is no mask, or one that has been cut or altered since it was written. Decodes
+ * nothing.
+ */
 export function checkMaskFile(bytes: Uint8Array, name: string): void {
   if (isNpy(bytes)) return;
   const format = imageFormatOf(bytes);
@@ -44,7 +47,10 @@ export function checkMaskFile(bytes: Uint8Array, name: string): void {
 /** Bytes at either end of a file that `checkMaskEnds` looks at. */
 export const END_BYTES = 64;
 
-/** As `checkMaskFile`, for all masks of a folder at a glance: by their first and last bytes, of which damage may leave both. */
+/**
+ * As `checkMaskFile`, for all masks of a folder at a glance: by their first and last bytes, of which damage may leave
+ * both.
+ */
 export function checkMaskEnds(head: Uint8Array, tail: Uint8Array, name: string): void {
   if (isNpy(head)) return;
   const format = imageFormatOf(head);

@@ -14,7 +14,9 @@ export interface ClassColour {
   readonly colour: string;
 }
 
-/** Rows are compressed in pieces of about this many bytes, so that the caller's event loop is never held up for long. */
+/**
+ * Rows are compressed in pieces of about this many bytes, so that the caller's event loop is never held up for long.
+ */
 const BAND_BYTES = 1 << 20;
 
 /**

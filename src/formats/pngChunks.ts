@@ -39,8 +39,8 @@ export function readHeader(bytes: Uint8Array): PngHeader | null {
 }
 
 /**
- * The chunks after the signature up to the last one, IEND. Throws RangeError for a file that ends before it, and for a chunk
- * that is not as it was written.
+ * The chunks after the signature up to the last one, IEND. Throws RangeError for a file that ends before it, and for a
+ * chunk that is not as it was written.
  */
 export function* wholeChunksOf(bytes: Uint8Array): Generator<PngChunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,6 +1,7 @@
 /**
- * Samples of a PNG of any kind, one array element each (W3C PNG, third edition, sections 7 to 10). What is inflated is the
- * pixels alone, and never more of them than the header tells of: a small file cannot fill the memory, whatever is in it.
+ * Samples of a PNG of any kind, one array element each (W3C PNG, third edition, sections 7 to 10). What is inflated is
+ * the pixels alone, and never more of them than the header tells of: a small file cannot fill the memory, whatever is
+ * in it.
  */
 import { inflateSync } from 'node:zlib';
 import { area, describeSize, type Size } from '../core/geometry';
@@ -48,8 +49,8 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
 const DEPTHS_OF_SEVERAL_CHANNELS = [8, 16];
 
 /**
- * Reads a PNG; `name` is the file's name for messages. Throws UserError for anything that is not a whole PNG and for one
- * of more pixels than the limit.
+ * Reads a PNG; `name` is the file's name for messages. Throws UserError for anything that is not a whole PNG and for
+ * one of more pixels than the limit.
  */
 export function readPng(bytes: Uint8Array, name: string): PngSamples {
   const header = headerOf(bytes, name);

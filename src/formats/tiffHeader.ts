@@ -1,7 +1,7 @@
 /**
- * What a TIFF says of its pages before any pixel is decoded: TIFF 6.0 and BigTIFF in both byte orders, with GDAL's tag for
- * missing values. Nothing in the file is believed further than its bytes reach: a chain of directories that bites its tail
- * ends there, and a list longer than the file is known by its length alone.
+ * What a TIFF says of its pages before any pixel is decoded: TIFF 6.0 and BigTIFF in both byte orders, with GDAL's tag
+ * for missing values. Nothing in the file is believed further than its bytes reach: a chain of directories that bites
+ * its tail ends there, and a list longer than the file is known by its length alone.
  */
 import { describeSize, type Size } from '../core/geometry';
 
@@ -29,7 +29,9 @@ export interface TiffPage {
   readonly chunksNeeded: number;
   /** Strips or tiles that the file tells the place of; those whose entry lies beyond its end do not count. */
   readonly chunksListed: number;
-  /** The number that stands for "no value here" (GDAL_NODATA), which may be NaN; undefined where the file names none. */
+  /**
+   * The number that stands for "no value here" (GDAL_NODATA), which may be NaN; undefined where the file names none.
+   */
   readonly nodata?: number;
 }
 
@@ -86,7 +88,10 @@ const TRANSPARENCY_MASK = 4;
 /** Of the older SubfileType. */
 const REDUCED_BEFORE = 2;
 
-/** The pages of the main chain, null for bytes that do not begin like a TIFF; none where not even one directory is whole. */
+/**
+ * The pages of the main chain, null for bytes that do not begin like a TIFF; none where not even one directory is
+ * whole.
+ */
 export function readTiffPages(bytes: Uint8Array): TiffPage[] | null {
   const file = openTiff(bytes);
   if (file === null) return null;
@@ -103,8 +108,8 @@ export function readTiffPages(bytes: Uint8Array): TiffPage[] | null {
 }
 
 /**
- * Index of the page to look at: the largest one that is no reduced version of another, the first of equals. 0 where there is
- * none to choose from.
+ * Index of the page to look at: the largest one that is no reduced version of another, the first of equals. 0 where
+ * there is none to choose from.
  */
 export function mainPage(pages: readonly TiffPage[]): number {
   let best = 0;
@@ -249,8 +254,8 @@ function nodataOf(text: string | undefined): number | undefined {
 }
 
 /**
- * Why a page is not worth decoding, as the end of a sentence; null where nothing speaks against it. A decoder fills tiles that
- * are nowhere in the file with zeros, one by one, so that a few bytes could keep it busy for minutes.
+ * Why a page is not worth decoding, as the end of a sentence; null where nothing speaks against it. A decoder fills
+ * tiles that are nowhere in the file with zeros, one by one, so that a few bytes could keep it busy for minutes.
  */
 export function brokenPromise({ tile, chunksNeeded, chunksListed }: TiffPage): string | null {
   const kind = tile ? 'tiles' : 'strips';
@@ -301,7 +306,9 @@ const COLOUR_MODELS: Readonly<Record<number, string>> = {
 /** Sides of tiles are multiples of this: TIFF 6.0, section 15. */
 const TILE_STEP = 16;
 
-/** What is unusual about a page that could not be decoded, as the end of a sentence; null for one that could have been. */
+/**
+ * What is unusual about a page that could not be decoded, as the end of a sentence; null for one that could have been.
+ */
 export function unusualCoding({ bits, compression, photometric, sampleFormat, tile }: TiffPage): string | null {
   if (!USUAL_BITS.has(bits)) return `a TIFF of ${bits} bits per sample, which is not read here; expected 8, 16 or 32`;
   if (!USUAL_COMPRESSIONS.has(compression)) {

@@ -1,6 +1,6 @@
 /**
- * Model families that have an adapter, and what their entries in a manifest need to say; apart from the adapters, so that
- * asking costs no native library.
+ * Model families that have an adapter, and what their entries in a manifest need to say; apart from the adapters, so
+ * that asking costs no native library.
  */
 
 /** What holds for every model of a family unless its manifest entry says otherwise. */

@@ -70,8 +70,8 @@ class Hopeless extends UserError {}
 /**
  * Fetches a file into its part, going on where an earlier attempt stopped.
  *
- * @throws UserError that says what the address answered, or both hashes where the content is wrong (it is then put aside);
- * the signal's reason when aborted. What has arrived is kept for the next attempt in both cases.
+ * @throws UserError that says what the address answered, or both hashes where the content is wrong (it is then put
+ *   aside); the signal's reason when aborted. What has arrived is kept for the next attempt in both cases.
  */
 export async function fetchFile(file: FileToFetch, network: Network, options: FetchOptions = {}): Promise<Fetched> {
   let failure: unknown = new RangeError(`no address for ${file.path}`);

@@ -1,4 +1,6 @@
-/** The note of what was put on disk for an entry that names URLs: how, and which content where the manifest knows none. */
+/**
+ * The note of what was put on disk for an entry that names URLs: how, and which content where the manifest knows none.
+ */
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { writeAtomic } from '../disk/atomicFile';

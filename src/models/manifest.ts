@@ -50,11 +50,15 @@ const settingsShape = {
   placement: z.enum(['padded', 'stretched']).optional(),
   /** A segmenter that was trained with boxes: points are given as the box around them where its graph takes boxes. */
   boxesOnly: z.boolean().optional(),
-  /** Name of a further output with the tokens before the last norm, of the same shape: what strategy `matcher` prefers. */
+  /**
+   * Name of a further output with the tokens before the last norm, of the same shape: what strategy `matcher` prefers.
+   */
   preNormTokens: z.string().min(1).optional(),
   /** Directions of position that are taken out of DINOv3's tokens; 0 takes out none. */
   positionalRank: z.int().nonnegative().optional(),
-  /** The graph's weights are int8 with dequantise nodes behind them: run as they are. Harmful where activations are too. */
+  /**
+   * The graph's weights are int8 with dequantise nodes behind them: run as they are. Harmful where activations are too.
+   */
   int8Weights: z.boolean().optional(),
 };
 
@@ -120,8 +124,8 @@ export const explain = ({ issues }: z.ZodError): string =>
   oneLine(issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
 
 /**
- * What stands for a model in keys of caches and runs: its files and its settings, those of its family too, so that a family's that
- * change with the program are not taken for what they were.
+ * What stands for a model in keys of caches and runs: its files and its settings, those of its family too, so that a
+ * family's that change with the program are not taken for what they were.
  */
 export function identityHash(entry: Omit<ModelEntry, 'files'> & { readonly files: readonly KnownFile[] }): string {
   const usual: Partial<Record<string, unknown>> = { ...familyTraits(entry.kind, entry.family) };

@@ -45,8 +45,8 @@ const REPORT_MS = 100;
 const WAIT_MS = 500;
 
 /**
- * Downloads what is missing of a model, damaged files included; does nothing where all is there and right. Where another
- * process is at it, waits and takes its result.
+ * Downloads what is missing of a model, damaged files included; does nothing where all is there and right. Where
+ * another process is at it, waits and takes its result.
  *
  * @throws UserError in one sentence; the signal's reason when aborted. Parts are kept in both cases.
  */

@@ -1,6 +1,6 @@
 /**
- * Local files become a model of ours. Reads them whole, to hash them: belongs into a process that may be busy, never into the
- * extension host.
+ * Local files become a model of ours. Reads them whole, to hash them: belongs into a process that may be busy, never
+ * into the extension host.
  */
 import { basename, join } from 'node:path';
 import { UserError } from '../core/userError';

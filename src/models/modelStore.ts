@@ -58,8 +58,8 @@ export class ModelStore {
   }
 
   /**
-   * Finds a model and checks existence, size and SHA-256 of its files. Throws UserError naming the known ids, or the file
-   * with what was expected and found; ModelMissingError where it was not downloaded.
+   * Finds a model and checks existence, size and SHA-256 of its files. Throws UserError naming the known ids, or the
+   * file with what was expected and found; ModelMissingError where it was not downloaded.
    */
   async resolve(kind: ModelKind, id: string): Promise<ResolvedModel> {
     const located = await this.locate({ kind, id });
@@ -195,7 +195,10 @@ export class ModelStore {
     ]);
   }
 
-  /** What can be downloaded lies in the home, whoever lists it: the extension's own folder is gone with the next version. */
+  /**
+   * What can be downloaded lies in the home, whoever lists it: the extension's own folder is gone with the next
+   * version.
+   */
   private async located(listed: ModelEntry, source: 'shipped' | 'user', dir: string): Promise<LocatedModel> {
     const record = listed.files.some(({ url }) => url !== undefined)
       ? await readRecord(this.recordPath(listed))

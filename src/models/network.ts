@@ -1,4 +1,6 @@
-/** How downloads reach the network: mirror, proxy and certificates. The only importer of undici, and only when asked. */
+/**
+ * How downloads reach the network: mirror, proxy and certificates. The only importer of undici, and only when asked.
+ */
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import * as tls from 'node:tls';
@@ -47,7 +49,10 @@ export class Network {
     return mirror === undefined ? [url, ...mirrors] : [mirrored(url, mirror)];
   }
 
-  /** Sends one GET and resolves with its headers; a redirect is not followed. User and password of the URL are sent as header. */
+  /**
+   * Sends one GET and resolves with its headers; a redirect is not followed. User and password of the URL are sent as
+   * header.
+   */
   async get(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
     const { username, password } = url;
     const authorization =
@@ -65,7 +70,8 @@ export class Network {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    // An error that comes before anybody reads would have no listener and end the process; the reader gets it all the same.
+    // An error that comes before anybody reads would have no listener and end the process; the reader gets it all the
+    // same.
     answer.body.on('error', () => undefined);
     return {
       status: answer.statusCode,
@@ -186,7 +192,10 @@ export function isCertificateError(error: unknown): boolean {
   return inner || /CERT|UNABLE_TO_(?:GET_ISSUER|VERIFY)/.test(code);
 }
 
-/** `example.org` and `.example.org` stand for the host and all below it, `*` for all; a port must agree where one is given. */
+/**
+ * `example.org` and `.example.org` stand for the host and all below it, `*` for all; a port must agree where one is
+ * given.
+ */
 function isExcepted({ hostname, port, protocol }: URL, exception: string): boolean {
   const [, name = '', only] =
     /^(.*?)(?::(\d+))?$/.exec(

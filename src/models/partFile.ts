@@ -37,7 +37,10 @@ export class PartFile {
     private from: PartOrigin | undefined,
   ) {}
 
-  /** Opens the part of the file that will be at `path`, and hashes what is in it. Throws UserError where the disk refuses. */
+  /**
+   * Opens the part of the file that will be at `path`, and hashes what is in it. Throws UserError where the disk
+   * refuses.
+   */
   static async open(path: string, signal?: AbortSignal): Promise<PartFile> {
     await makeFolder(dirname(path), { isPrivate: true });
     const part = partPath(path);

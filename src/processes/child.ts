@@ -39,8 +39,8 @@ export class ChildCrashError extends Error {
   }
 
   /**
-   * Whether it was ended from outside while it started, so that starting it again may help; after an error of its own it
-   * will not. Windows knows no signals: there a process that says nothing before it ends was ended.
+   * Whether it was ended from outside while it started, so that starting it again may help; after an error of its own
+   * it will not. Windows knows no signals: there a process that says nothing before it ends was ended.
    */
   get isStartAccident(): boolean {
     const { ending, stderrTail, wasReady } = this;
@@ -62,11 +62,14 @@ export interface RunningChild<RemoteApi> {
   readonly peer: Peer<RemoteApi>;
   /** Resolves when the process is gone and every waiting call has been rejected. */
   readonly ended: Promise<void>;
-  /** Lets the process go, kills it if it stays longer than `graceMs`, and resolves when it is gone. Waiting calls reject. */
+  /**
+   * Lets the process go, kills it if it stays longer than `graceMs`, and resolves when it is gone. Waiting calls
+   * reject.
+   */
   stop(graceMs: number): Promise<void>;
   /**
-   * Ends the process by force: waiting calls reject at once as after a crash, also where the system cannot end it yet, such
-   * as one that waits for a disk.
+   * Ends the process by force: waiting calls reject at once as after a crash, also where the system cannot end it yet,
+   * such as one that waits for a disk.
    *
    * @param ending how messages say that it ended
    */
@@ -76,7 +79,10 @@ export interface RunningChild<RemoteApi> {
 /** Before a process is started again that was ended from outside while it started. */
 const RESTART_PAUSES_MS = [200, 1000];
 
-/** Makes an attempt again, twice at most and after growing pauses, whose process was ended from outside while it started. */
+/**
+ * Makes an attempt again, twice at most and after growing pauses, whose process was ended from outside while it
+ * started.
+ */
 export async function withRestarts<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   for (const milliseconds of RESTART_PAUSES_MS) {
     try {
@@ -145,7 +151,8 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
   const ended = new Promise<void>((resolve) => {
     const end = (ending: string) => {
       crash(ending);
-      // A process of the child's that outlives it, as a crash reporter may, holds the pipes and would hold us with them.
+      // A process of the child's that outlives it, as a crash reporter may, holds the pipes and would hold us with
+      // them.
       setTimeout(letGo, LAST_WORDS_MS).unref();
       resolve();
     };

@@ -8,14 +8,19 @@ export type DeviceChoice = 'auto' | DeviceName;
 
 /** What came of running the models on a device and on the CPU, same input, same process, in turns. */
 export interface DeviceMeasurement {
-  /** Largest difference from the CPU's tokens and logits, each relative to the largest magnitude there; Infinity for NaN. */
+  /**
+   * Largest difference from the CPU's tokens and logits, each relative to the largest magnitude there; Infinity for
+   * NaN.
+   */
   readonly difference: number;
   /** Median milliseconds for encoding one image and answering one prompt set. */
   readonly milliseconds: number;
   readonly cpuMilliseconds: number;
 }
 
-/** The probe process, as its parent sees it. A provider that crashes or hangs takes this process along, not the engine. */
+/**
+ * The probe process, as its parent sees it. A provider that crashes or hangs takes this process along, not the engine.
+ */
 export interface ProbeApi {
   /** Rejects with a UserError where the device cannot be used at all. */
   measure(): DeviceMeasurement;

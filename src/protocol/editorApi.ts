@@ -1,6 +1,6 @@
 /**
- * The calls between the label editor's page (webview) and the extension host, and the data they carry. The host owns the
- * document: labels, prompts, undo. The page owns what is on screen: zoom, tool, opacity.
+ * The calls between the label editor's page (webview) and the extension host, and the data they carry. The host owns
+ * the document: labels, prompts, undo. The page owns what is on screen: zoom, tool, opacity.
  */
 
 import type { LabelChange } from '../core/drawing/labelChange';
@@ -31,7 +31,10 @@ export interface EditorApi {
   selectClass(params: { classId: number }): void;
   /** Adds a class to the project, selects it, and gives its id. */
   addClass(params: { name: string; colour: string }): { readonly classId: number };
-  /** What images of more than 8 bits are shown through from now on; null: their own percentiles. Never seen by an encoder. */
+  /**
+   * What images of more than 8 bits are shown through from now on; null: their own percentiles. Never seen by an
+   * encoder.
+   */
   setDisplayWindow(params: { window: IntensityWindow | null }): void;
   /** A command of the extension or one of VS Code's own that the page offers as a button. */
   run(params: { command: PageCommand }): void;
@@ -176,13 +179,18 @@ export type AutomaticPrompt = Pick<PromptCandidate, 'point' | 'label' | 'reason'
 export interface AutomaticResult {
   readonly classId: number;
   /**
-   * All automatic prompts, the rejected ones too, each with its reason; of a result in the journal only those that were kept.
-   * In targetPx.
+   * All automatic prompts, the rejected ones too, each with its reason; of a result in the journal only those that were
+   * kept. In targetPx.
    */
   readonly candidates: readonly AutomaticPrompt[];
-  /** Foreground prior on the patch grid, positive where it looks like the object; null where the strategy makes none. */
+  /**
+   * Foreground prior on the patch grid, positive where it looks like the object; null where the strategy makes none.
+   */
   readonly heatMap: FloatMap | null;
-  /** The Dice to be expected of the mask, 0 to 1; null where nothing was found, or the strategy does not judge its masks. */
+  /**
+   * The Dice to be expected of the mask, 0 to 1; null where nothing was found, or the strategy does not judge its
+   * masks.
+   */
   readonly trust: number | null;
   /** What trust was made of, by name; null for a part that could not be had. */
   readonly trustParts: Readonly<Record<string, number | null>>;

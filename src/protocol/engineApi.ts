@@ -1,4 +1,6 @@
-/** The calls that cross a process boundary and the data they carry. Types only; everything survives structured clone. */
+/**
+ * The calls that cross a process boundary and the data they carry. Types only; everything survives structured clone.
+ */
 import type { Size } from '../core/geometry';
 import type { MaskManner, MaskQuestion } from '../core/maskFiles/maskReading';
 import type { LabelRuns } from '../core/pixels/labelMap';
@@ -48,7 +50,10 @@ export interface SegmentRequest extends Shown {
   readonly parameters: StrategyParameters;
   /** Also return what an editor shows: rejected candidates, and the mask prompt. */
   readonly withDetails?: boolean;
-  /** Keep the image's embedding on disk when trust, or else the IoU prediction, is below this (0: never, Infinity: always). */
+  /**
+   * Keep the image's embedding on disk when trust, or else the IoU prediction, is below this (0: never, Infinity:
+   * always).
+   */
   readonly cacheBelow?: number;
 }
 
@@ -92,22 +97,25 @@ export interface SegmentResult {
   /** The IoU to be expected of the mask, as its strategy tells it; NaN where no segmenter was asked. */
   readonly iouPrediction: number;
   /**
-   * How far to believe the mask, 0 to 1: the Dice to be expected of it. Missing where nothing was found, or the strategy
-   * does not judge its masks.
+   * How far to believe the mask, 0 to 1: the Dice to be expected of it. Missing where nothing was found, or the
+   * strategy does not judge its masks.
    */
   readonly trust?: number;
   /** What trust was made of. */
   readonly trustParts?: TrustParts;
   /**
-   * With details, where the strategy made one: the foreground prior that the segmenter got as mask prompt, logits on the
-   * patch grid. Shown as heat map, and given again where a person moves the points.
+   * With details, where the strategy made one: the foreground prior that the segmenter got as mask prompt, logits on
+   * the patch grid. Shown as heat map, and given again where a person moves the points.
    */
   readonly maskPrompt?: FloatMap;
   /** With details, where there was any: logits on the patch grid that the strategy added to the segmenter's answer. */
   readonly answerPrior?: FloatMap;
   /** What the strategy decided on the way, in words for a person: fallbacks, degradations, choice of mask. */
   readonly notes: readonly string[];
-  /** Those of the notes that are about the image file, where there are any: which page, which bands, how much is missing. */
+  /**
+   * Those of the notes that are about the image file, where there are any: which page, which bands, how much is
+   * missing.
+   */
   readonly imageNotes?: readonly string[];
   readonly times: StageTimes;
 }
@@ -211,8 +219,8 @@ export interface EngineApi {
   prepareReference(params: ReferenceRequest): ReferenceInfo;
   segment(params: SegmentRequest): SegmentResult;
   /**
-   * Segments several classes as `segment` would each, but for the pixels that more than one claims (see `compete` of core).
-   * One result per class, in order. Reading and encoding counts in the times of the first.
+   * Segments several classes as `segment` would each, but for the pixels that more than one claims (see `compete` of
+   * core). One result per class, in order. Reading and encoding counts in the times of the first.
    */
   segmentClasses(params: ClassesRequest): readonly SegmentResult[];
   /** Writes a PNG of the image with mask outline and prompts. */
@@ -228,11 +236,13 @@ export interface EngineApi {
   /** What an image looks like as a whole, as one unit vector: images of one kind have near ones. Kept on disk. */
   describeImage(params: { image: string } & Shown): ImageDescription;
   /**
-   * A mask file of any kind as the pixels of one class in an image (see `readObject` of core): one drawn on the stored pixels of
-   * an image with an EXIF orientation is turned upright. Throws where its size is not the image's.
+   * A mask file of any kind as the pixels of one class in an image (see `readObject` of core): one drawn on the stored
+   * pixels of an image with an EXIF orientation is turned upright. Throws where its size is not the image's.
    */
   readReference(params: ReferenceMaskRequest): ReferenceMask;
-  /** Labels of a mask file of any kind (see `readLabelMap` of core), read and decoded apart from the caller's process. */
+  /**
+   * Labels of a mask file of any kind (see `readLabelMap` of core), read and decoded apart from the caller's process.
+   */
   readLabels(params: LabelsRequest): FileLabels;
 }
 
@@ -281,15 +291,15 @@ export interface DecodeRequest extends Shown {
   readonly image: string;
   readonly prompts: PromptSet;
   /**
-   * Finish the answer as strategy `ap-medsam` does: components that weigh next to nothing beside the heaviest one are dropped, and the
-   * IoU prediction says how little of the mask its threshold moves.
+   * Finish the answer as strategy `ap-medsam` does: components that weigh next to nothing beside the heaviest one are
+   * dropped, and the IoU prediction says how little of the mask its threshold moves.
    */
   readonly asApMedSam?: boolean;
   /** Logits over the whole image that are added to the answer, as its result has them. */
   readonly answerPrior?: FloatMap;
   /**
-   * Draw what is expected to overlap best with the object (see `forBestDice`) instead of what is likelier meant than not, where
-   * the segmenter answers for a whole class: a person's clicks may mean one object or all that are like it.
+   * Draw what is expected to overlap best with the object (see `forBestDice`) instead of what is likelier meant than
+   * not, where the segmenter answers for a whole class: a person's clicks may mean one object or all that are like it.
    */
   readonly bestOverlap?: boolean;
   /** Also return what the next question about the same object can be given as mask prompt. */
@@ -300,7 +310,10 @@ export interface DecodeResult {
   /** In targetPx. */
   readonly mask: RunMask;
   readonly iouPrediction: number;
-  /** On request, where the segmenter takes mask prompts: the logits that `mask` was made from, at the decoder's resolution. */
+  /**
+   * On request, where the segmenter takes mask prompts: the logits that `mask` was made from, at the decoder's
+   * resolution.
+   */
   readonly maskPrompt?: FloatMap;
   readonly file: FileStamp;
   /** What the segmenter could not be asked, and was asked instead. */
@@ -324,10 +337,10 @@ export interface DisplayOverview {
 }
 
 /**
- * Tiles as files `<dir>/<level>/<column>_<row>.png`. Level `levels - 1` is the image itself in targetPx, each level below
- * half of the one above (rounded up), level 0 fits one tile. Tiles are `tileSize` square, cut at the right and bottom.
- * A pixel of level `levels - 1 - n` stands for exactly 2^n x 2^n pixels of the image: the last column and row of a level
- * may reach beyond the image's edge.
+ * Tiles as files `<dir>/<level>/<column>_<row>.png`. Level `levels - 1` is the image itself in targetPx, each level
+ * below half of the one above (rounded up), level 0 fits one tile. Tiles are `tileSize` square, cut at the right and
+ * bottom. A pixel of level `levels - 1 - n` stands for exactly 2^n x 2^n pixels of the image: the last column and row
+ * of a level may reach beyond the image's edge.
  */
 export interface TileFiles {
   /** Absolute. */

@@ -83,7 +83,9 @@ export class RunnerClient {
     });
   }
 
-  /** Lets the process go, kills it if it stays, and resolves when it is gone. Jobs reject; they can be taken up later. */
+  /**
+   * Lets the process go, kills it if it stays, and resolves when it is gone. Jobs reject; they can be taken up later.
+   */
   async dispose(): Promise<void> {
     this.disposed = true;
     clearTimeout(this.idle);

@@ -49,7 +49,9 @@ export class ModelsView extends Owner implements vscode.TreeDataProvider<Node> {
     this.changes.fire();
   }
 
-  /** Checks every file of the installed models, or of one, against its SHA-256; gives a sentence for each that is wrong. */
+  /**
+   * Checks every file of the installed models, or of one, against its SHA-256; gives a sentence for each that is wrong.
+   */
   async verify(only?: ModelName): Promise<readonly string[]> {
     const rows = await this.client.verify(only);
     for (const row of rows) this.checked.set(keyOf(row), row.problem ?? null);

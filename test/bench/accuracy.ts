@@ -88,7 +88,8 @@ async function measure(dataDir: string, home: string): Promise<void> {
       const images = await labelledImages(path.join(dataDir, set));
       for (const variant of variants) {
         const scores: ImageScore[] = [];
-        // Each reference votes with those that come next in the seeded order; what may vote is no target of any variant.
+        // Each reference votes with those that come next in the seeded order; what may vote is no target of any
+        // variant.
         const pool = seededPick(images, Number(values.references) + mostVotes - 1, seededRandom(Number(values.seed)));
         for (const [k, reference] of pool.slice(0, Number(values.references)).entries()) {
           const voters = pool.slice(k, k + mostVotes);
@@ -223,7 +224,10 @@ const meanOfMeans = (sets: readonly (readonly number[])[]): number =>
 
 const RESAMPLES = 1000;
 
-/** 95 % of what the mean would be for other targets of the same sets: percentile bootstrap (Efron 1979), targets resampled. */
+/**
+ * 95 % of what the mean would be for other targets of the same sets: percentile bootstrap (Efron 1979), targets
+ * resampled.
+ */
 function interval(sets: readonly (readonly number[])[]): [number, number] {
   const random = seededRandom(1);
   const pick = (dices: readonly number[]) => dices.map(() => dices[Math.floor(random() * dices.length)]);

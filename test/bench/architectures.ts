@@ -1,13 +1,16 @@
 /**
- * Speed on the true architectures: npm run bench:architectures -- <folder> [--pairs S,B] [--rounds 5] [--python <python>]
+ * Speed on the true architectures: npm run bench:architectures -- <folder> [--pairs S,B] [--rounds 5] [--python
+ * <python>]
  *
- * The folder is what models/export made with --random: speed does not depend on weights. Whole targets, from file to mask, on
- * each pair of models, in float32 and int8; beside them, given a Python with PyTorch, the same in PyTorch eager, in turns, so
- * that what else the machine does hits all alike. Two tables:
+ * The folder is what models/export made with --random: speed does not depend on weights. Whole targets, from file to
+ * mask, on each pair of models, in float32 and int8; beside them, given a Python with PyTorch, the same in PyTorch
+ * eager, in turns, so that what else the machine does hits all alike. Two tables:
  *
- * - A folder, as the program labels one: several processes of one thread, each reading ahead. PyTorch as its users run it, and
+ * - A folder, as the program labels one: several processes of one thread, each reading ahead. PyTorch as its users run
+ *   it, and
  *   in as many processes as ours.
- * - One target at a time, in one process of all threads, stage by stage; each after a rest: threads that wait for more work
+ * - One target at a time, in one process of all threads, stage by stage; each after a rest: threads that wait for more
+ *   work
  *   by spinning (OpenMP's do) would take the cores from the next one.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';

@@ -1,9 +1,10 @@
 /**
  * Several classes in one pass: npm run bench:classes -- <data dir> [--pairs a+b,c+d] [--references 2] [--targets 6]
  *
- * Two labelled sets make one with two classes: pictures with an image of the one on the left and one of the other on the
- * right. Beside pictures with both there are pictures with two images of one set, in which the other class is absent. What each class
- * is given alone is compared with what it is left after competing, and the time of one class with that of two.
+ * Two labelled sets make one with two classes: pictures with an image of the one on the left and one of the other on
+ * the right. Beside pictures with both there are pictures with two images of one set, in which the other class is
+ * absent. What each class is given alone is compared with what it is left after competing, and the time of one class
+ * with that of two.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';

@@ -1,14 +1,14 @@
 /**
- * The clicks of a person who corrects a segmenter, simulated as RITM does (Sofiiuk et al. 2021, arXiv 2102.06583): each at
- * the centre of the largest error, which is the pixel deepest inside the missed or the wrongly marked pixels.
+ * The clicks of a person who corrects a segmenter, simulated as RITM does (Sofiiuk et al. 2021, arXiv 2102.06583): each
+ * at the centre of the largest error, which is the pixel deepest inside the missed or the wrongly marked pixels.
  */
 import { checkMask, checkSameSize, createMask, type Mask } from '../../src/core/pixels/mask';
 import type { PointPrompt } from '../../src/core/prompting/segmenter';
 
 /**
- * Where to click next, in pixels of the masks: positive in a missed pixel, negative in a wrongly marked one, whichever lies
- * deeper (negative where they are equal, the first in row-major order). Undefined where nothing is wrong that has not been
- * clicked at. On an empty answer it is the pixel farthest from the object's border.
+ * Where to click next, in pixels of the masks: positive in a missed pixel, negative in a wrongly marked one, whichever
+ * lies deeper (negative where they are equal, the first in row-major order). Undefined where nothing is wrong that has
+ * not been clicked at. On an empty answer it is the pixel farthest from the object's border.
  *
  * @param clicks made so far; their pixels are not clicked at again.
  */
@@ -25,9 +25,9 @@ export function nextClick(truth: Mask, answer: Mask, clicks: readonly PointPromp
 }
 
 /**
- * Squared distance from the centre of each foreground pixel to the nearest centre of a background pixel, as which all count
- * that lie outside the image; 0 on the background. int32 [height, width], row-major. Exact: Meijster, Roerdink and
- * Hesselink 2000.
+ * Squared distance from the centre of each foreground pixel to the nearest centre of a background pixel, as which all
+ * count that lie outside the image; 0 on the background. int32 [height, width], row-major. Exact: Meijster, Roerdink
+ * and Hesselink 2000.
  */
 export function squaredDepths(mask: Mask): Int32Array {
   checkMask(mask);

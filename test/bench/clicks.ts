@@ -1,9 +1,9 @@
 /**
  * Segmenting by clicks, without a reference: npm run bench:clicks -- <data dir> [options]
  *
- * <data dir> holds one folder per set, each with images/ and masks/. In each image a simulated person clicks at the centre of
- * the largest error (see clickProtocol.ts). The engine is asked as the editor asks it, with all clicks so far, and from the
- * second round on with the logits of the round before as mask prompt, unless that is left out.
+ * <data dir> holds one folder per set, each with images/ and masks/. In each image a simulated person clicks at the
+ * centre of the largest error (see clickProtocol.ts). The engine is asked as the editor asks it, with all clicks so
+ * far, and from the second round on with the logits of the round before as mask prompt, unless that is left out.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';

@@ -3,8 +3,8 @@
  *
  *   npm run bench:devices [-- --encoder <id> --segmenter <id> --home <folder> --limit <seconds> --software]
  *
- * `--software` lets WebGPU use the software adapter that Debian's Chromium brings (SwiftShader): it shows that the provider
- * works, never how fast a GPU is.
+ * `--software` lets WebGPU use the software adapter that Debian's Chromium brings (SwiftShader): it shows that the
+ * provider works, never how fast a GPU is.
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

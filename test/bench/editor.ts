@@ -1,8 +1,8 @@
 /**
  * The extension in a real VS Code: npm run bench:editor -- [--clicks 20] [--side 8000]
  *
- * Activation, first picture, click to mask (cold and warm, in the page), and how long the extension host is held up while
- * a folder is segmented. Times are printed, never asserted.
+ * Activation, first picture, click to mask (cold and warm, in the page), and how long the extension host is held up
+ * while a folder is segmented. Times are printed, never asserted.
  */
 import os from 'node:os';
 import path from 'node:path';

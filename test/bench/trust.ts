@@ -1,10 +1,10 @@
 /**
  * Trust against the truth, and its coefficients: npm run bench:trust -- <data dir> [options]
  *
- * <data dir> holds one folder per set, as for bench:accuracy. References of a set label its other images (`real`), parts of
- * these images that do not hold the object (`free`), parts of the same size that do (`part`, which a crop alone must not
- * make doubtful), and images of the other sets (`other`). Every set is judged with coefficients from all others; those in
- * src/core/trust.ts are the ones from all sets, printed at the end.
+ * <data dir> holds one folder per set, as for bench:accuracy. References of a set label its other images (`real`),
+ * parts of these images that do not hold the object (`free`), parts of the same size that do (`part`, which a crop
+ * alone must not make doubtful), and images of the other sets (`other`). Every set is judged with coefficients from all
+ * others; those in src/core/trust.ts are the ones from all sets, printed at the end.
  */
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -158,7 +158,9 @@ async function targetsOf(
   return targets;
 }
 
-/** Sides of a part as a share of the image's: below, everything is seen so enlarged that it is another kind of image. */
+/**
+ * Sides of a part as a share of the image's: below, everything is seen so enlarged that it is another kind of image.
+ */
 const PART_SHARES = [0.7, 0.6, 0.5, 0.4];
 
 /** Positions that are tried along each side. */
@@ -256,8 +258,8 @@ const WEIGHTS: Readonly<Record<Kind, number>> = { real: 1, part: 0.2, free: 0.3,
 const PENALTY = 1e-4;
 
 /**
- * Cross-entropy between trust and Dice (0 where the object is absent), with a small penalty on standardised coefficients;
- * minimised by BFGS (Broyden, Fletcher, Goldfarb, Shanno 1970) from a fixed start.
+ * Cross-entropy between trust and Dice (0 where the object is absent), with a small penalty on standardised
+ * coefficients; minimised by BFGS (Broyden, Fletcher, Goldfarb, Shanno 1970) from a fixed start.
  */
 function fitTrust(rows: readonly Row[]): Coefficients {
   const judged = rows.filter(({ parts }) => parts !== null);

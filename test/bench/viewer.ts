@@ -2,9 +2,9 @@
  * The viewer in a real browser: npm run bench:viewer -- [--side 8000] [--seconds 5] [--screenshots folder] [--gpu]
  * [--only frames|pixels|screenshots] [--no-fetch] [--chromium path]
  *
- * Frame times while an 8000 px image with its mask is moved, zoomed and painted on, with and without a dense screen; then
- * whether every devicePx is the right one, at several scales and pixel ratios. Times are printed, never
- * asserted; wrong pixels end it with exit code 1.
+ * Frame times while an 8000 px image with its mask is moved, zoomed and painted on, with and without a dense screen;
+ * then whether every devicePx is the right one, at several scales and pixel ratios. Times are printed, never asserted;
+ * wrong pixels end it with exit code 1.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';

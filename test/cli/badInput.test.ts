@@ -1,4 +1,6 @@
-/** Bad input gets one clear sentence that names the file and what was expected, and the rest of the folder its masks. */
+/**
+ * Bad input gets one clear sentence that names the file and what was expected, and the rest of the folder its masks.
+ */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { appendFile, cp, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';

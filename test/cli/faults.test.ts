@@ -1,4 +1,6 @@
-/** What dies, is interrupted or runs twice: after the last run every mask is whole, made once, and a person's is kept. */
+/**
+ * What dies, is interrupted or runs twice: after the last run every mask is whole, made once, and a person's is kept.
+ */
 import { existsSync } from 'node:fs';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -84,7 +84,8 @@ describe.skipIf(process.platform === 'win32')('a run', () => {
       }),
     );
     for (const { code, signal, stdout, stderr } of ends) {
-      // Before Node itself has started, the signal ends it, which a shell calls 130 as well. A quick machine may be done before.
+      // Before Node itself has started, the signal ends it, which a shell calls 130 as well. A quick machine may be
+      // done before.
       const isDone = code === 0 && /\b1 labelled\b/.test(stdout) && !/Cancelled/.test(stdout);
       if (!isDone) expect(signal === 'SIGINT' ? 130 : code, stderr).toBe(130);
       expect(stderr).not.toMatch(/Error|could not start|^\s+at /m);

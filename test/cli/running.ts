@@ -1,4 +1,6 @@
-/** The built command line as a user meets it: processes, the samples that they are given, and what they leave behind. */
+/**
+ * The built command line as a user meets it: processes, the samples that they are given, and what they leave behind.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
@@ -99,7 +101,9 @@ export class Running {
     this.child.stdout!.destroy();
   }
 
-  /** As a terminal's Ctrl+C does: to the run and to its engines. Needs a group of its own. Says whether any was left. */
+  /**
+   * As a terminal's Ctrl+C does: to the run and to its engines. Needs a group of its own. Says whether any was left.
+   */
   killGroup(signal: NodeJS.Signals): boolean {
     try {
       return process.kill(-this.pid, signal);
@@ -138,8 +142,8 @@ export function startCli(args: readonly string[], options: RunOptions = {}): Run
 }
 
 /**
- * Puts `count` small copies of samples into subfolders of `images/` of a folder, as quick to label as can be. Their names,
- * as the journal has them, in code-unit order.
+ * Puts `count` small copies of samples into subfolders of `images/` of a folder, as quick to label as can be. Their
+ * names, as the journal has them, in code-unit order.
  */
 export async function makeCrowd(root: string, count: number): Promise<readonly string[]> {
   const copies = Array.from({ length: count }, (_, i) => ({

@@ -1,4 +1,7 @@
-/** What a stranger meets first: help, versions, exit codes, refusals in one sentence, and results that programs can read. */
+/**
+ * What a stranger meets first: help, versions, exit codes, refusals in one sentence, and results that programs can
+ * read.
+ */
 import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';

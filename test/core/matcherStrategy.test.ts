@@ -19,7 +19,9 @@ const grid = { width: 16, height: 16 };
 const one = discs(size, { x: 40, y: 40, radius: 20 });
 const moved = discs(size, { x: 60, y: 55, radius: 20 });
 
-/** Answers an object at a time: the whole disc where a positive lies in it, else a small disc around the first point. */
+/**
+ * Answers an object at a time: the whole disc where a positive lies in it, else a small disc around the first point.
+ */
 const wholeObject: FakeImageOptions = {
   capabilities: { wholeClass: false },
   decode: ({ points }) => {

@@ -1,4 +1,6 @@
-/** A folder from a stranger: whatever lies in `.apmedsam`, nothing outside is written, nothing hangs, and it is said. */
+/**
+ * A folder from a stranger: whatever lies in `.apmedsam`, nothing outside is written, nothing hangs, and it is said.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, symlink, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

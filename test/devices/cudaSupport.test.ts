@@ -1,4 +1,7 @@
-/** Provider libraries fetched into a private copy of the runtime: from a server that fails in every way, and really loaded. */
+/**
+ * Provider libraries fetched into a private copy of the runtime: from a server that fails in every way, and really
+ * loaded.
+ */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';

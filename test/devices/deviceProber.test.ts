@@ -1,4 +1,6 @@
-/** Devices tried in real child processes whose providers crash, hang, err, crawl or win; and what is remembered of it. */
+/**
+ * Devices tried in real child processes whose providers crash, hang, err, crawl or win; and what is remembered of it.
+ */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** What atomicFile.ts makes of files that another program holds: a disk that refuses a while, and a clock that nobody waits for. */
+/**
+ * What atomicFile.ts makes of files that another program holds: a disk that refuses a while, and a clock that nobody
+ * waits for.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';

@@ -1,4 +1,6 @@
-/** Zero channels before a convolution change nothing but how many there are; checked by running both graphs on the CPU. */
+/**
+ * Zero channels before a convolution change nothing but how many there are; checked by running both graphs on the CPU.
+ */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';

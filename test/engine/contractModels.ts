@@ -1,8 +1,9 @@
 /**
- * Small graphs with the inputs and outputs of each family's true ones (names, types, ranks, sizes), whose results are known
- * functions of what they are fed. Encoders give patch means; segmenters' embeddings carry the image as they see it, and their
- * masks are discs around positive points and filled boxes, less discs around negative points, where the image is bright. So
- * coordinates, padding, axis order, normalisation and label encodings show in the result, without weights.
+ * Small graphs with the inputs and outputs of each family's true ones (names, types, ranks, sizes), whose results are
+ * known functions of what they are fed. Encoders give patch means; segmenters' embeddings carry the image as they see
+ * it, and their masks are discs around positive points and filled boxes, less discs around negative points, where the
+ * image is bright. So coordinates, padding, axis order, normalisation and label encodings show in the result, without
+ * weights.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,7 +51,9 @@ export const NO_PATCH = 999;
 /** What a patch's column and row add to two of its channels, each time one further. */
 export const POSITION_STEP = 0.02;
 
-/** `pixel_values` [N, 3, H, W] -> `last_hidden_state` [N, 1 + registers + patches, dim]: means of each patch's channels. */
+/**
+ * `pixel_values` [N, 3, H, W] -> `last_hidden_state` [N, 1 + registers + patches, dim]: means of each patch's channels.
+ */
 export function dinoGraph({ patch, registers, dim, positions, preNorm, externalFile }: DinoShape): Graph {
   const g = new GraphBuilder();
   const pixels = g.input('pixel_values', 'float32', ['batch', 3, 'height', 'width']);
@@ -333,7 +336,10 @@ export interface ContractModel {
   readonly settings?: Partial<ModelEntry>;
 }
 
-/** The model's files in a folder of its own below `dir`, and its manifest entry; weights that stand outside in `<role>_data`. */
+/**
+ * The model's files in a folder of its own below `dir`, and its manifest entry; weights that stand outside in
+ * `<role>_data`.
+ */
 export async function writeContractModel(dir: string, id: string, model: ContractModel): Promise<ModelEntry> {
   const { kind, family, graphs, settings } = model;
   const folder = `${kind}-${id}`;

@@ -1,4 +1,6 @@
-/** How a device is compared with the CPU, and what a probe process measures for real where the device is the CPU itself. */
+/**
+ * How a device is compared with the CPU, and what a probe process measures for real where the device is the CPU itself.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

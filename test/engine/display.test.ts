@@ -64,7 +64,9 @@ async function decodeRgb(file: string): Promise<{ size: Size; data: Uint8Array }
   return { size: { width: info.width, height: info.height }, data };
 }
 
-/** One level put together again: uint8 RGB [height, width, 3]. Fails unless there are exactly the tiles there should be. */
+/**
+ * One level put together again: uint8 RGB [height, width, 3]. Fails unless there are exactly the tiles there should be.
+ */
 async function assemble({ dir: folder, tileSize }: TileFiles, level: number, size: Size): Promise<Uint8Array> {
   const data = new Uint8Array(area(size) * 3);
   const names: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The embedded encoder's adapter on a graph of the true names, types and ranks that hands pixels through: a token is its
- * cell's 8 x 8 pixels, plane by plane, and the k-th feature is k times the image.
+ * The embedded encoder's adapter on a graph of the true names, types and ranks that hands pixels through: a token is
+ * its cell's 8 x 8 pixels, plane by plane, and the k-th feature is k times the image.
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

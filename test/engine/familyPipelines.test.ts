@@ -1,6 +1,6 @@
 /**
- * Whole pipelines of contract models (see contractModels.ts): a reference labels a target of another shape, with every pair
- * of families, every strategy, and what is kept on disk between engines.
+ * Whole pipelines of contract models (see contractModels.ts): a reference labels a target of another shape, with every
+ * pair of families, every strategy, and what is kept on disk between engines.
  */
 import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';

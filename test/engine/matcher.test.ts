@@ -21,7 +21,8 @@ function expectSameTable(actual: MatchTable, expected: MatchTable): void {
     expect(actual[field]).toHaveLength(expected[field].length);
     actual[field].forEach((value, index) => {
       if (Number.isNaN(expected[field][index])) expect(value).toBeNaN();
-      // A distance is the root of a difference of products, so float32 leaves about the root of its precision near zero.
+      // A distance is the root of a difference of products, so float32 leaves about the root of its precision near
+      // zero.
       else expect(Math.abs(value - expected[field][index]), `${field}[${index}]`).toBeLessThan(2e-3);
     });
   }

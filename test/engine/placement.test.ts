@@ -1,4 +1,7 @@
-/** Where sessions run: devices that fail in every way, played by a factory that stands for the runtime, and halves for real. */
+/**
+ * Where sessions run: devices that fail in every way, played by a factory that stands for the runtime, and halves for
+ * real.
+ */
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/userError';
 import { devicesOf, explainFailure, isOutOfMemory } from '../../src/devices/devices';

@@ -1,6 +1,6 @@
 /**
- * Every segmenter family on graphs of its true contract (see contractModels.ts), against plain loops over the image: where
- * the image lies, what is done to its values, where prompts go and what masks come back.
+ * Every segmenter family on graphs of its true contract (see contractModels.ts), against plain loops over the image:
+ * where the image lies, what is done to its values, where prompts go and what masks come back.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';

@@ -1,6 +1,7 @@
 /**
- * The embedded decoder's adapter on a graph of the true names, types and ranks that plays back what it was fed: the logits
- * are the point coordinates, then the labels, `has_mask_input`, the mask prompt, and the first value of each feature.
+ * The embedded decoder's adapter on a graph of the true names, types and ranks that plays back what it was fed: the
+ * logits are the point coordinates, then the labels, `has_mask_input`, the mask prompt, and the first value of each
+ * feature.
  */
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';

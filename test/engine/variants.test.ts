@@ -146,7 +146,8 @@ describe('zoom', () => {
     expect(rgb).toHaveLength(area(model) * 3);
     const scale = { x: (box.right - box.left) / model.width, y: (box.bottom - box.top) / model.height };
     const { width, height } = file.info.size;
-    // Cutting at a whole pixel moves by less than one pixel of the model, stretching to whole sides by less than another.
+    // Cutting at a whole pixel moves by less than one pixel of the model, stretching to whole sides by less than
+    // another.
     const tolerance = { x: SLOPE * 2 * scale.x + 2, y: SLOPE * 2 * scale.y + 2 };
     const inside = (position: number, length: number) => Math.min(length - 1, Math.max(0, position));
     for (let y = 0; y < model.height; y++) {

@@ -1,7 +1,7 @@
 /**
- * WebGPU for real, on a software adapter: that the bundled provider opens, computes and ends in a process of ours, and that the
- * embedded models give there what they give on the CPU. Says nothing about speed, and little about GPUs;
- * `npm run bench:devices -- --software` tries the models at their own size.
+ * WebGPU for real, on a software adapter: that the bundled provider opens, computes and ends in a process of ours, and
+ * that the embedded models give there what they give on the CPU. Says nothing about speed, and little about GPUs; `npm
+ * run bench:devices -- --software` tries the models at their own size.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -5,7 +5,10 @@ import Mocha from 'mocha';
 import { say } from './say';
 import { extension } from './workspace';
 
-/** Resolves when every spec beside this file has passed; only tests whose title matches `AP_MEDSAM_TEST_GREP`, where set. */
+/**
+ * Resolves when every spec beside this file has passed; only tests whose title matches `AP_MEDSAM_TEST_GREP`, where
+ * set.
+ */
 export async function run(): Promise<void> {
   process.setSourceMapsEnabled(true);
   Mocha.reporters.Base.consoleLog = say;

@@ -1,4 +1,6 @@
-/** A folder through the runner process: the window stays awake, a run can be stopped and goes on, a person's work stays. */
+/**
+ * A folder through the runner process: the window stays awake, a run can be stopped and goes on, a person's work stays.
+ */
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';

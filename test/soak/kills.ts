@@ -1,6 +1,6 @@
 /**
- * npm run soak:kills -- --rounds 1000: kills runs and their engines at every moment, while a person paints and accepts masks
- * meanwhile, and looks after each round whether anything was lost, torn, done twice or blamed on an image.
+ * npm run soak:kills -- --rounds 1000: kills runs and their engines at every moment, while a person paints and accepts
+ * masks meanwhile, and looks after each round whether anything was lost, torn, done twice or blamed on an image.
  */
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -26,7 +26,9 @@ import {
 } from '../cli/running';
 import { seededRandom } from '../seeded';
 
-/** What is ended in a round, and how: engines at once, those that start in place of others, all of it or the run alone. */
+/**
+ * What is ended in a round, and how: engines at once, those that start in place of others, all of it or the run alone.
+ */
 export const KINDS = [
   'group',
   'cli',
@@ -67,7 +69,9 @@ const RUN = ['segment', 'images', ...referenceArgs(1), '--engines', '2', '--thre
 /** Longest wait for something that always comes, however busy the machine is. */
 const PATIENCE_MS = 120_000;
 
-/** Rounds on `rounds` moments; a report without faults is what is hoped for. A folder that had faults is left behind. */
+/**
+ * Rounds on `rounds` moments; a report without faults is what is hoped for. A folder that had faults is left behind.
+ */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'ap-medsam-soak-'));
   const soaking = new Soak(folder, options);

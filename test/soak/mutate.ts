@@ -1,4 +1,7 @@
-/** Damage done to files: what disks, networks, other programs and people with bad intentions do. The same seed, the same damage. */
+/**
+ * Damage done to files: what disks, networks, other programs and people with bad intentions do. The same seed, the same
+ * damage.
+ */
 import { crc32 } from 'node:zlib';
 
 export type Random = () => number;

@@ -7,15 +7,17 @@ import { CodeServer, type ServerOptions } from './server';
 import { type WindowOptions, Workbench } from './workbench';
 
 export interface DriveOptions extends ServerOptions, WindowOptions {
-  /** Numbers of the sample images, from 1 to 10, that are in `images/` of the workspace; the first three unless given. */
+  /**
+   * Numbers of the sample images, from 1 to 10, that are in `images/` of the workspace; the first three unless given.
+   */
   readonly samples?: readonly number[];
   /** Further files, made before the window opens. */
   readonly files?: (workspace: string) => Promise<void>;
 }
 
 /**
- * Opens before the first test and closes after the last. A test that fails leaves a picture of the window; an error in a
- * console that no test has taken out of `workbench.problems` fails the drive.
+ * Opens before the first test and closes after the last. A test that fails leaves a picture of the window; an error in
+ * a console that no test has taken out of `workbench.problems` fails the drive.
  */
 export class Drive {
   private opened: { readonly server: CodeServer; readonly workbench: Workbench } | undefined;

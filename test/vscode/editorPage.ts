@@ -49,7 +49,10 @@ export class EditorPage {
     problems.splice(0, problems.length, ...problems.filter((problem) => !isLate(problem)));
   }
 
-  /** Gives the canvas the keyboard and presses a key. Keys are VS Code's to give: one that comes too early is pressed again. */
+  /**
+   * Gives the canvas the keyboard and presses a key. Keys are VS Code's to give: one that comes too early is pressed
+   * again.
+   */
   async key(key: string): Promise<void> {
     const isFocused = await this.canvas.evaluate((surface) => surface === document.activeElement);
     if (!isFocused) await this.canvas.focus();

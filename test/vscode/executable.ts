@@ -1,6 +1,6 @@
 /**
- * Stands in for VS Code's executable: takes its `--extensionDevelopmentPath`, `--extensionTestsPath` and folder, runs the
- * suite in the test host, and ends with its exit code. Give it to @vscode/test-electron as `vscodeExecutablePath`.
+ * Stands in for VS Code's executable: takes its `--extensionDevelopmentPath`, `--extensionTestsPath` and folder, runs
+ * the suite in the test host, and ends with its exit code. Give it to @vscode/test-electron as `vscodeExecutablePath`.
  */
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

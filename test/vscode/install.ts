@@ -1,6 +1,6 @@
 /**
- * A real VS Code without a desktop: the compiled server that the npm package code-server carries, and a browser. Both are
- * set up outside the project on first use, so that nothing but a package registry is needed.
+ * A real VS Code without a desktop: the compiled server that the npm package code-server carries, and a browser. Both
+ * are set up outside the project on first use, so that nothing but a package registry is needed.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -131,7 +131,10 @@ function onPath(name: string): string | undefined {
   return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
 }
 
-/** What to put before a command to run it as root without a question; undefined where that is not possible or not wanted. */
+/**
+ * What to put before a command to run it as root without a question; undefined where that is not possible or not
+ * wanted.
+ */
 async function rootCommand(): Promise<string[] | undefined> {
   if (onPath('apt-get') === undefined) return undefined;
   if (process.getuid?.() === 0) return [];
@@ -158,8 +161,8 @@ async function codeServer(say: (step: string) => void): Promise<string> {
   const work = await mkdtemp(path.join(cacheFolder(), 'setting-up-'));
   try {
     const unpacked = await unpackServer(work);
-    // Two native modules that would need a compiler: without a logger, output channels would stay empty, and the watchdog
-    // is missed at every start.
+    // Two native modules that would need a compiler: without a logger, output channels would stay empty, and the
+    // watchdog is missed at every start.
     const packages = path.join(unpacked, 'node_modules');
     await copyFile(
       path.join(repository, 'test', 'vscode', 'spdlog.cjs'),

@@ -150,8 +150,8 @@ describeInVsCode('the label editor', () => {
     expect(share).toBeGreaterThan(0);
     await workbench.run('Developer: Reload Webviews');
     await expect.poll(() => editor().share()).toBe(share);
-    // A window in a browser keeps which backup belongs to which editor every five seconds, when it is idle, and not at its
-    // end as one on a desktop does.
+    // A window in a browser keeps which backup belongs to which editor every five seconds, when it is idle, and not at
+    // its end as one on a desktop does.
     await workbench.page.waitForTimeout(8000);
     await workbench.reload();
     await workbench.untilDirty('nuclei_02.png');

@@ -17,7 +17,9 @@ const script = path.join(repository, '.ci', 'package.mjs');
 const { version } = JSON.parse(await readFile(path.join(repository, 'package.json'), 'utf8')) as { version: string };
 const target = `${process.platform}-${process.arch}`;
 
-/** Tests of test/integration that the installed extension must pass too; one pattern, as `AP_MEDSAM_TEST_GREP` takes it. */
+/**
+ * Tests of test/integration that the installed extension must pass too; one pattern, as `AP_MEDSAM_TEST_GREP` takes it.
+ */
 const ALSO_INSTALLED = '^the extension|labels what has no mask';
 
 describe('the package script', () => {

@@ -1,4 +1,6 @@
-/** Takes the place of @vscode/spdlog, a native module, in the test host: the same calls, written straight to the file. */
+/**
+ * Takes the place of @vscode/spdlog, a native module, in the test host: the same calls, written straight to the file.
+ */
 const { appendFileSync, mkdirSync } = require('node:fs');
 const path = require('node:path');
 

@@ -53,7 +53,9 @@ const NOISE = [
 
 const TIMEOUT_MS = 30_000;
 
-/** Browser without a sandbox (it shows only our own pages, often as root), without a GPU and without looking outside. */
+/**
+ * Browser without a sandbox (it shows only our own pages, often as root), without a GPU and without looking outside.
+ */
 export function launchBrowser(host: VsCodeHost): Promise<Browser> {
   return chromium.launch({
     executablePath: host.browser,
@@ -76,7 +78,9 @@ export function windowUrl(server: CodeServer, options: WindowOptions & { readonl
 }
 
 export class Workbench {
-  /** Errors in the consoles of the page and its webviews (violations of a CSP among them), and exceptions nobody caught. */
+  /**
+   * Errors in the consoles of the page and its webviews (violations of a CSP among them), and exceptions nobody caught.
+   */
   readonly problems: string[] = [];
 
   /** Every text that a notification has shown, in order; each step of a progress is one. */
@@ -132,8 +136,8 @@ export class Workbench {
   }
 
   /**
-   * Reloads the window: the page and the extension host start anew, unsaved work is restored from its backup. The window
-   * asks back while a backup is still to be written; `atOnce` goes on all the same, as a crash would.
+   * Reloads the window: the page and the extension host start anew, unsaved work is restored from its backup. The
+   * window asks back while a backup is still to be written; `atOnce` goes on all the same, as a crash would.
    */
   async reload(options: { readonly atOnce?: boolean } = {}): Promise<void> {
     const { page } = this;
@@ -236,7 +240,9 @@ export class Workbench {
 
   // --- Explorer ---
 
-  /** Row of a file or folder of the workspace, made visible; its path relative to the workspace with forward slashes. */
+  /**
+   * Row of a file or folder of the workspace, made visible; its path relative to the workspace with forward slashes.
+   */
   async explorerRow(relative: string): Promise<Locator> {
     const list = this.page.locator('.explorer-folders-view .monaco-list').first();
     if (!(await list.isVisible())) await this.run('View: Show Explorer');
@@ -274,7 +280,9 @@ export class Workbench {
     throw new Error(`${relative} is not in the Explorer:\n${await list.innerText()}`);
   }
 
-  /** Right-clicks one or more files or folders and chooses the item at the end of `labels`, the others being submenus. */
+  /**
+   * Right-clicks one or more files or folders and chooses the item at the end of `labels`, the others being submenus.
+   */
   async explorerMenu(relative: string | readonly string[], ...labels: readonly string[]): Promise<void> {
     const menu = await this.openExplorerMenu(relative);
     for (const label of labels) {
@@ -341,8 +349,8 @@ export class Workbench {
   }
 
   /**
-   * Content of a webview in view: of the extension under test unless another is named, and the first to have been opened
-   * where several are in view.
+   * Content of a webview in view: of the extension under test unless another is named, and the first to have been
+   * opened where several are in view.
    */
   webview(nth = 0, extension = 'ap-medsam.ap-medsam'): FrameLocator {
     return this.page

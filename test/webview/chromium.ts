@@ -4,7 +4,10 @@ import { type Browser, chromium } from 'playwright-core';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** @param executable path of a Chromium or Chrome; by default the one that AP_MEDSAM_TEST_BROWSER names, or the system's. */
+/**
+ * @param executable path of a Chromium or Chrome; by default the one that AP_MEDSAM_TEST_BROWSER names, or the
+ * system's.
+ */
 export function launchChromium(executable = findChromium()): Promise<Browser> {
   return chromium.launch({
     executablePath: executable,

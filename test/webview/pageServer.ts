@@ -103,7 +103,9 @@ async function bundled(entry: string, extension: '.js' | '.css'): Promise<string
   return outputFiles.find((file) => file.path.endsWith(extension))?.text ?? '';
 }
 
-/** The extension's own page, with what VS Code puts around it as far as the page can tell, and the fake host before it. */
+/**
+ * The extension's own page, with what VS Code puts around it as far as the page can tell, and the fake host before it.
+ */
 function html(theme: ThemeName, scene: Scene): string {
   const { kind, variables } = THEMES[theme];
   const declarations = Object.entries(variables).map(([name, value]) => `--vscode-${name}: ${value};`);

@@ -1,4 +1,6 @@
-/** What the cases are made of: folders with images, the command line on both systems, and what a run left on the disk. */
+/**
+ * What the cases are made of: folders with images, the command line on both systems, and what a run left on the disk.
+ */
 import { spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -256,7 +256,9 @@ async function meanDice(root: string, known: Awaited<ReturnType<typeof labelledI
   return scores.reduce((sum, score) => sum + score, 0) / scores.length;
 }
 
-/** Runs something while a second program holds the masks of a root; also the name of each file that was held, each time. */
+/**
+ * Runs something while a second program holds the masks of a root; also the name of each file that was held, each time.
+ */
 async function whileHolding<T>(bed: Bed, root: string, how: 'once' | 'again', work: () => Promise<T>) {
   const masks = path.join(root, 'masks');
   await mkdir(masks, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * The package for Windows, run by Wine: Node for Windows and everything else that is needed is set up outside the project on
- * first use. Node 20, since later ones ask for calls that Debian's Wine lacks.
+ * The package for Windows, run by Wine: Node for Windows and everything else that is needed is set up outside the
+ * project on first use. Node 20, since later ones ask for calls that Debian's Wine lacks.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, createWriteStream, existsSync, openSync } from 'node:fs';

@@ -1,4 +1,6 @@
-/** What lies under the picture: a checkerboard for its transparent parts and an edge around it, in the theme's colours. */
+/**
+ * What lies under the picture: a checkerboard for its transparent parts and an edge around it, in the theme's colours.
+ */
 import type { Viewport } from './viewport';
 
 /** ScreenPx of one field of the checkerboard. */

@@ -1,8 +1,12 @@
-/** Colours of a heat map: warm where it is positive, cool where negative, nothing at 0. Told apart by the colour-blind. */
+/**
+ * Colours of a heat map: warm where it is positive, cool where negative, nothing at 0. Told apart by the colour-blind.
+ */
 import { longSide, type Size } from '../../src/core/geometry';
 import { type FloatMap, resizeBilinear } from '../../src/core/pixels/raster';
 
-/** Long side to which a map is interpolated before it is coloured: colours between cells are then those of the values. */
+/**
+ * Long side to which a map is interpolated before it is coloured: colours between cells are then those of the values.
+ */
 const COLOURED_SIDE = 512;
 
 /** Share of the values that lie within the range of colours; the others have the strongest. */

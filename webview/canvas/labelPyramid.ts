@@ -1,6 +1,6 @@
 /**
- * A label map at half its size, a quarter and so on, for views in which a devicePx holds many targetPx. Made tile by tile
- * when asked for, and only where the labels have changed.
+ * A label map at half its size, a quarter and so on, for views in which a devicePx holds many targetPx. Made tile by
+ * tile when asked for, and only where the labels have changed.
  *
  * A pixel of a coarser level holds the label that covers most of it (of equals the lowest, so that a class comes before
  * what is ignored) and the share that is covered by any. It is empty only if all below it is: nothing thin gets lost.
@@ -11,8 +11,8 @@ import type { TileRect } from './palette';
 import { TileGrid, type TileKey, tileName } from './tileGrid';
 
 /**
- * Both uint8 [tileSize, tileSize], row-major. Where the level ends at an odd pixel, that one is repeated once, as if the
- * level were even; what lies beyond is undefined.
+ * Both uint8 [tileSize, tileSize], row-major. Where the level ends at an odd pixel, that one is repeated once, as if
+ * the level were even; what lies beyond is undefined.
  */
 export interface PooledTile {
   readonly classes: Uint8Array;
@@ -61,7 +61,10 @@ export class LabelPyramid {
     return key.level === 0 || this.entries.get(tileName(key))?.stale === null;
   }
 
-  /** Does a small piece of the work that it takes until this tile of level 1 or more is fresh. Returns whether it now is. */
+  /**
+   * Does a small piece of the work that it takes until this tile of level 1 or more is fresh. Returns whether it now
+   * is.
+   */
   advance(key: TileKey): boolean {
     const entry = this.entry(key);
     const { stale } = entry;
@@ -206,7 +209,10 @@ function poolRows(upper: Row, lower: Row, to: PooledTile, at: number, count: num
 
 const full = (label: number): number => (label === 0 ? 0 : 255);
 
-/** Pools part of a tile into a rectangle, an even number of pixels wide, of the quarter at (offsetX, offsetY) of another. */
+/**
+ * Pools part of a tile into a rectangle, an even number of pixels wide, of the quarter at (offsetX, offsetY) of
+ * another.
+ */
 function poolTile(
   { classes, coverage }: PooledTile,
   to: PooledTile,

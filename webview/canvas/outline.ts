@@ -5,7 +5,9 @@ import type { LabelMap } from '../../src/core/pixels/labelMap';
 /** On which side of its pixels a border runs. */
 export type Side = 'top' | 'bottom' | 'left' | 'right';
 
-/** Takes a straight piece of border: the side of the pixels [start, end) of a row (top, bottom) or column (left, right). */
+/**
+ * Takes a straight piece of border: the side of the pixels [start, end) of a row (top, bottom) or column (left, right).
+ */
 export type BorderVisitor = (label: number, side: Side, line: number, start: number, end: number) => void;
 
 /**

@@ -1,4 +1,6 @@
-/** Labels as pixels: the colour of each class, and a hatch for what is ignored. Pixels are RGBA bytes read as uint32. */
+/**
+ * Labels as pixels: the colour of each class, and a hatch for what is ignored. Pixels are RGBA bytes read as uint32.
+ */
 import { IGNORE } from '../../src/core/pixels/labelMap';
 import type { ClassInfo } from '../../src/protocol/editorApi';
 

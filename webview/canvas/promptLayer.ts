@@ -1,4 +1,6 @@
-/** Prompts as markers of constant size. Positive ones are round and have a plus, negative ones are square with a minus. */
+/**
+ * Prompts as markers of constant size. Positive ones are round and have a plus, negative ones are square with a minus.
+ */
 import { type Box, type Size, sameSize } from '../../src/core/geometry';
 import { MARKER_RADIUS, type Marker, type MarkerLook } from './promptMarkers';
 import type { Context, Sheet } from './sheet';

@@ -50,8 +50,8 @@ export function markersOf(
 }
 
 /**
- * The marker at a point of the screen: the one it is nearest to, measured by the size of each, so that a small marker beside
- * a large one can be pointed at too. Of equals the one painted last.
+ * The marker at a point of the screen: the one it is nearest to, measured by the size of each, so that a small marker
+ * beside a large one can be pointed at too. Of equals the one painted last.
  */
 export function markerAt(markers: readonly Marker[], viewport: Viewport, screenPx: Point): Marker | null {
   let nearest: Marker | null = null;

@@ -101,7 +101,9 @@ export function drawPicture(
   );
 }
 
-/** Pixels of a picture that lie in the visible part of an axis, and where they start and how long they are in targetPx. */
+/**
+ * Pixels of a picture that lie in the visible part of an axis, and where they start and how long they are in targetPx.
+ */
 function span(pixels: number, start: number, end: number, from: number, to: number) {
   const step = (end - start) / pixels;
   const first = Math.max(0, Math.floor((from - start) / step) - MARGIN);

@@ -1,7 +1,7 @@
 /**
- * A picture as tiles on levels of halving size, and which of them a view needs. Level 0 is the picture itself; each level
- * after it is half as wide and high, rounded up, its pixel n standing for pixels 2n and 2n + 1 of the one before; the last
- * pixel of an odd level reaches over the border. (Pyramids on disk number their levels the other way round.)
+ * A picture as tiles on levels of halving size, and which of them a view needs. Level 0 is the picture itself; each
+ * level after it is half as wide and high, rounded up, its pixel n standing for pixels 2n and 2n + 1 of the one before;
+ * the last pixel of an odd level reaches over the border. (Pyramids on disk number their levels the other way round.)
  */
 import type { Box, Point, Size } from '../../src/core/geometry';
 import type { DeviceFrame } from './viewport';
@@ -148,9 +148,9 @@ export interface DeviceRect {
 }
 
 /**
- * Where a box (targetPx) lies on a canvas. Borders between tiles are put on whole devicePx, so that neighbours meet there.
- * The right and bottom border of the picture has no neighbour: there a devicePx of which less than half is covered is left
- * out, and the others stay where they are, so that nothing is stretched.
+ * Where a box (targetPx) lies on a canvas. Borders between tiles are put on whole devicePx, so that neighbours meet
+ * there. The right and bottom border of the picture has no neighbour: there a devicePx of which less than half is
+ * covered is left out, and the others stay where they are, so that nothing is stretched.
  */
 export function deviceRect({ left, top, scale }: DeviceFrame, box: Box, picture: Size): DeviceRect {
   const edge = (offset: number, at: number, extent: number) => {

@@ -1,7 +1,7 @@
 /**
  * The canvas stack: image, heat map, mask, prompts, and on top what a tool is drawing, all moved by one viewport. Every
- * layer has a canvas of its own, so that a frame draws only the layers that have changed. The wheel zooms; everything else
- * that a pointer or key does is up to the tools.
+ * layer has a canvas of its own, so that a frame draws only the layers that have changed. The wheel zooms; everything
+ * else that a pointer or key does is up to the tools.
  */
 import type { Box, Point } from '../../src/core/geometry';
 import { type Size, sameSize } from '../../src/core/geometry';
@@ -128,7 +128,9 @@ export class Viewer {
     }
   }
 
-  /** Keeps the map: whoever writes into it calls `labelsChanged` afterwards. The same map again only changes colours. */
+  /**
+   * Keeps the map: whoever writes into it calls `labelsChanged` afterwards. The same map again only changes colours.
+   */
   showLabels(labels: LabelMap, classes: readonly ClassInfo[]): void {
     this.mask.show(labels, classes);
     this.redraw('mask');

@@ -2,9 +2,9 @@
  * Where the image is on screen. Frames: `targetPx` are pixels of the image; `screenPx` are CSS pixels from the top-left
  * corner of the canvas area; `devicePx` are the pixels that the screen really has, `pixelRatio` of them per screenPx.
  *
- * Scale and origin are kept twice: as asked for, and as shown. What is shown is rounded so that the corners of tiles fall on
- * whole devicePx: neighbours then meet without a seam, and a targetPx of n devicePx is n devicePx everywhere. What was
- * asked for is remembered, so that many small steps add up to what they should.
+ * Scale and origin are kept twice: as asked for, and as shown. What is shown is rounded so that the corners of tiles
+ * fall on whole devicePx: neighbours then meet without a seam, and a targetPx of n devicePx is n devicePx everywhere.
+ * What was asked for is remembered, so that many small steps add up to what they should.
  */
 import { area, type Box, describeSize, type Point, type Size, sameSize } from '../../src/core/geometry';
 
@@ -185,8 +185,8 @@ function scaleLimits(screen: Size, target: Size, pixelRatio: number): { least: n
 }
 
 /**
- * The scale in devicePx per targetPx at which a tile of TILE_QUANTUM pixels has a whole number of devicePx, on the level
- * that is shown at this scale: the one whose pixels are more than half a devicePx and at most one.
+ * The scale in devicePx per targetPx at which a tile of TILE_QUANTUM pixels has a whole number of devicePx, on the
+ * level that is shown at this scale: the one whose pixels are more than half a devicePx and at most one.
  */
 function roundScale(scale: number, round: (value: number) => number): number {
   const halvings = Math.max(0, Math.floor(-Math.log2(scale)));

@@ -1,4 +1,7 @@
-/** What the wheel does: it zooms, with shift it moves the image sideways. A pinch on a trackpad arrives as wheel with ctrl. */
+/**
+ * What the wheel does: it zooms, with shift it moves the image sideways. A pinch on a trackpad arrives as wheel with
+ * ctrl.
+ */
 
 export type WheelAction =
   | { readonly kind: 'zoom'; readonly factor: number }

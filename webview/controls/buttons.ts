@@ -23,8 +23,8 @@ export interface ButtonState {
 }
 
 /**
- * A button that can be reached, and says why, also when it cannot work: it is marked as disabled for a screen reader and
- * for the eye, but keeps its place in the order of keys.
+ * A button that can be reached, and says why, also when it cannot work: it is marked as disabled for a screen reader
+ * and for the eye, but keeps its place in the order of keys.
  */
 export class ActionButton {
   readonly element: HTMLElement;
@@ -68,8 +68,8 @@ export class ActionButton {
 }
 
 /**
- * A toolbar takes one stop of the Tab key; arrows, Home and End move inside it (WAI-ARIA authoring practices). Controls that
- * use arrows themselves, such as sliders, keep them.
+ * A toolbar takes one stop of the Tab key; arrows, Home and End move inside it (WAI-ARIA authoring practices). Controls
+ * that use arrows themselves, such as sliders, keep them.
  */
 export function toolbar(
   label: string,

@@ -1,6 +1,6 @@
 /**
- * What the page knows of the document, kept in step with the host. The host's word is final, but a person's pixels show at
- * once: paints that the host has not answered yet are taken off, and put on again, around what it tells in between.
+ * What the page knows of the document, kept in step with the host. The host's word is final, but a person's pixels show
+ * at once: paints that the host has not answered yet are taken off, and put on again, around what it tells in between.
  */
 
 import {

@@ -1,6 +1,7 @@
 /**
- * Pointer and keys of the canvas. Every tool pans with Space, the middle button and, where it draws nothing, the arrows;
- * points that are worked on obey in every tool; all else goes to the tool. Letter keys are VS Code's key bindings and never handled here.
+ * Pointer and keys of the canvas. Every tool pans with Space, the middle button and, where it draws nothing, the
+ * arrows; points that are worked on obey in every tool; all else goes to the tool. Letter keys are VS Code's key
+ * bindings and never handled here.
  */
 import type { Point } from '../../src/core/geometry';
 import type { CanvasTool } from '../../src/protocol/editorApi';

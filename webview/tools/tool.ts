@@ -1,4 +1,7 @@
-/** What a tool of the canvas is: it gets pointers in the frame of the image and acts on the document through its context. */
+/**
+ * What a tool of the canvas is: it gets pointers in the frame of the image and acts on the document through its
+ * context.
+ */
 import type { Box, Point } from '../../src/core/geometry';
 import type { Draft } from '../canvas/draft';
 import type { PromptHit } from '../canvas/promptMarkers';
@@ -35,7 +38,9 @@ export interface ToolContext {
   say(text: string): void;
 }
 
-/** A press is followed by drags and one release; without a press there are hovers. Tools that do not care do nothing. */
+/**
+ * A press is followed by drags and one release; without a press there are hovers. Tools that do not care do nothing.
+ */
 export abstract class Tool {
   /** As CSS names it. */
   readonly cursor: string = 'crosshair';

@@ -1,5 +1,6 @@
 /**
- * A round brush: a stroke is the union of the capsules between its pointer positions, so that a fast hand leaves no gaps.
+ * A round brush: a stroke is the union of the capsules between its pointer positions, so that a fast hand leaves no
+ * gaps.
  */
 import type { Box, Point, Size } from '../geometry';
 import type { LabelMap } from '../pixels/labelMap';
@@ -26,7 +27,10 @@ export class Stroke {
     this.writer = new InkWriter(labels, ink);
   }
 
-  /** Draws from the last position to `point` (targetPx, anywhere). Gives the box of pixels looked at, null if none changed. */
+  /**
+   * Draws from the last position to `point` (targetPx, anywhere). Gives the box of pixels looked at, null if none
+   * changed.
+   */
   moveTo(point: Point): Box | null {
     const from = this.last ?? point;
     this.last = point;
@@ -48,7 +52,10 @@ export class Stroke {
   }
 }
 
-/** Visits the pixels of the brush between two positions, top to bottom, one span per row. Positions and radius in targetPx. */
+/**
+ * Visits the pixels of the brush between two positions, top to bottom, one span per row. Positions and radius in
+ * targetPx.
+ */
 export function forEachSpan(size: Size, from: Point, to: Point, radius: number, visit: VisitSpan): void {
   if (radius <= PENCIL_RADIUS) pencil(size, from, to, visit);
   else capsule(size, from, to, radius, visit);

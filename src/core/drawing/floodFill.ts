@@ -9,8 +9,8 @@ import type { LabelChange } from './labelChange';
  * filled up, a component of another class changes hands, a component that gets 0 vanishes. Nothing changes where the
  * point lies outside the image or the pixel has the value already.
  *
- * Row by row, remembering where each row was entered from (Heckbert, "A Seed Fill Algorithm", Graphics Gems 1990): a pixel
- * is read about twice, so the time grows with the region and not with the image.
+ * Row by row, remembering where each row was entered from (Heckbert, "A Seed Fill Algorithm", Graphics Gems 1990): a
+ * pixel is read about twice, so the time grows with the region and not with the image.
  *
  * @param seed in targetPx.
  */

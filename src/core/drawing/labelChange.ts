@@ -1,11 +1,14 @@
-/** A change of a label map as a value: which pixels, what they were, what they become. Undo is the same change turned. */
+/**
+ * A change of a label map as a value: which pixels, what they were, what they become. Undo is the same change turned.
+ */
 import { area, type Box, describeSize, sameSize } from '../geometry';
 import { forEachMergedSpan, type LabelMap } from '../pixels/labelMap';
 import type { RunMask } from '../pixels/mask';
 
 /**
- * Changed pixels as segments of a row-major label map. Segment i covers pixels [starts[i], starts[i] + lengths[i]), all of
- * which had the value `before[i]` and get `after[i]`. Segments are ascending, do not overlap, and are at least 1 long.
+ * Changed pixels as segments of a row-major label map. Segment i covers pixels [starts[i], starts[i] + lengths[i]), all
+ * of which had the value `before[i]` and get `after[i]`. Segments are ascending, do not overlap, and are at least 1
+ * long.
  */
 export interface LabelChange {
   readonly starts: Uint32Array;
@@ -38,8 +41,8 @@ export function fits({ data }: LabelMap, { starts, lengths, before }: LabelChang
 }
 
 /**
- * The change from one label map to another of the same size, looking only at pixels [from, to). Throws RangeError for two
- * sizes.
+ * The change from one label map to another of the same size, looking only at pixels [from, to). Throws RangeError for
+ * two sizes.
  */
 export function changeBetween(before: LabelMap, after: LabelMap, from = 0, to = area(before.size)): LabelChange {
   if (!sameSize(before.size, after.size)) {
@@ -54,7 +57,9 @@ export function changeBetween(before: LabelMap, after: LabelMap, from = 0, to = 
   return writer.change();
 }
 
-/** The change that makes `mask` the pixels of a class; other classes and ignored pixels keep theirs (see `mergeClass`). */
+/**
+ * The change that makes `mask` the pixels of a class; other classes and ignored pixels keep theirs (see `mergeClass`).
+ */
 export function changeOfClass(labels: LabelMap, classId: number, mask: RunMask): LabelChange {
   const writer = new ChangeWriter();
   forEachMergedSpan(labels, classId, mask, (start, end, value) =>

@@ -1,6 +1,6 @@
 /**
- * Mask samples of any kind as one whole number per pixel: opacity and colours are taken for what they say of an object, and
- * what says nothing of one is refused with a sentence.
+ * Mask samples of any kind as one whole number per pixel: opacity and colours are taken for what they say of an object,
+ * and what says nothing of one is refused with a sentence.
  */
 import { area, type Size } from '../geometry';
 import { UserError } from '../userError';
@@ -124,8 +124,8 @@ function visibleOf({ size, channels, samples, white }: MaskSamples): Visible | n
 }
 
 /**
- * What is visible as the object, where that is a piece of a picture or of one colour; null where visible pixels hold a mask
- * of their own.
+ * What is visible as the object, where that is a piece of a picture or of one colour; null where visible pixels hold a
+ * mask of their own.
  */
 function cutOut(colours: MaskField['values'], { any, opaque }: Visible, { size }: MaskSamples): MaskField | null {
   const seen = new Set<number>();

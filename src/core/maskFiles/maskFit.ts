@@ -6,8 +6,8 @@ import type { Mask } from '../pixels/mask';
 const FIRST_SIDEWAYS = 5;
 
 /**
- * How many times better the turned outline must agree with the image. Of 1,146 turns of right masks of twelve sets (cells,
- * organs, lesions, defects) the best agreed 1.9 times as well as the right one.
+ * How many times better the turned outline must agree with the image. Of 1,146 turns of right masks of twelve sets
+ * (cells, organs, lesions, defects) the best agreed 1.9 times as well as the right one.
  */
 const CLEARLY = 2;
 /** From here on it is worth a word. */
@@ -65,8 +65,8 @@ function storedPlace(x: number, y: number, width: number, height: number, orient
 }
 
 /**
- * How much the image changes across the outline of a mask: the mean difference between pixels on either side, of 255; 0 for
- * a mask without an outline.
+ * How much the image changes across the outline of a mask: the mean difference between pixels on either side, of 255; 0
+ * for a mask without an outline.
  *
  * @param picture uint8 [height, width, channels], of the mask's size
  */
@@ -98,8 +98,8 @@ export function outlineContrast(
 }
 
 /**
- * Whether a mask that has the right size both ways was drawn on the stored pixels, from the contrast of its outline in the
- * upright image as it is and when it is turned.
+ * Whether a mask that has the right size both ways was drawn on the stored pixels, from the contrast of its outline in
+ * the upright image as it is and when it is turned.
  */
 export function isTurned(asItIs: number, turned: number): 'yes' | 'perhaps' | 'no' {
   if (turned < LEAST_CONTRAST || turned < PERHAPS * asItIs) return 'no';

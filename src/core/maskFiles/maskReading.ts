@@ -1,7 +1,7 @@
 /**
- * What the values of a mask file mean. A file says nothing of it: 0 and 255 may be background and object, background and
- * "ignore", or black lines on white paper; 1, 2, 3 may be classes or objects. What decides is how the values are spread
- * over the image, and what is asked: the pixels of one class, or the labels of all.
+ * What the values of a mask file mean. A file says nothing of it: 0 and 255 may be background and object, background
+ * and "ignore", or black lines on white paper; 1, 2, 3 may be classes or objects. What decides is how the values are
+ * spread over the image, and what is asked: the pixels of one class, or the labels of all.
  */
 import { area } from '../geometry';
 import { IGNORE, LARGEST_CLASS_ID, type LabelMap } from '../pixels/labelMap';
@@ -11,9 +11,9 @@ import { fieldOf, type MaskField } from './maskField';
 import type { MaskSamples } from './maskSamples';
 
 /**
- * How values were taken. `one value`: whatever is marked. `classes`: ids, of which one is the class. `soft`: the upper half
- * of the values, at the rim the lower one is background. `dark`: the lower half, on white. `instances`: an id per object.
- * `value 7`: the pixels of 7, as a person said.
+ * How values were taken. `one value`: whatever is marked. `classes`: ids, of which one is the class. `soft`: the upper
+ * half of the values, at the rim the lower one is background. `dark`: the lower half, on white. `instances`: an id per
+ * object. `value 7`: the pixels of 7, as a person said.
  */
 export type MaskManner = 'one value' | 'classes' | 'soft' | 'dark' | 'instances' | `value ${number}`;
 
@@ -236,8 +236,8 @@ function isSoft(field: MaskField): boolean {
 }
 
 /**
- * Of the pixels with certain values: how many have both a lower and a higher one among the eight beside them, and how many
- * one of their own value among the four.
+ * Of the pixels with certain values: how many have both a lower and a higher one among the eight beside them, and how
+ * many one of their own value among the four.
  */
 function neighboursOf(
   { size: { width, height } }: MaskField,

@@ -1,12 +1,12 @@
 /**
- * Classes that compete for the pixels of an image: each was segmented for itself, and a pixel that several claim goes to
- * the one that claims it most strongly.
+ * Classes that compete for the pixels of an image: each was segmented for itself, and a pixel that several claim goes
+ * to the one that claims it most strongly.
  *
- * One decoder answers for all classes, so its logits are the log odds that a pixel belongs to what was asked for, and can be
- * compared as they are. Weighing them by trust in the class was tried (test/bench/classes.ts: seven pairs of sets, 28 pictures
- * with both classes and 56 with one): with the log odds of trust added, the mean Dice where both are there falls from 0.777
- * to 0.764, because a kind of object that is hard everywhere loses pixels to its easy neighbour, and where one is absent it is
- * the same (0.781 and 0.783).
+ * One decoder answers for all classes, so its logits are the log odds that a pixel belongs to what was asked for, and
+ * can be compared as they are. Weighing them by trust in the class was tried (test/bench/classes.ts: seven pairs of
+ * sets, 28 pictures with both classes and 56 with one): with the log odds of trust added, the mean Dice where both are
+ * there falls from 0.777 to 0.764, because a kind of object that is hard everywhere loses pixels to its easy neighbour,
+ * and where one is absent it is the same (0.781 and 0.783).
  */
 import { area, describeSize, type Size, sameSize } from '../geometry';
 import { cursorOf } from './labelMap';
@@ -22,9 +22,9 @@ export interface Contender {
 }
 
 /**
- * What is left to each contender: masks without a pixel in common whose union is that of all claims. A contested pixel goes
- * to the highest logit of any map, resized to targetPx; of equals to the first. Takes the time of the runs, and of the
- * contested pixels.
+ * What is left to each contender: masks without a pixel in common whose union is that of all claims. A contested pixel
+ * goes to the highest logit of any map, resized to targetPx; of equals to the first. Takes the time of the runs, and of
+ * the contested pixels.
  */
 export function compete(contenders: readonly Contender[]): RunMask[] {
   if (contenders.length < 2) return contenders.map(({ mask }) => mask);

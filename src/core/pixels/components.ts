@@ -56,7 +56,9 @@ export function componentMasks(components: Components): Mask[] {
   return components.list.map((component) => componentMask(components, component));
 }
 
-/** 4-connected background components that do not touch the border of the image, as they stand in `backgroundComponents`. */
+/**
+ * 4-connected background components that do not touch the border of the image, as they stand in `backgroundComponents`.
+ */
 export function holesOf(background: Components): Component[] {
   const { width, height } = background.size;
   return background.list.filter(({ box }) => box.left > 0 && box.top > 0 && box.right < width && box.bottom < height);

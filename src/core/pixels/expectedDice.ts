@@ -1,7 +1,7 @@
 /**
- * Where to draw the line where a question may mean one thing or another: a click on one of two lungs, or on a nucleus among
- * many. Each pixel is then likelier not meant than meant although it belongs to something that was meant, and a mask of what
- * is likelier than not would be too small.
+ * Where to draw the line where a question may mean one thing or another: a click on one of two lungs, or on a nucleus
+ * among many. Each pixel is then likelier not meant than meant although it belongs to something that was meant, and a
+ * mask of what is likelier than not would be too small.
  */
 import type { FloatMap } from './raster';
 
@@ -10,9 +10,9 @@ const LEAST_LOGIT = -2;
 
 /**
  * The logits, moved so that the pixels above 0 are those whose Dice with the object is highest on average, taking the
- * logits as the odds of each pixel to be meant. These are all pixels whose probability exceeds half of that average Dice
- * (Lipton, Elkan and Naryanaswamy 2014, arXiv 1402.1892), which is found by raising the one to the other until they fit
- * (Dinkelbach 1967).
+ * logits as the odds of each pixel to be meant. These are all pixels whose probability exceeds half of that average
+ * Dice (Lipton, Elkan and Naryanaswamy 2014, arXiv 1402.1892), which is found by raising the one to the other until
+ * they fit (Dinkelbach 1967).
  */
 export function forBestDice({ size, data }: FloatMap): FloatMap {
   const probabilities = data.map((logit) => 1 / (1 + Math.exp(-logit)));

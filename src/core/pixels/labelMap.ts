@@ -10,8 +10,8 @@ export interface LabelMap {
 }
 
 /**
- * The same labels as runs, row-major: run i is `lengths[i]` pixels of value `values[i]`; neighbouring runs differ, no run
- * is empty, and the lengths sum to width * height. Compact enough to cross a process boundary.
+ * The same labels as runs, row-major: run i is `lengths[i]` pixels of value `values[i]`; neighbouring runs differ, no
+ * run is empty, and the lengths sum to width * height. Compact enough to cross a process boundary.
  */
 export interface LabelRuns {
   readonly size: Size;
@@ -51,7 +51,10 @@ export function toLabelRuns({ size, data }: LabelMap): LabelRuns {
   return { size, values: Uint8Array.from(values), lengths: Uint32Array.from(lengths) };
 }
 
-/** The label map that runs describe. Throws RangeError unless there is a length per value and they sum to width * height. */
+/**
+ * The label map that runs describe. Throws RangeError unless there is a length per value and they sum to width *
+ * height.
+ */
 export function fromLabelRuns({ size, values, lengths }: LabelRuns): LabelMap {
   if (values.length !== lengths.length) {
     throw new RangeError(
@@ -103,9 +106,9 @@ export interface ClassMask {
 }
 
 /**
- * `labels` with the pixels of several classes replaced by their masks, as if none of these classes had been there before:
- * what one gives up, another may take. Where masks overlap, the earlier one has the pixel. Other classes and ignored
- * pixels stay, as in `mergeClass`.
+ * `labels` with the pixels of several classes replaced by their masks, as if none of these classes had been there
+ * before: what one gives up, another may take. Where masks overlap, the earlier one has the pixel. Other classes and
+ * ignored pixels stay, as in `mergeClass`.
  */
 export function mergeClasses(labels: LabelMap, masks: readonly ClassMask[]): LabelMap {
   const { size } = labels;

@@ -1,6 +1,6 @@
 /**
- * Maps that stand for an image and the padding that made it a square. The image lies at the top left; its extent is rarely a
- * whole number of the map's pixels, so both ways resample (bilinear, borders repeated) instead of cutting.
+ * Maps that stand for an image and the padding that made it a square. The image lies at the top left; its extent is
+ * rarely a whole number of the map's pixels, so both ways resample (bilinear, borders repeated) instead of cutting.
  */
 import { area, type Size } from '../geometry';
 import { type FloatMap, resampleBilinear, type Taps, tapsAt } from './raster';

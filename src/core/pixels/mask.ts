@@ -210,7 +210,9 @@ function rowSpans(runs: Uint32Array, width: number): { y: number; left: number; 
   return spans;
 }
 
-/** [height, width] -> [width, height]. In square blocks, because a whole column at a time misses the cache at each step. */
+/**
+ * [height, width] -> [width, height]. In square blocks, because a whole column at a time misses the cache at each step.
+ */
 function transpose(data: Uint8Array, width: number, height: number): Uint8Array {
   const block = 64;
   const result = new Uint8Array(data.length);

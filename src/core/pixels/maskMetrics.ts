@@ -1,6 +1,6 @@
 /**
- * How alike two masks are: Dice (1945), IoU (Jaccard 1912) and the boundary F-score of DAVIS (Perazzi et al., CVPR 2016).
- * Two empty masks agree perfectly (1); an empty and a non-empty one not at all (0). Every measure is in [0, 1].
+ * How alike two masks are: Dice (1945), IoU (Jaccard 1912) and the boundary F-score of DAVIS (Perazzi et al., CVPR
+ * 2016). Two empty masks agree perfectly (1); an empty and a non-empty one not at all (0). Every measure is in [0, 1].
  */
 import type { Size } from '../geometry';
 import { checkMask, checkSameSize, createMask, foregroundArea, type Mask } from './mask';

@@ -1,6 +1,6 @@
 /**
- * Resizing of float maps (decoder logits, similarities) and masks. Both frames cover the same rectangle and pixel centres
- * lie at half-integers (see geometry.ts), so nothing drifts: as torch's interpolate with align_corners=False.
+ * Resizing of float maps (decoder logits, similarities) and masks. Both frames cover the same rectangle and pixel
+ * centres lie at half-integers (see geometry.ts), so nothing drifts: as torch's interpolate with align_corners=False.
  */
 import { area, describeSize, type Size, sameSize } from '../geometry';
 import { checkMask, createMask, type Mask, type RunMask } from './mask';
@@ -56,9 +56,9 @@ export function thresholdToMask(map: FloatMap, size: Size, threshold: number): M
  * `toRuns(thresholdToMask(map, size, threshold))`, the very same pixels, in time proportional to size.height x
  * map.size.width and the number of runs instead of the number of pixels.
  *
- * Between two columns of the map the value rises or falls steadily, with its rounding too: the weights rise, and product,
- * sum and conversion to float32 never turn an order around. So a stretch of pixels between two columns changes sides
- * once at most, and its ends tell whether it does.
+ * Between two columns of the map the value rises or falls steadily, with its rounding too: the weights rise, and
+ * product, sum and conversion to float32 never turn an order around. So a stretch of pixels between two columns changes
+ * sides once at most, and its ends tell whether it does.
  */
 export function thresholdToRuns(map: FloatMap, size: Size, threshold: number): RunMask {
   const blender = openBlender(map, size);
@@ -116,14 +116,16 @@ export function resizeMaskNearest(mask: Mask, size: Size): Mask {
   return result;
 }
 
-/** Source index under the centre of each of `to` pixels. Whole numbers divided once: exact where centres meet borders. */
+/**
+ * Source index under the centre of each of `to` pixels. Whole numbers divided once: exact where centres meet borders.
+ */
 function nearest(from: number, to: number): Int32Array {
   return Int32Array.from({ length: to }, (_, k) => Math.floor(((2 * k + 1) * from) / (2 * to)));
 }
 
 /**
- * Blends the map's rows to what they are at the height of a row of the resized map. Plain functions read it, not closures: the
- * optimised code of a closure is lost with the closure, and a call per image would never be fast.
+ * Blends the map's rows to what they are at the height of a row of the resized map. Plain functions read it, not
+ * closures: the optimised code of a closure is lost with the closure, and a call per image would never be fast.
  */
 interface Blender {
   readonly map: FloatMap;
@@ -196,7 +198,10 @@ function taps(from: number, to: number): Taps {
   return tapsAt(positions, from);
 }
 
-/** Of positions along an axis of `from` pixels, whose centres are whole numbers; beyond the border the last pixel goes on. */
+/**
+ * Of positions along an axis of `from` pixels, whose centres are whole numbers; beyond the border the last pixel goes
+ * on.
+ */
 export function tapsAt(positions: Float64Array, from: number): Taps {
   const index = new Int32Array(positions.length);
   const weight = new Float64Array(positions.length);

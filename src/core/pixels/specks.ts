@@ -10,8 +10,8 @@ import type { FloatMap } from './raster';
 const SPECK_SHARE = 0.05;
 
 /**
- * The same where the references show a single object and the heaviest component outweighs all others together. (With one
- * object in the reference and many in the target, none does.)
+ * The same where the references show a single object and the heaviest component outweighs all others together. (With
+ * one object in the reference and many in the target, none does.)
  */
 const RIVAL_SHARE = 0.5;
 
@@ -26,8 +26,8 @@ export function showsOneObject(mask: Mask): boolean {
 }
 
 /**
- * Logits with the specks pushed to -8. A component (8-connected, logit > 0) weighs the sum of its logits, each counted up
- * to 8; so a faint smear goes before a small but certain object.
+ * Logits with the specks pushed to -8. A component (8-connected, logit > 0) weighs the sum of its logits, each counted
+ * up to 8; so a faint smear goes before a small but certain object.
  *
  * @param single whether one object is looked for, see `showsOneObject`.
  */

@@ -1,8 +1,8 @@
 /**
- * What becomes of a question that a segmenter cannot be asked: by fixed rules it is asked the nearest one that it can be,
- * and the result says so. The rules, in order: a mask prompt that cannot be given is left out; negative points likewise;
- * where there are no points, the bounding box of the positive ones stands for them; where there is no box, the points stand
- * alone, or the box's centre; of too many points those that are farthest apart stay.
+ * What becomes of a question that a segmenter cannot be asked: by fixed rules it is asked the nearest one that it can
+ * be, and the result says so. The rules, in order: a mask prompt that cannot be given is left out; negative points
+ * likewise; where there are no points, the bounding box of the positive ones stands for them; where there is no box,
+ * the points stand alone, or the box's centre; of too many points those that are farthest apart stay.
  */
 import { type Box, type Point, type Size, squaredDistance } from '../geometry';
 import { boundingBox } from '../pixels/mask';
@@ -100,8 +100,9 @@ function boxOfMask(map: FloatMap, image: Size): Box | undefined {
 }
 
 /**
- * `count` of the points, in their order: the first positive one, then each time the one farthest from those taken. Positives
- * come first as long as they are fewer than two thirds, since a question without enough of them asks for something else.
+ * `count` of the points, in their order: the first positive one, then each time the one farthest from those taken.
+ * Positives come first as long as they are fewer than two thirds, since a question without enough of them asks for
+ * something else.
  */
 function farthestApart(points: readonly PointPrompt[], count: number): PointPrompt[] {
   const positives = points.filter((prompt) => !isNegative(prompt));

@@ -66,7 +66,9 @@ function medoid(cluster: readonly PromptCandidate[]): PromptCandidate {
   return cluster.reduce((best, candidate) => (cost(candidate) < cost(best) ? candidate : best));
 }
 
-/** Indices of the masks to keep: best IoU prediction first, dropping any that overlaps a kept one by more than 0.7 IoU. */
+/**
+ * Indices of the masks to keep: best IoU prediction first, dropping any that overlaps a kept one by more than 0.7 IoU.
+ */
 export function withoutDuplicates(masks: readonly Mask[], iouPredictions: readonly number[]): number[] {
   const order = masks.map((_, index) => index).sort((a, b) => iouPredictions[b] - iouPredictions[a] || a - b);
   const kept: number[] = [];

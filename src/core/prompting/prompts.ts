@@ -10,8 +10,8 @@ import type { Match } from '../tokens/matching';
 import { patchCentre } from '../tokens/patchGrid';
 
 /**
- * Why a candidate point became a prompt (`kept`), or why it did not. `inconsistent`: too few of the target's matches came
- * back, so that none of its points is used.
+ * Why a candidate point became a prompt (`kept`), or why it did not. `inconsistent`: too few of the target's matches
+ * came back, so that none of its points is used.
  */
 export type PromptReason =
   | 'kept'
@@ -76,8 +76,8 @@ export function toCandidate(
 }
 
 /**
- * Stage A.7, positives: spreads at most `limit` candidates by farthest-point sampling, starting with the smallest forward
- * distance; the others become `thinned`. Ties go to the lowest target patch. Input order is kept.
+ * Stage A.7, positives: spreads at most `limit` candidates by farthest-point sampling, starting with the smallest
+ * forward distance; the others become `thinned`. Ties go to the lowest target patch. Input order is kept.
  */
 export function spreadPoints(points: readonly PromptCandidate[], limit = MOST_POSITIVES): PromptCandidate[] {
   if (points.length <= limit) return [...points];

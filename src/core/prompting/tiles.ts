@@ -1,10 +1,10 @@
 /**
- * Tiles: an image is encoded and decoded in overlapping parts, so that a small object spans enough patches (stage C). To a
- * strategy a tiled image is one with a finer patch grid and finer logits; only encoder and decoder see the parts.
+ * Tiles: an image is encoded and decoded in overlapping parts, so that a small object spans enough patches (stage C).
+ * To a strategy a tiled image is one with a finer patch grid and finer logits; only encoder and decoder see the parts.
  *
- * `n x n` tiles of the encoder's usual grid overlap by a quarter; together they lie on one grid over the whole image, and no pixel
- * needs to fall on a tile's border. Tokens and logits of overlapping tiles are blended with raised-cosine weights that add
- * up to 1 everywhere, so that no seam shows.
+ * `n x n` tiles of the encoder's usual grid overlap by a quarter; together they lie on one grid over the whole image,
+ * and no pixel needs to fall on a tile's border. Tokens and logits of overlapping tiles are blended with raised-cosine
+ * weights that add up to 1 everywhere, so that no seam shows.
  */
 
 import { area, type Box, type Point, type Size } from '../geometry';
@@ -15,18 +15,24 @@ import type { PatchTokens } from '../tokens/patchGrid';
 import { meanObjectSize } from '../tokens/supportMask';
 import type { DecodedMask, PromptableImage, PromptSet, SegmenterCapabilities } from './segmenter';
 
-/** Tiles of a side that may be asked for. Memory rises with it: an engine's peak is 0.25 GB without, 0.33 with 2 x 2 and 0.54 with 6 x 6. */
+/**
+ * Tiles of a side that may be asked for. Memory rises with it: an engine's peak is 0.25 GB without, 0.33 with 2 x 2 and
+ * 0.54 with 6 x 6.
+ */
 export const MOST_TILES = 6;
 
-/** Tiles of a side that are chosen where nobody says how many. Three win hardly more (fluorescence: 0.004) and are nine to decode instead of four. */
+/**
+ * Tiles of a side that are chosen where nobody says how many. Three win hardly more (fluorescence: 0.004) and are nine
+ * to decode instead of four.
+ */
 const CHOSEN = 2;
 
 /** Patches that an object should span. */
 const ENOUGH_PATCHES = 4;
 
 /**
- * With fewer objects in a reference, what lies around the object tells more than its own details: single small lesions and
- * frays lost 0.15 and 0.04 of Dice in tiles, where many nuclei won up to 0.012. It is a rule of thumb, and not the
+ * With fewer objects in a reference, what lies around the object tells more than its own details: single small lesions
+ * and frays lost 0.15 and 0.04 of Dice in tiles, where many nuclei won up to 0.012. It is a rule of thumb, and not the
  * default: on vertebrae, many and small but known by their place in the spine, tiles lost 0.05.
  */
 const MANY_OBJECTS = 5;
@@ -71,12 +77,18 @@ export function planTiles(tilesPerSide: number, tileGrid: Size): TilePlan {
 /** Patches from one tile to the next. */
 const stepOf = (patches: number): number => patches - Math.round(patches * OVERLAP);
 
-/** Patches across an object of the mask, on average, under a patch grid over the whole image; the sparser direction counts. */
+/**
+ * Patches across an object of the mask, on average, under a patch grid over the whole image; the sparser direction
+ * counts.
+ */
 export function objectSpan(mask: Mask, grid: Size): number {
   return meanObjectSize(mask) / Math.max(mask.size.width / grid.width, mask.size.height / grid.height);
 }
 
-/** Tiles per side for references with these masks on these patch grids: 2 for many objects that span less than 4 patches. */
+/**
+ * Tiles per side for references with these masks on these patch grids: 2 for many objects that span less than 4
+ * patches.
+ */
 export function chooseTiles(references: readonly { readonly mask: Mask; readonly grid: Size }[]): number {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const objects = mean(references.map(({ mask }) => foregroundComponents(mask).list.length));
@@ -85,8 +97,8 @@ export function chooseTiles(references: readonly { readonly mask: Mask; readonly
 }
 
 /**
- * Weight of a tile at a position along one axis: 1 but where it overlaps its neighbours, where it falls to 0 at its border as
- * a raised cosine.
+ * Weight of a tile at a position along one axis: 1 but where it overlaps its neighbours, where it falls to 0 at its
+ * border as a raised cosine.
  *
  * @param at in patches of the whole grid, continuous
  * @param start the tile's first patch
@@ -192,7 +204,9 @@ interface Tap {
   readonly share: number;
 }
 
-/** Where the values of the whole map that a tile covers lie in the tile, along one axis; whole steps meet its values. */
+/**
+ * Where the values of the whole map that a tile covers lie in the tile, along one axis; whole steps meet its values.
+ */
 function tapsOf(start: number, patches: number, whole: number, length: number, tileLength: number): Tap[] {
   const taps: Tap[] = [];
   const first = Math.max(0, Math.floor((start * length) / whole));
@@ -218,8 +232,8 @@ function tapsOf(start: number, patches: number, whole: number, length: number, t
 export type TileOpener = (index: number) => Promise<PromptableImage>;
 
 /**
- * The tiles as one image that can be asked: every question goes to each tile that it concerns, with what of it lies there.
- * One tile is open at a time.
+ * The tiles as one image that can be asked: every question goes to each tile that it concerns, with what of it lies
+ * there. One tile is open at a time.
  *
  * @param size of the whole image in targetPx, the frame of all prompts
  */
@@ -342,7 +356,9 @@ function positions(start: number, patches: number, whole: number, length: number
   });
 }
 
-/** Mean of the tiles' IoU predictions, each weighing as much as it has drawn; the plain mean where nothing was drawn. */
+/**
+ * Mean of the tiles' IoU predictions, each weighing as much as it has drawn; the plain mean where nothing was drawn.
+ */
 class AreaMean {
   private weighted = 0;
   private weights = 0;

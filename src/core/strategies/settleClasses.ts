@@ -8,8 +8,8 @@ import type { Segmentation } from './strategy';
 const LEAST_LOSS = 0.01;
 
 /**
- * The segmentations with masks that have no pixel in common, instances cut to them; see `compete`. Trust and IoU prediction
- * stay those of the mask as it was drawn. A class that wins no pixel is absent.
+ * The segmentations with masks that have no pixel in common, instances cut to them; see `compete`. Trust and IoU
+ * prediction stay those of the mask as it was drawn. A class that wins no pixel is absent.
  *
  * @param classIds of the segmentations; where claims are equal the lower one wins
  */

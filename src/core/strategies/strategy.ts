@@ -26,13 +26,22 @@ export interface Ablation {
   readonly prior: boolean;
   /** The prior learning from the patches of the target that it is itself sure of, before the segmenter is asked. */
   readonly selfTraining: boolean;
-  /** What the prior lacks in the reference added where that lies in the target, as far as their matches agree on where. */
+  /**
+   * What the prior lacks in the reference added where that lies in the target, as far as their matches agree on where.
+   */
   readonly alignment: boolean;
-  /** Trusting the prior over the decoder, and adding it to the decoder's answers, where the reference's self-test says so. */
+  /**
+   * Trusting the prior over the decoder, and adding it to the decoder's answers, where the reference's self-test says
+   * so.
+   */
   readonly selfTest: boolean;
-  /** Dropping specks, components that weigh next to nothing beside the heaviest one; of a single object also its rivals. */
+  /**
+   * Dropping specks, components that weigh next to nothing beside the heaviest one; of a single object also its rivals.
+   */
   readonly specks: boolean;
-  /** Asking again: with the mask fed back, or, of a whole class, with the prior that has learnt from an unsure answer. */
+  /**
+   * Asking again: with the mask fed back, or, of a whole class, with the prior that has learnt from an unsure answer.
+   */
   readonly refine: boolean;
 }
 
@@ -54,8 +63,8 @@ export const NO_ABLATION: Ablation = {
 export interface StrategyParameters {
   readonly ablation: Ablation;
   /**
-   * Of strategies that judge: masks trusted less are dropped and their image is called absent, 0 to 1. Where undefined, 0, and
-   * `DEFAULT_MIN_TRUST` where trust was fitted to the segmenter.
+   * Of strategies that judge: masks trusted less are dropped and their image is called absent, 0 to 1. Where undefined,
+   * 0, and `DEFAULT_MIN_TRUST` where trust was fitted to the segmenter.
    */
   readonly minTrust?: number;
   /** Whether images are seen in tiles, of strategies that can; `DEFAULT_TILES` where missing. */
@@ -67,12 +76,15 @@ export interface StrategyParameters {
 }
 
 /**
- * Low enough that it costs nothing: of 278 masks of twelve sets with a Dice of 0.5 or more none is trusted less, but 45 of 72 masks in
- * images of another kind are, and 17 of 42 in parts of an image without the object (bench:trust).
+ * Low enough that it costs nothing: of 278 masks of twelve sets with a Dice of 0.5 or more none is trusted less, but 45
+ * of 72 masks in images of another kind are, and 17 of 42 in parts of an image without the object (bench:trust).
  */
 export const DEFAULT_MIN_TRUST = 0.05;
 
-/** `auto`: two per side where the references show many objects that span less than four patches. A number: so many per side. */
+/**
+ * `auto`: two per side where the references show many objects that span less than four patches. A number: so many per
+ * side.
+ */
 export type TileChoice = 'auto' | 'off' | number;
 
 export const DEFAULT_TILES: TileChoice = 'off';
@@ -99,7 +111,9 @@ export const CLUSTER_DEFAULTS: ClusterParameters = { preset: 'regions' };
 
 export const DEFAULT_PARAMETERS: StrategyParameters = { ablation: NO_ABLATION };
 
-/** An image with its patch tokens, and a segmenter bound to it on request: an absent object costs no image embedding. */
+/**
+ * An image with its patch tokens, and a segmenter bound to it on request: an absent object costs no image embedding.
+ */
 export interface EncodedImage {
   readonly size: Size;
   readonly tokens: PatchTokens;
@@ -162,12 +176,14 @@ export interface Segmentation {
   readonly mask: RunMask;
   /** The objects where they were prompted separately and there is more than one, else empty. */
   readonly instances: readonly Instance[];
-  /** One map per object that was asked for: a pixel of `mask` is above 0 in one of them. Empty where nothing was found. */
+  /**
+   * One map per object that was asked for: a pixel of `mask` is above 0 in one of them. Empty where nothing was found.
+   */
   readonly logits: readonly FloatMap[];
   readonly prompts: readonly PromptCandidate[];
   /**
-   * The IoU to be expected of the mask: the mean of the instances, as the segmenter estimates it, or how much of the mask stays where
-   * the threshold moves by 1 either way, where a prior led to it. NaN where nothing was found.
+   * The IoU to be expected of the mask: the mean of the instances, as the segmenter estimates it, or how much of the
+   * mask stays where the threshold moves by 1 either way, where a prior led to it. NaN where nothing was found.
    */
   readonly iouPrediction: number;
   /** How far to believe the mask that was found, and why; missing where nothing was, or the strategy does not judge. */

@@ -1,9 +1,9 @@
 /**
  * The foreground prior: how much each target patch looks like the labelled object, as one linear function of its token.
  *
- * A class-balanced ridge regression (Hoerl and Kennard 1970) from reference tokens to their coverage by the support mask.
- * Compared with the mean of the nearest similarities it weighs the channels that tell object from background in *this*
- * reference, and it costs one product per target instead of one per pair of patches. Used as mask prompt.
+ * A class-balanced ridge regression (Hoerl and Kennard 1970) from reference tokens to their coverage by the support
+ * mask. Compared with the mean of the nearest similarities it weighs the channels that tell object from background in
+ * *this* reference, and it costs one product per target instead of one per pair of patches. Used as mask prompt.
  */
 import { area } from '../geometry';
 import { type FloatMap, resizeBilinear } from '../pixels/raster';
@@ -55,8 +55,8 @@ export interface ForegroundFit {
 }
 
 /**
- * Fits the classifier to labelled images or parts of them, whose tokens must have the same length. Patches covered by half
- * or more weigh as much in total as all others.
+ * Fits the classifier to labelled images or parts of them, whose tokens must have the same length. Patches covered by
+ * half or more weigh as much in total as all others.
  */
 export function fitForeground(
   samples: readonly LabelledRows[],
@@ -135,8 +135,8 @@ function largest(values: Float64Array): number {
   return most;
 }
 
-// The passes over all tokens are functions of their own, not closures of the fit: the optimised code of a closure is lost with
-// it, and a fit per image would never be fast.
+// The passes over all tokens are functions of their own, not closures of the fit: the optimised code of a closure is
+// lost with it, and a fit per image would never be fast.
 
 /** Each row's product with `v`, float64 [rows]. */
 function products({ parts, goal }: TeachingRows, v: Float64Array): Float64Array {
@@ -287,8 +287,8 @@ export function priorShare(scores: FloatMap, weight: number): FloatMap | undefin
 }
 
 /**
- * An answer with a share of the prior that led to it. What a decoder was trained on it draws better than the prior tells it; what
- * it never saw it overrules where it should not. Where it draws nothing, that is its answer.
+ * An answer with a share of the prior that led to it. What a decoder was trained on it draws better than the prior
+ * tells it; what it never saw it overrules where it should not. Where it draws nothing, that is its answer.
  */
 export function withPrior(logits: FloatMap, share: FloatMap | undefined): FloatMap {
   if (share === undefined || !logits.data.some((logit) => logit > 0)) return logits;

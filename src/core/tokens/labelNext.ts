@@ -1,9 +1,10 @@
 /**
  * Which images are worth labelling next (stage F): those that stand for the most images that no reference covers well.
  *
- * Greedy facility location, the BUILD step of k-medoids (PAM, Kaufman and Rousseeuw 1987) with the references as medoids
- * that are there already: each choice takes away as much as can be of the distance, weighted with need, from images to the
- * nearest one chosen. The image farthest from all references is usually junk and is chosen late: it helps itself alone.
+ * Greedy facility location, the BUILD step of k-medoids (PAM, Kaufman and Rousseeuw 1987) with the references as
+ * medoids that are there already: each choice takes away as much as can be of the distance, weighted with need, from
+ * images to the nearest one chosen. The image farthest from all references is usually junk and is chosen late: it helps
+ * itself alone.
  */
 import { area } from '../geometry';
 import { checkTokens, type PatchTokens } from './patchGrid';
@@ -49,14 +50,17 @@ export interface Candidate {
 export interface Choice {
   /** Index of the candidate. */
   readonly index: number;
-  /** Indices of the candidates that are nearer to it by a tenth than to anything before, itself among them, ascending. */
+  /**
+   * Indices of the candidates that are nearer to it by a tenth than to anything before, itself among them, ascending.
+   */
   readonly group: readonly number[];
   /** Share of the need-weighted distance that it takes away, of all that there was before the first choice. */
   readonly gain: number;
 }
 
 /**
- * At most `count` candidates, the most useful first; fewer where nothing more would be gained. Ties go to the lowest index.
+ * At most `count` candidates, the most useful first; fewer where nothing more would be gained. Ties go to the lowest
+ * index.
  *
  * @param references descriptors of what is labelled already; with none the first choice is the medoid of all
  */

@@ -3,7 +3,8 @@
  *
  * Liu et al., "GBMSeg", MICCAI 2024 (arXiv 2406.16271); the forward/backward idea is Matcher's (Liu et al., ICLR 2024,
  * arXiv 2305.13310). Where we differ: a match that fails the backward check is remembered with its reason instead of
- * leaving -1 in the array, and self matching drops outliers (mean + 2 standard deviations) instead of half of the points.
+ * leaving -1 in the array, and self matching drops outliers (mean + 2 standard deviations) instead of half of the
+ * points.
  */
 import { area, type Size } from '../geometry';
 import type { PatchTokens } from './patchGrid';
@@ -33,7 +34,9 @@ export interface MatchTable {
   /** int32 [m]: for every target patch the foreground proposer it is nearest to; -1 where there is none. */
   readonly nearestForeground: Int32Array;
   readonly nearestForegroundDistance: Float32Array;
-  /** float32 [m]: distance of every target patch to the background proposer it is nearest to; NaN where there is none. */
+  /**
+   * float32 [m]: distance of every target patch to the background proposer it is nearest to; NaN where there is none.
+   */
   readonly nearestBackgroundDistance: Float32Array;
 }
 
@@ -100,7 +103,10 @@ export function matchTokens(reference: PatchTokens, target: PatchTokens, propose
   return table;
 }
 
-/** int32, ascending: the target patches that some proposer is nearest to, or that a foreground proposer is farthest from. */
+/**
+ * int32, ascending: the target patches that some proposer is nearest to, or that a foreground proposer is farthest
+ * from.
+ */
 export function proposedTargets(
   { nearestTarget, farthestTarget }: Pick<MatchTable, 'nearestTarget' | 'farthestTarget'>,
   { foreground, background }: PatchSets,
@@ -180,7 +186,9 @@ export function consistency(table: MatchTable, patches: Int32Array, allowed: Int
   return patches.length === 0 ? 0 : returned.length / patches.length;
 }
 
-/** At most `count` patches, spread evenly over the list; which of equals propose a match matters little, how many costs. */
+/**
+ * At most `count` patches, spread evenly over the list; which of equals propose a match matters little, how many costs.
+ */
 export function samplePatches(patches: Int32Array, count: number): Int32Array {
   if (patches.length <= count) return patches;
   return Int32Array.from({ length: count }, (_, k) => patches[Math.floor((k * patches.length) / count)]);

@@ -33,7 +33,10 @@ export function patchCentre(patchIndex: number, grid: Size, size: Size): Point {
   return moveToFrame({ x: column + 0.5, y: row + 0.5 }, grid, size);
 }
 
-/** The patch that holds a point of an image of `size` pixels; points on or beyond the border fall into the nearest patch. */
+/**
+ * The patch that holds a point of an image of `size` pixels; points on or beyond the border fall into the nearest
+ * patch.
+ */
 export function patchAt(point: Point, grid: Size, size: Size): number {
   const inGrid = moveToFrame(point, size, grid);
   const column = Math.min(grid.width - 1, Math.max(0, Math.floor(inGrid.x)));
@@ -42,8 +45,8 @@ export function patchAt(point: Point, grid: Size, size: Size): number {
 }
 
 /**
- * The tokens of several images one after the other, as if of one image: patch p of image k comes after all patches of the
- * images before it. The grid is as wide as theirs where they agree, and has one row where they do not.
+ * The tokens of several images one after the other, as if of one image: patch p of image k comes after all patches of
+ * the images before it. The grid is as wide as theirs where they agree, and has one row where they do not.
  */
 export function concatTokens(images: readonly PatchTokens[]): PatchTokens {
   const [first, ...others] = images;

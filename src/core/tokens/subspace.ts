@@ -1,6 +1,6 @@
 /**
- * The directions in which some rows vary most, and what is left of other rows without them. Used to take positions out of
- * patch tokens: those of a blank image differ by their place alone (INSID3, CVPR 2026, arXiv 2603.28480).
+ * The directions in which some rows vary most, and what is left of other rows without them. Used to take positions out
+ * of patch tokens: those of a blank image differ by their place alone (INSID3, CVPR 2026, arXiv 2603.28480).
  */
 import { rowCount, type TokenRows } from './tokenRows';
 
@@ -8,8 +8,8 @@ import { rowCount, type TokenRows } from './tokenRows';
 const NEGLIGIBLE = 1e-9;
 
 /**
- * Orthonormal directions, float32 [count, dim], largest variance first: the right singular vectors of the rows less their
- * mean. At most `most`, fewer where the rows vary in fewer directions; none where they are all alike.
+ * Orthonormal directions, float32 [count, dim], largest variance first: the right singular vectors of the rows less
+ * their mean. At most `most`, fewer where the rows vary in fewer directions; none where they are all alike.
  *
  * Householder reduction to a tridiagonal matrix and implicit QL (Golub & Van Loan, Matrix Computations, 8.3) on the
  * covariance, float64: 6 dim^3 operations.

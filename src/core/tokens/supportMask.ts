@@ -37,7 +37,8 @@ const TOLERANCE = 1e-6;
 
 /**
  * Foreground and background patches of a support mask (in referencePx) under a patch grid that covers the whole image.
- * `foreground` is empty only when an option forbids every patch that is covered. Throws UserError when no pixel is labelled.
+ * `foreground` is empty only when an option forbids every patch that is covered. Throws UserError when no pixel is
+ * labelled.
  */
 export function supportPatches(mask: Mask, grid: Size, options: SupportOptions = {}): SupportPatches {
   if (isEmpty(mask)) {
@@ -99,7 +100,9 @@ export function concatSupport(sets: readonly SupportPatches[]): SupportPatches {
   };
 }
 
-/** Diameter in referencePx of the disc with the mean area of the support mask's components; 0 when the mask is empty. */
+/**
+ * Diameter in referencePx of the disc with the mean area of the support mask's components; 0 when the mask is empty.
+ */
 export function meanObjectSize(mask: Mask): number {
   const { list } = foregroundComponents(mask);
   if (list.length === 0) return 0;
@@ -114,8 +117,8 @@ export function expectedObjectSize(objectSize: number, reference: Size, target: 
 
 /**
  * Labelled share of every patch, float64 [grid.height * grid.width], row-major, in [0, 1]. Pixels that a patch border
- * cuts count with the part inside. Measured in units of 1 / grid.width by 1 / grid.height pixel every overlap is a whole
- * number, so the shares 0, 1/2 and 1 come out exact.
+ * cuts count with the part inside. Measured in units of 1 / grid.width by 1 / grid.height pixel every overlap is a
+ * whole number, so the shares 0, 1/2 and 1 come out exact.
  */
 export function patchCoverage(mask: Mask, grid: Size): Float64Array {
   checkMask(mask);

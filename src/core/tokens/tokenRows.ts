@@ -45,7 +45,8 @@ export function meanDirection({ data, dim }: TokenRows): TokenRows {
 }
 
 /**
- * Plain loops, O(rows x columns x dim): float32 [a's rows, b's rows]. For a few rows, and as the oracle of the engine's graph.
+ * Plain loops, O(rows x columns x dim): float32 [a's rows, b's rows]. For a few rows, and as the oracle of the engine's
+ * graph.
  */
 export function cosines(a: TokenRows, b: TokenRows): Float32Array {
   if (a.dim !== b.dim) throw new RangeError(`tokens have ${a.dim} and ${b.dim} channels, expected the same`);
@@ -60,7 +61,10 @@ export function cosines(a: TokenRows, b: TokenRows): Float32Array {
   return result;
 }
 
-/** Product of the `dim` values of `a` from `x` with those of `b` from `y`. Four sums: a single one would wait for itself. */
+/**
+ * Product of the `dim` values of `a` from `x` with those of `b` from `y`. Four sums: a single one would wait for
+ * itself.
+ */
 export function dotAt(a: Float32Array, x: number, b: Float32Array, y: number, dim: number): number {
   const even = dim - (dim % 4);
   let sum0 = 0;

@@ -1,16 +1,16 @@
 /**
- * Trust (stage E): how far to believe a mask that nobody has checked, as one number in [0, 1]: the Dice to be expected of
- * it.
+ * Trust (stage E): how far to believe a mask that nobody has checked, as one number in [0, 1]: the Dice to be expected
+ * of it.
  *
- * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told by
- * how near, in feature space, patches of the reference and of the target find each other: an image of another kind, or a
- * part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image in what
- * the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on where the
- * threshold lies; and by whether it runs off the image where the reference's object lies inside. A segmenter's estimate of the IoU,
- * which was learnt, holds only for data like that of its training.
+ * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told
+ * by how near, in feature space, patches of the reference and of the target find each other: an image of another kind,
+ * or a part of one without the object, has no near ones; and by how far the mask stands out from the rest of the image
+ * in what the reference taught. *Is the outline right?* Told by the segmenter's logits: how much of the mask depends on
+ * where the threshold lies; and by whether it runs off the image where the reference's object lies inside. A
+ * segmenter's estimate of the IoU, which was learnt, holds only for data like that of its training.
  *
- * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a kind
- * that the fit has not seen (the bench leaves each kind out in turn). They belong to unit tokens.
+ * The coefficients were fitted once, by test/bench/trust.ts, to labelled images of twelve kinds, and say as much of a
+ * kind that the fit has not seen (the bench leaves each kind out in turn). They belong to unit tokens.
  */
 
 import { area } from '../geometry';
@@ -31,8 +31,8 @@ export interface TrustParts {
    */
   readonly priorContrast: number;
   /**
-   * In [0, 1]: 0 where the mask runs off the image though the reference's object lies inside its own, 1 where it keeps away from
-   * the border or the reference's object does not.
+   * In [0, 1]: 0 where the mask runs off the image though the reference's object lies inside its own, 1 where it keeps
+   * away from the border or the reference's object does not.
    */
   readonly borderKept: number;
   /** Told, not counted: mean cosine of the target's patches with the proposing patch nearest to each. */
@@ -119,9 +119,9 @@ const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwardSimilarity' | 'priorContrast'>;
 
 /**
- * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free images. Every
- * coefficient is such that trust rises with its part. The parts that are told but not counted were tried too: with them
- * trust orders the images of a set that the fit has not seen no better.
+ * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free
+ * images. Every coefficient is such that trust rises with its part. The parts that are told but not counted were tried
+ * too: with them trust orders the images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
   outline: { bias: -0.531, stability: 1.142, borderKept: 0.94 },
@@ -208,7 +208,9 @@ function maskSureness(maps: readonly FloatMap[]): { stability: number; confidenc
   };
 }
 
-/** float32 [patches] of the target's grid: share of the patch's pixels, by their centres, that any of the objects takes. */
+/**
+ * float32 [patches] of the target's grid: share of the patch's pixels, by their centres, that any of the objects takes.
+ */
 function gridCoverage(maps: readonly FloatMap[], { targetGrid }: MatchTable): Float32Array {
   const taken = new Float32Array(area(targetGrid));
   for (const { size, data } of maps) {

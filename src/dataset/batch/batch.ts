@@ -18,8 +18,8 @@ const WHOLE: Shard = { index: 1, count: 1 };
  *
  * An image that fails is counted and named in the summary, and the others go on. Cancelling is no error either.
  *
- * @throws UserError if the batch cannot start (no images, reference changed, shard already running), the disk is full or
- * read-only, or no engine starts any more
+ * @throws UserError if the batch cannot start (no images, reference changed, shard already running), the disk is full
+ *   or read-only, or no engine starts any more
  */
 export async function runBatch(job: BatchJob, options: BatchOptions = {}): Promise<BatchSummary> {
   const root = resolve(job.root);

@@ -32,7 +32,8 @@ export function inShard(image: string, { index, count }: Shard): boolean {
 
 /**
  * What an image needs. Both paths are absolute, `image` is its name in the journal. Throws UserError if a mask is there
- * that cannot be read, also for one that is kept since nobody knows whose it is: a mask that has rotted is not written over.
+ * that cannot be read, also for one that is kept since nobody knows whose it is: a mask that has rotted is not written
+ * over.
  */
 export async function needOf(context: PlanContext, image: string, imagePath: string, maskPath: string): Promise<Need> {
   const { view, classId, run, overwrite } = context;
@@ -50,7 +51,9 @@ export async function needOf(context: PlanContext, image: string, imagePath: str
   return settled && (await isSameFile(imagePath, entry.file, patience)) ? 'skipped' : 'segment';
 }
 
-/** Throws UserError for a mask that has been cut or altered since it was written. It was read just now, to be hashed. */
+/**
+ * Throws UserError for a mask that has been cut or altered since it was written. It was read just now, to be hashed.
+ */
 async function checkMask(path: string, patience: Patience): Promise<void> {
   const bytes = await readNamed(path, FILE_KINDS.mask, patience);
   if (bytes !== null) checkMaskFile(bytes, path);

@@ -199,8 +199,8 @@ export class BatchRun {
         ({ classId }) => written.get(classId) ?? { classId, outcome: needs.get(classId) as 'skipped' | 'kept' },
       );
     } catch (error) {
-      // Cancelled while waiting for the engine, or for a file that another program holds. Else a commit that has begun is
-      // finished.
+      // Cancelled while waiting for the engine, or for a file that another program holds. Else a commit that has begun
+      // is finished.
       if (this.signal.aborted && (results === undefined || error === this.signal.reason)) return;
       if (!(error instanceof UserError) || error instanceof NoEngineError || isDiskFailure(error)) throw error;
       // What is denied here may be denied everywhere.

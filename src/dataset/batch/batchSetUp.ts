@@ -1,4 +1,6 @@
-/** From what a person has clicked or typed to a batch that can run: what the command line and the editor have in common. */
+/**
+ * From what a person has clicked or typed to a batch that can run: what the command line and the editor have in common.
+ */
 import type { EngineInfo } from '../../protocol/engineApi';
 import { findRoot, scanFolder } from '../files/folder';
 import { resolveMaskFolder } from '../files/maskFolder';
@@ -37,8 +39,8 @@ type InformedEngine = BatchEngine & {
 };
 
 /**
- * Finds the root of the targets, its project, images and references, starts engines with the project's models, and stores
- * what was chosen once they could be opened.
+ * Finds the root of the targets, its project, images and references, starts engines with the project's models, and
+ * stores what was chosen once they could be opened.
  *
  * @param startEngines called after all that can be refused without an engine
  * @returns the job, and the execution provider that its engines use

@@ -9,7 +9,10 @@ export interface RunKeyParts {
   readonly maskHash: string;
   /** How the mask was read, where it is not plain. */
   readonly reading?: string;
-  /** Hashes of image and mask of each further reference that votes, and how the mask was read; missing where there is none. */
+  /**
+   * Hashes of image and mask of each further reference that votes, and how the mask was read; missing where there is
+   * none.
+   */
   readonly others?: readonly (readonly string[])[];
   /** The classes that compete for the same pixels, each with its references; missing where there is none. */
   readonly competitors?: readonly CompetitorKey[];

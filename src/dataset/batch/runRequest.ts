@@ -1,4 +1,6 @@
-/** What all images of a run are asked with, for a batch and for a single image alike: equal requests have equal keys. */
+/**
+ * What all images of a run are asked with, for a batch and for a single image alike: equal requests have equal keys.
+ */
 import { mostReferences } from '../../core/strategies';
 import type { StrategyId, StrategyParameters } from '../../core/strategies/strategy';
 import type { ClassesRequest, ClassQuestion, IntensityWindow, ModelInfo, Shown } from '../../protocol/engineApi';
@@ -33,8 +35,8 @@ export interface ClassRun {
   readonly classId: number;
   readonly question: ClassQuestion;
   /**
-   * Run key: an image that was segmented with this request and journalled for the class under this key is done. The other
-   * classes are part of it, since they compete for the same pixels.
+   * Run key: an image that was segmented with this request and journalled for the class under this key is done. The
+   * other classes are part of it, since they compete for the same pixels.
    */
   readonly run: string;
   /** The references that vote, the chosen one first. */

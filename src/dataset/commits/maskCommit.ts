@@ -1,4 +1,6 @@
-/** Puts the results for one image on the disk, so that a crash at any point leaves a state that the next run completes. */
+/**
+ * Puts the results for one image on the disk, so that a crash at any point leaves a state that the next run completes.
+ */
 
 import { readLabelMap } from '../../core/maskFiles/maskReading';
 import { blankLabels, type LabelMap, labelsOfSize, mergeClasses } from '../../core/pixels/labelMap';
@@ -57,9 +59,9 @@ export class MaskCommitter {
   constructor(private readonly context: CommitContext) {}
 
   /**
-   * Commits the results of all classes of an image together: an `intent` for each with the new mask's hash, the mask unless
-   * the file on disk is no longer the one that was merged, a `done` for each. Where masks overlap, the earlier result has
-   * the pixel. Throws UserError if the existing mask cannot take the results or the disk refuses.
+   * Commits the results of all classes of an image together: an `intent` for each with the new mask's hash, the mask
+   * unless the file on disk is no longer the one that was merged, a `done` for each. Where masks overlap, the earlier
+   * result has the pixel. Throws UserError if the existing mask cannot take the results or the disk refuses.
    *
    * @returns what became of each class, in order
    */
@@ -118,7 +120,10 @@ export class MaskCommitter {
     return this.finish(image, written, outcomes(ours));
   }
 
-  /** Labels that a result may join. Throws UserError for a mask whose values are no class ids: joining would lose what they are. */
+  /**
+   * Labels that a result may join. Throws UserError for a mask whose values are no class ids: joining would lose what
+   * they are.
+   */
   private labelsIn(bytes: Uint8Array, path: string): LabelMap {
     const classIds = this.context.classes.map(({ id }) => id);
     const { labels, manner, notes } = readLabelMap(readPng(bytes, path), { classIds }, path);
@@ -213,8 +218,8 @@ export async function completeUnfinished(
 }
 
 /**
- * A person has judged the class in this image, has just put a mask in place without having told so yet, or has painted a
- * mask file that no journal line knows.
+ * A person has judged the class in this image, has just put a mask in place without having told so yet, or has painted
+ * a mask file that no journal line knows.
  */
 export function isKept(view: JournalView, image: string, classId: number, maskHash: string | null): boolean {
   const entry = view.entry(image, classId);

@@ -248,7 +248,9 @@ export class PersonCommitter {
     return { project, masks: new MaskLocator(root, await this.grants.require(root, project.maskFolder), view), view };
   }
 
-  /** Where a save goes. Throws UserError where that is not where the mask of the open image lay, so that none is lost. */
+  /**
+   * Where a save goes. Throws UserError where that is not where the mask of the open image lay, so that none is lost.
+   */
   private async placeFor({ image, path, opened }: LabelSave, masks: MaskLocator, view: JournalView): Promise<string> {
     // Images of the same name may have come since; a mask that was read from there is the image's all the same.
     if (path !== undefined && masks.holds(path) && view.placeOf(image) === undefined) {

@@ -1,4 +1,6 @@
-/** Which images a folder holds. Paths of images are posix paths relative to the root, everywhere in the dataset room. */
+/**
+ * Which images a folder holds. Paths of images are posix paths relative to the root, everywhere in the dataset room.
+ */
 import type { Stats } from 'node:fs';
 import { type FileHandle, stat } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
@@ -97,9 +99,10 @@ export async function groupByRoot(clicked: readonly string[]): Promise<ReadonlyM
 /**
  * Images of a root, or of some folders and images in it.
  *
- * A file counts if its name has an image suffix, or no suffix at all and an image's content, or if it is a target itself.
- * Left out: masks of images beside them, dot files, dot folders and other litter, the mask folder, projects of their own. Links are followed after everything
- * else, and only to folders that were not searched and do not hold the root, so that each file is found once.
+ * A file counts if its name has an image suffix, or no suffix at all and an image's content, or if it is a target
+ * itself. Left out: masks of images beside them, dot files, dot folders and other litter, the mask folder, projects of
+ * their own. Links are followed after everything else, and only to folders that were not searched and do not hold the
+ * root, so that each file is found once.
  *
  * @throws UserError for a target outside the root and if nothing at all was found
  */

@@ -2,8 +2,8 @@
 import { NoEngineError, UserError } from '../../core/userError';
 
 /**
- * A failure of one image, as a sentence that names it. Whatever goes wrong in an engine concerns the image in hand, but for
- * engines that do not start: a NoEngineError is thrown on, since every other image would meet it as well.
+ * A failure of one image, as a sentence that names it. Whatever goes wrong in an engine concerns the image in hand, but
+ * for engines that do not start: a NoEngineError is thrown on, since every other image would meet it as well.
  *
  * @param path absolute path of the image
  * @param done what could not be done with it

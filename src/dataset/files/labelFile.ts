@@ -1,4 +1,6 @@
-/** Mask files as labels, read by whoever is to do the work: this process, or an engine where this one must stay awake. */
+/**
+ * Mask files as labels, read by whoever is to do the work: this process, or an engine where this one must stay awake.
+ */
 
 import { readLabelMap } from '../../core/maskFiles/maskReading';
 import { toLabelRuns } from '../../core/pixels/labelMap';
@@ -11,7 +13,10 @@ import type { FileLabels, LabelsRequest } from '../../protocol/engineApi';
 /** Labels and SHA-256 of the mask file at an absolute path. Throws UserError if it cannot be read. */
 export type LabelReader = (params: LabelsRequest) => Promise<FileLabels>;
 
-/** Reads and decodes in this process: a mask of 64 megapixels holds it up for a second. Formats that only an engine decodes are refused. */
+/**
+ * Reads and decodes in this process: a mask of 64 megapixels holds it up for a second. Formats that only an engine
+ * decodes are refused.
+ */
 export const readLabelFile: LabelReader = async ({ mask, classIds = [], isForeign = false }) => {
   const bytes = await readNamed(mask, FILE_KINDS.mask);
   if (bytes === null) throw new UserError(`Cannot read ${mask}: it does not exist.`);

@@ -10,7 +10,9 @@ import { isLitter } from './litter';
 /** Leading folder that does not appear in a mask's path. */
 export const IMAGES_FOLDER = 'images';
 
-/** Suffixes by which a file is taken for an image, in lower case; a file without any suffix is judged by its content. */
+/**
+ * Suffixes by which a file is taken for an image, in lower case; a file without any suffix is judged by its content.
+ */
 const IMAGE_SUFFIXES: ReadonlySet<string> = new Set([
   '.png',
   '.jpg',
@@ -74,8 +76,9 @@ export function usualPlaces(image: string): readonly [string, string, string] {
 }
 
 /**
- * Finds masks. A mask stays with the image that it was given to, whatever images of the same name come or go: the journal
- * tells whose it is, and where it cannot, names do. It remembers folder listings, so make a new one for each operation.
+ * Finds masks. A mask stays with the image that it was given to, whatever images of the same name come or go: the
+ * journal tells whose it is, and where it cannot, names do. It remembers folder listings, so make a new one for each
+ * operation.
  */
 export class MaskLocator {
   /** For each folder, relative to the root: paths of its images by their stem without case and spelling. */
@@ -142,7 +145,10 @@ export class MaskLocator {
     return [short, own, ...others.map((_, i) => `${image}.${i + 2}.png`)];
   }
 
-  /** Whether a place that the journal gives to several images is rather another one's. Throws UserError where nothing tells. */
+  /**
+   * Whether a place that the journal gives to several images is rather another one's. Throws UserError where nothing
+   * tells.
+   */
   private async isRivals(place: string, { image, others, exactly }: Sharing): Promise<boolean> {
     const rivals = this.rivals(place, others);
     if (rivals.length === 0) return false;
@@ -162,7 +168,9 @@ export class MaskLocator {
     });
   }
 
-  /** Whether lines of an earlier version, which tell hashes and no places, mean the mask at `short`, not that at `own`. */
+  /**
+   * Whether lines of an earlier version, which tell hashes and no places, mean the mask at `short`, not that at `own`.
+   */
   private async isKnownAs(short: string, own: string, { image, exactly }: Sharing): Promise<boolean> {
     if (!this.journal.knows(image)) return false;
     const hashes = [own, short].map(async (place) => hashIfPresent(await this.spelled(place, exactly)));

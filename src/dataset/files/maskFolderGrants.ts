@@ -1,6 +1,7 @@
 /**
- * Mask folders outside their root, or behind a link in it, into which a person has allowed to write: kept in the home, for
- * command line and editor alike. A project file from elsewhere may name any folder; what it names is not a person's word.
+ * Mask folders outside their root, or behind a link in it, into which a person has allowed to write: kept in the home,
+ * for command line and editor alike. A project file from elsewhere may name any folder; what it names is not a person's
+ * word.
  */
 import { basename, dirname, join, relative } from 'node:path';
 import * as z from 'zod';

@@ -61,7 +61,9 @@ export async function heldInstances(
   return found !== undefined && found.mask === maskHash ? found.instances : [];
 }
 
-/** Makes a class's instances that hold for the mask `from` hold for `to`, a mask file with the same pixels of the class. */
+/**
+ * Makes a class's instances that hold for the mask `from` hold for `to`, a mask file with the same pixels of the class.
+ */
 export async function carryInstances(
   root: string,
   image: string,

@@ -12,7 +12,9 @@ import { leaves } from '../files/maskFolder';
 /** A longer line is none of ours and is skipped unread: this is room for 200,000 prompts. */
 export const MOST_LINE_BYTES = 16e6;
 
-/** What is kept in memory of every image is not to be filled by a stranger's journal: no path, hash or key is longer. */
+/**
+ * What is kept in memory of every image is not to be filled by a stranger's journal: no path, hash or key is longer.
+ */
 const shortText = z.string().max(32_767);
 
 /** A path that stays below the folder that it is relative to, on this system. */
@@ -45,8 +47,8 @@ export const journalLineSchema = z.object({
   /** SHA-256 of the mask file, null if none was written. */
   mask: shortText.nullable(),
   /**
-   * Posix path of the mask file relative to the mask folder, where there is one. It stays the image's whatever images of
-   * the same name come. Lines of versions up to 0.1 lack it; `MaskLocator` then goes by hashes and names.
+   * Posix path of the mask file relative to the mask folder, where there is one. It stays the image's whatever images
+   * of the same name come. Lines of versions up to 0.1 lack it; `MaskLocator` then goes by hashes and names.
    */
   place: innerPath.exactOptional(),
   /** Key of the run, null for a person's line. */
@@ -123,7 +125,10 @@ export class JournalWriter {
     }
   }
 
-  /** Resolves when the line is on the disk, with its position there. After a failure or a crash the next line starts afresh. */
+  /**
+   * Resolves when the line is on the disk, with its position there. After a failure or a crash the next line starts
+   * afresh.
+   */
   async append(line: JournalLine | PlaceLine): Promise<LinePosition> {
     const text = `${JSON.stringify(line)}\n`;
     const before = this.waitingBytes;

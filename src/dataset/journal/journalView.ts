@@ -25,8 +25,8 @@ export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'cla
 export type EntryListener = (image: string | null) => void;
 
 /**
- * How new a line is. In one file the later line is the newer one. Across files the time decides, and a line counts as no
- * older than those before it in its own file: so the clock of a machine that was ahead for a while does no harm.
+ * How new a line is. In one file the later line is the newer one. Across files the time decides, and a line counts as
+ * no older than those before it in its own file: so the clock of a machine that was ahead for a while does no harm.
  */
 interface Stamp extends LinePosition {
   readonly time: string;
@@ -214,8 +214,8 @@ export class JournalView {
   }
 
   /**
-   * Merges one line: what a person says beats a run that nobody asked for, then the newest wins. The same line may be merged
-   * again.
+   * Merges one line: what a person says beats a run that nobody asked for, then the newest wins. The same line may be
+   * merged again.
    */
   merge(line: JournalLine, at: LinePosition): void {
     const record = this.record(line.image);
@@ -415,8 +415,8 @@ function joined(a: ImageRecord, b: ImageRecord): ImageRecord {
 }
 
 /**
- * Whether one line counts and not the other. A person's judgement gives way to what a person does later, such as asking for a
- * run on that image, and not to a run on the folder.
+ * Whether one line counts and not the other. A person's judgement gives way to what a person does later, such as asking
+ * for a run on that image, and not to a run on the folder.
  */
 function beats(one: Stamped<JournalEntry>, other: Stamped<JournalEntry>): boolean {
   const isJudged = isPersons(one.value.status);

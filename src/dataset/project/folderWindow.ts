@@ -16,7 +16,8 @@ const SAMPLES = 16;
 
 /**
  * The project's window; where it has none and some of a sample of images have more than 8 bits per channel, one is
- * measured on those and stored in project.json. Null for a folder of 8-bit images, and where no deep one can be decoded.
+ * measured on those and stored in project.json. Null for a folder of 8-bit images, and where no deep one can be
+ * decoded.
  *
  * @param images posix paths relative to the root; the same list gives every shard the same sample
  * @param reference absolute path of the reference image and what it was found to be
@@ -37,7 +38,10 @@ export async function folderWindow(
   return stored.window ?? null;
 }
 
-/** The window that a sample of images asks for, null where all are of 8 bits or damaged; nothing is stored. As `folderWindow`. */
+/**
+ * The window that a sample of images asks for, null where all are of 8 bits or damaged; nothing is stored. As
+ * `folderWindow`.
+ */
 export async function measureWindow(
   engine: WindowEngine,
   root: string,

@@ -90,7 +90,9 @@ export type Project = Readonly<z.infer<typeof projectSchema>>;
 
 export const projectFile = (root: string): string => join(root, PROJECT_FOLDER, 'project.json');
 
-/** The project of a root, null if there is none yet. Throws UserError naming file and problem; the file is left alone. */
+/**
+ * The project of a root, null if there is none yet. Throws UserError naming file and problem; the file is left alone.
+ */
 export async function loadProject(root: string): Promise<Project | null> {
   const bytes = await readGuarded(projectFile(root), root, FILE_KINDS.project);
   return bytes === null ? null : parseProject(textOf(bytes), projectFile(root));

@@ -35,7 +35,9 @@ export interface CheckedReference {
 
 export type ReferenceReading = Pick<ProjectReference, 'manner' | 'turned'>;
 
-/** A reference of class `classId` as project.json keeps it. Paths are absolute; throws UserError if one is unreadable. */
+/**
+ * A reference of class `classId` as project.json keeps it. Paths are absolute; throws UserError if one is unreadable.
+ */
 export async function makeReference(
   root: string,
   classId: number,
@@ -56,17 +58,17 @@ export async function makeReference(
 export const referenceFolder = (root: string): string => join(root, PROJECT_FOLDER, 'references');
 
 /**
- * Where the private copy of a support mask lies, if there is one. The editor makes it when a reference is set, so that a
- * person who goes on painting on the mask, or a run of another class in the same file, changes the reference only when
- * it is set again. A copy is named after its content: nothing but that very mask can stand in for it.
+ * Where the private copy of a support mask lies, if there is one. The editor makes it when a reference is set, so that
+ * a person who goes on painting on the mask, or a run of another class in the same file, changes the reference only
+ * when it is set again. A copy is named after its content: nothing but that very mask can stand in for it.
  */
 export const supportMaskCopy = (root: string, { maskHash }: Pick<ProjectReference, 'maskHash'>): string =>
   join(referenceFolder(root), `${maskHash}.png`);
 
 /**
  * Reads a reference's mask: its private copy, else the file it was made from. Throws UserError if the image was removed
- * or changed since the reference was made, or a mask without a copy was, and for a mask that is unreadable, empty or full, or
- * does not fit the image.
+ * or changed since the reference was made, or a mask without a copy was, and for a mask that is unreadable, empty or
+ * full, or does not fit the image.
  *
  * @param classes those of the project
  */

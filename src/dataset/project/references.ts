@@ -1,4 +1,6 @@
-/** Edits of project.json that the editor offers: classes and references. Each is one atomic step, whoever else writes. */
+/**
+ * Edits of project.json that the editor offers: classes and references. Each is one atomic step, whoever else writes.
+ */
 import { mostReferences } from '../../core/strategies';
 import { UserError } from '../../core/userError';
 import { removeIfPresent, writeAtomic } from '../../disk/atomicFile';
@@ -46,9 +48,9 @@ export interface NewReference {
 }
 
 /**
- * Makes an image with its mask the first reference of its class, on which runs rely most. An earlier one of the same image
- * and class is replaced; the others stay and vote, as many as the strategy lets. The mask is copied into the project, see
- * `supportMaskCopy`.
+ * Makes an image with its mask the first reference of its class, on which runs rely most. An earlier one of the same
+ * image and class is replaced; the others stay and vote, as many as the strategy lets. The mask is copied into the
+ * project, see `supportMaskCopy`.
  *
  * @param onNote told what a person should know of how the mask was read
  * @throws UserError for a reference that cannot be used: then nothing is stored

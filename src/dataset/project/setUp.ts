@@ -89,7 +89,9 @@ export async function openProject(
   return project;
 }
 
-/** The project's strategy with its parameters. Throws UserError for a strategy or parameters that this version lacks. */
+/**
+ * The project's strategy with its parameters. Throws UserError for a strategy or parameters that this version lacks.
+ */
 export function projectStrategy(
   root: string,
   { strategy, parameters }: Project,
@@ -165,8 +167,8 @@ const COMMAND_LINE_ADVICE: Advice = {
 };
 
 /**
- * The references to use: the one given, which is to become its class's only one or its first, or the first stored one of
- * each class.
+ * The references to use: the one given, which is to become its class's only one or its first, or the first stored one
+ * of each class.
  *
  * @throws UserError when nothing is given and nothing stored, also for one class of several that are named
  */

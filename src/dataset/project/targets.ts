@@ -5,8 +5,8 @@ import type { JournalView } from '../journal/journalView';
 import { type ProjectReference, resolveStored } from './project';
 
 /**
- * A scan without the masks of references, which are never labelled themselves, and with those files that look like masks
- * of other images but whose own masks a person has judged: to that person they are images.
+ * A scan without the masks of references, which are never labelled themselves, and with those files that look like
+ * masks of other images but whose own masks a person has judged: to that person they are images.
  */
 export function targetsOf(
   root: string,

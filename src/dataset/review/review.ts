@@ -88,8 +88,8 @@ export class Review {
   }
 
   /**
-   * A row per image and class, by name of the image. Classes are those that have a reference or anything in the journal;
-   * all of the project's where none has. The list is a new one when anything in it has changed.
+   * A row per image and class, by name of the image. Classes are those that have a reference or anything in the
+   * journal; all of the project's where none has. The list is a new one when anything in it has changed.
    */
   get rows(): readonly ReviewRow[] {
     return this.current;

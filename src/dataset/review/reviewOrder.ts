@@ -35,8 +35,8 @@ export const nameKey = (path: string): string =>
   path.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, '0'));
 
 /**
- * Rows in the order that is asked for: by trust, lowest first, then those without it by IoU prediction; by IoU prediction,
- * lowest first, those without one last; by status, and within one by trust; or by name.
+ * Rows in the order that is asked for: by trust, lowest first, then those without it by IoU prediction; by IoU
+ * prediction, lowest first, those without one last; by status, and within one by trust; or by name.
  *
  * @param rows in the order of their names, which stays among equals
  */
@@ -96,7 +96,9 @@ export function describeCounts(counts: StatusCounts): string {
   ].join(', ');
 }
 
-/** Whether a person has yet to judge or draw the mask. An image that failed gives nothing to judge: it is tried again. */
+/**
+ * Whether a person has yet to judge or draw the mask. An image that failed gives nothing to judge: it is tried again.
+ */
 export const isOpen = ({ status }: ReviewRow): boolean => status === 'auto' || status === 'absent' || status === 'none';
 
 /** Which row a person is at. */
@@ -127,8 +129,8 @@ export function toReview(
 }
 
 /**
- * The row beside `current`, whatever its status but for failed ones, which it passes, and on from the other end; null if
- * there is no other.
+ * The row beside `current`, whatever its status but for failed ones, which it passes, and on from the other end; null
+ * if there is no other.
  *
  * @param rows of one class
  */

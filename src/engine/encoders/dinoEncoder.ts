@@ -1,6 +1,7 @@
 /**
  * DINOv2 (Oquab et al. 2023, arXiv 2304.07193), with and without registers (Darcet et al. 2024, arXiv 2309.16588), and
- * DINOv3 (Simeoni et al. 2025, arXiv 2508.10104), as exported for transformers.js: `pixel_values` -> `last_hidden_state`.
+ * DINOv3 (Simeoni et al. 2025, arXiv 2508.10104), as exported for transformers.js: `pixel_values` ->
+ * `last_hidden_state`.
  */
 import { area, describeSize, type Size } from '../../core/geometry';
 import type { PatchTokens } from '../../core/tokens/patchGrid';

@@ -1,9 +1,9 @@
 /**
  * Tokens and image embeddings on disk, shared by every engine process of a machine.
  *
- * One file per entry (see boundedFolder.ts): "APMC", format version, length of the header and CRC-32 of the rest (uint32 each, little-endian),
- * the header as JSON, then float32 little-endian tensors, each at a multiple of 64 bytes, so that a file read in one go is
- * used in place. The checksum finds what a power cut tore.
+ * One file per entry (see boundedFolder.ts): "APMC", format version, length of the header and CRC-32 of the rest
+ * (uint32 each, little-endian), the header as JSON, then float32 little-endian tensors, each at a multiple of 64 bytes,
+ * so that a file read in one go is used in place. The checksum finds what a power cut tore.
  */
 import { open, writeFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
@@ -30,7 +30,9 @@ export class TensorCache {
     this.folder = new BoundedFolder(dir, capBytes, ['tensors']);
   }
 
-  /** What was last put under `key`, or undefined. Never throws; an entry that is torn or of another version is removed. */
+  /**
+   * What was last put under `key`, or undefined. Never throws; an entry that is torn or of another version is removed.
+   */
   async get(key: EntryKey): Promise<NamedTensors | undefined> {
     const path = this.folder.pathOf(key, 'tensors');
     const content = await readAligned(path).catch(() => undefined);

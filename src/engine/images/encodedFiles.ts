@@ -23,11 +23,16 @@ export interface EncodedFile {
   readonly encoding: Encoding;
   /** Made on the first call, then the same. */
   embedding(): Promise<ImageEmbedding>;
-  /** Puts what was computed on disk and is not there yet: the encoding, and the embedding if it was made from pixels. */
+  /**
+   * Puts what was computed on disk and is not there yet: the encoding, and the embedding if it was made from pixels.
+   */
   keep(what: 'everything' | 'embedding'): Promise<void>;
 }
 
-/** Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 6 MB each with the embedded models. */
+/**
+ * Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 6 MB each
+ * with the embedded models.
+ */
 const ENCODINGS_KEPT = 8;
 
 export class EncodedFiles {
@@ -43,11 +48,12 @@ export class EncodedFiles {
   ) {}
 
   /**
-   * The image of a request, encoded: from memory while `stat` says that the file is the same, else from disk, else anew.
-   * Requests for the same image at the same time share the work, whose stages count in the `times` of the first.
+   * The image of a request, encoded: from memory while `stat` says that the file is the same, else from disk, else
+   * anew. Requests for the same image at the same time share the work, whose stages count in the `times` of the first.
    *
    * @param keep whether to leave it in memory.
-   * @param forSegmenter whether the segmenter is going to be asked, so that what it needs is read beside other inference.
+   * @param forSegmenter whether the segmenter is going to be asked, so that what it needs is read beside other
+   *   inference.
    */
   async target(
     { image, window, bands }: { readonly image: string } & Shown,
@@ -90,8 +96,8 @@ export class EncodedFiles {
   }
 
   /**
-   * Reads an image and decodes it for the encoder, or finds its encoding on disk; the same for a segmenter that reads pixels.
-   * Runs beside the inference of other images.
+   * Reads an image and decodes it for the encoder, or finds its encoding on disk; the same for a segmenter that reads
+   * pixels. Runs beside the inference of other images.
    */
   async read(path: string, shown: Shown, forSegmenter = false) {
     const { window } = shown;

@@ -1,4 +1,7 @@
-/** Cosine similarities between two sets of unit tokens as an ONNX graph: one product that the runtime spreads over its threads. */
+/**
+ * Cosine similarities between two sets of unit tokens as an ONNX graph: one product that the runtime spreads over its
+ * threads.
+ */
 import type { CosinePort } from '../../core/strategies/strategy';
 import { rowCount, type TokenRows } from '../../core/tokens/tokenRows';
 import { encodeModel, type ValueInfo } from '../runtime/onnxGraph';

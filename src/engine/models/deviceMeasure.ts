@@ -106,7 +106,9 @@ function embedPixels(segmenter: PixelSegmenter): Promise<ImageEmbedding> {
 /** Size of the image that everything is tried on, in targetPx. */
 const SYNTHETIC: Size = { width: 512, height: 512 };
 
-/** uint8 [height, width, 3]: a bright disc on a slanted ground with a fine pattern, so that no layer sees zeros alone. */
+/**
+ * uint8 [height, width, 3]: a bright disc on a slanted ground with a fine pattern, so that no layer sees zeros alone.
+ */
 export function syntheticPixels({ width, height }: Size): Uint8Array {
   const pixels = new Uint8Array(width * height * 3);
   for (let y = 0, at = 0; y < height; y++) {

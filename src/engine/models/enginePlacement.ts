@@ -1,4 +1,6 @@
-/** On which device an engine's models are: the one asked for by name or none, or the one that was found to be the best. */
+/**
+ * On which device an engine's models are: the one asked for by name or none, or the one that was found to be the best.
+ */
 import { UserError } from '../../core/userError';
 import { whyNotBetter } from '../../devices/deviceAnswers';
 import { recallAnswer } from '../../devices/deviceProber';
@@ -17,10 +19,11 @@ export interface Placed<T> {
 
 /**
  * Opens models on the device of the configuration. A device asked for by name works or is an error; `auto` asks what is
- * remembered and never waits for a probe, since a person's first click does not: until the devices were tried it is the CPU.
+ * remembered and never waits for a probe, since a person's first click does not: until the devices were tried it is the
+ * CPU.
  *
- * @param warn told what a person should know, a sentence: the memory of a device is too small for a model, or it does not
- * work any more
+ * @param warn told what a person should know, a sentence: the memory of a device is too small for a model, or it does
+ *   not work any more
  */
 export async function openPlaced<T>(
   config: EngineConfig,

@@ -1,7 +1,7 @@
 /**
- * Which bands of an image are shown, and which one is opacity. Multispectral and microscope files have bands that are neither
- * colours nor opacity, though image libraries take the last of two or four for opacity; laid on black as such it leaves a dark
- * picture of nothing.
+ * Which bands of an image are shown, and which one is opacity. Multispectral and microscope files have bands that are
+ * neither colours nor opacity, though image libraries take the last of two or four for opacity; laid on black as such
+ * it leaves a dark picture of nothing.
  */
 import { UserError } from '../../core/userError';
 import { EXTRA_SAMPLE, PHOTOMETRIC, type TiffPage } from '../../formats/tiffHeader';
@@ -114,9 +114,9 @@ export async function pickBands<T extends Samples>(
 const OPAQUE_SHARE = 0.1;
 
 /**
- * Why a band that is called opacity is none, in words for a person; null where it is one. Opacity is full somewhere, and not 0
- * throughout. In a TIFF, whose writers call the fourth band opacity whatever it is, it is full in more than a few places: near infrared
- * has some saturated pixels at most.
+ * Why a band that is called opacity is none, in words for a person; null where it is one. Opacity is full somewhere,
+ * and not 0 throughout. In a TIFF, whose writers call the fourth band opacity whatever it is, it is full in more than a
+ * few places: near infrared has some saturated pixels at most.
  */
 export function notOpacity(
   samples: Samples,

@@ -10,8 +10,8 @@ const LAST_ROW: Readonly<Record<number, 'bottom' | 'top' | 'right' | 'left'>> = 
 };
 
 /**
- * Makes black, as everywhere where there is no signal, what is nothing but filling, in whole rows as they are stored; returns its
- * share of the image in [0, 1].
+ * Makes black, as everywhere where there is no signal, what is nothing but filling, in whole rows as they are stored;
+ * returns its share of the image in [0, 1].
  *
  * @param samples uint8 [height, width, stride] of the upright image
  * @param ofInks whether the colours were converted from inks: then the filling is what the last pixel has

@@ -234,7 +234,9 @@ function tilesOf({ width, height }: Size): { column: number; row: number; box: B
   return tiles;
 }
 
-/** A picture of half the size, rounded up; odd sides are made even first, so that pixel n covers exactly 2n and 2n + 1. */
+/**
+ * A picture of half the size, rounded up; odd sides are made even first, so that pixel n covers exactly 2n and 2n + 1.
+ */
 async function half(picture: Picture): Promise<Picture> {
   const to = { width: Math.ceil(picture.size.width / 2), height: Math.ceil(picture.size.height / 2) };
   const even = { width: to.width * 2, height: to.height * 2 };

@@ -2,13 +2,13 @@
  * Reads, resizes and writes pictures; the only importer of sharp (libvips).
  *
  * What comes out is always 8-bit RGB, EXIF-upright, with the numbers of the file wherever possible, because the models
- * were trained on plain pixel values: an embedded ICC profile is ignored, grey is repeated three times, and only CMYK is
- * converted. Opacity is laid on black: pictures with it here are mostly rotated or cropped ones, and black is what "no signal"
- * looks like in their opaque neighbours. Of more bands three are shown. More than 8 bits, signed and float pass through an
- * intensity window.
+ * were trained on plain pixel values: an embedded ICC profile is ignored, grey is repeated three times, and only CMYK
+ * is converted. Opacity is laid on black: pictures with it here are mostly rotated or cropped ones, and black is what
+ * "no signal" looks like in their opaque neighbours. Of more bands three are shown. More than 8 bits, signed and float
+ * pass through an intensity window.
  *
- * Most images are decoded and resized in one pipeline of libvips. What that would spoil is taken "closely": decoded whole, put
- * right number by number, and resized as the picture that it became.
+ * Most images are decoded and resized in one pipeline of libvips. What that would spoil is taken "closely": decoded
+ * whole, put right number by number, and resized as the picture that it became.
  */
 import { webcrypto } from 'node:crypto';
 import { stat } from 'node:fs/promises';
@@ -163,8 +163,8 @@ const BITS: Readonly<Record<string, number>> = {
 
 /**
  * Decodes to uint8 RGB [height, width, 3], row-major, EXIF-upright, stretched to exactly `size` (default: the image's
- * own). Decoding and resizing are one pipeline, so a large JPEG is decoded at a fraction of its size. `window` applies to
- * deep images only; without one they use their own (see `windowOf`). Throws UserError on damaged content.
+ * own). Decoding and resizing are one pipeline, so a large JPEG is decoded at a fraction of its size. `window` applies
+ * to deep images only; without one they use their own (see `windowOf`). Throws UserError on damaged content.
  */
 export async function readRgb(
   file: ImageFile,
@@ -209,8 +209,8 @@ export async function windowOf(files: Iterable<ImageFile>): Promise<IntensityWin
 }
 
 /**
- * Like `windowOf`, for paths, one file in memory at a time. Files that cannot be read are left out; when none can, throws
- * the first one's UserError.
+ * Like `windowOf`, for paths, one file in memory at a time. Files that cannot be read are left out; when none can,
+ * throws the first one's UserError.
  */
 export async function sampleWindow(
   paths: readonly string[],
@@ -287,8 +287,8 @@ async function readDeep(file: ImageFile, size: Size): Promise<DeepPixels> {
 /** Has libvips give the file's own numbers; returns what is to be added to them. */
 function keepNumbers(pipeline: Sharp, { header }: ImageFile): number {
   const { space, depth, channels } = header;
-  // Naming the image's own space keeps libvips from converting (and clipping) the numbers on their way out; but of several
-  // bands in a grey space it would give the first alone.
+  // Naming the image's own space keeps libvips from converting (and clipping) the numbers on their way out; but of
+  // several bands in a grey space it would give the first alone.
   const kept = space === 'grey16' && channels > 1 ? 'rgb16' : space;
   pipeline.toColourspace(kept as (typeof DEEP_SPACES)[number]);
   // libvips casts 16 bits to unsigned ones at the end: negatives must be lifted first.
@@ -414,8 +414,8 @@ async function readOneByOne(file: ImageFile): Promise<Float32Array> {
 const LEAST_SHOWN = 0.5;
 
 /**
- * Notes how much of a JPEG that was cut short is missing. Throws UserError where it is too much. Of one that lacks but its end
- * marker, or the finest details of a progressive one, nothing is.
+ * Notes how much of a JPEG that was cut short is missing. Throws UserError where it is too much. Of one that lacks but
+ * its end marker, or the finest details of a progressive one, nothing is.
  */
 function noteMissing({ path, header, info, notes }: ImageFile, samples: Samples, stride: number): void {
   if (!header.cut) return;
@@ -474,8 +474,8 @@ async function decode(file: ImageFile, pipeline: Sharp) {
 }
 
 /**
- * The numbers of a file as they are stored, for masks: no window, no profile, no resizing, EXIF-upright; palettes and CMYK as
- * RGB. Throws UserError on damaged content and for more pixels than `pixelLimit`.
+ * The numbers of a file as they are stored, for masks: no window, no profile, no resizing, EXIF-upright; palettes and
+ * CMYK as RGB. Throws UserError on damaged content and for more pixels than `pixelLimit`.
  */
 export async function readStored(content: Buffer, path: string, pixelLimit: number): Promise<MaskSamples> {
   const { autoOrient: size, depth, space, channels, page, tiff } = await readHeader(path, content);
@@ -486,7 +486,8 @@ export async function readStored(content: Buffer, path: string, pixelLimit: numb
   const options = { autoOrient: true, page, failOn: 'error', limitInputPixels: area(size), ignoreIcc: true } as const;
   const image = sharp(content, options);
   try {
-    // Naming the image's own space keeps libvips from converting the numbers; of several bands a grey one gives the first alone.
+    // Naming the image's own space keeps libvips from converting the numbers; of several bands a grey one gives the
+    // first alone.
     const isDeep = depth !== 'uchar' && DEEP_SPACES.some((name) => name === space);
     const own = space === 'grey16' && channels > 1 ? 'rgb16' : space;
     const isGrey = space === 'b-w' && channels === 1;

@@ -1,6 +1,6 @@
 /**
- * From more than 8 bits to what a screen and an encoder take: windows over intensities, pixels seen through one, and what stands
- * for "no value". Large images are gone through in bands, between which the process answers others.
+ * From more than 8 bits to what a screen and an encoder take: windows over intensities, pixels seen through one, and
+ * what stands for "no value". Large images are gone through in bands, between which the process answers others.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { IntensityWindow } from '../../protocol/engineApi';
@@ -22,7 +22,10 @@ const WINDOW_QUANTILES = [0.005, 0.995] as const;
 /** Values gone through at a time: some milliseconds. */
 const BAND = 1 << 20;
 
-/** What writers put where they have no value, below everything that is measured: GDAL, ESRI, NetCDF, whole numbers of 16 and 32 bits. */
+/**
+ * What writers put where they have no value, below everything that is measured: GDAL, ESRI, NetCDF, whole numbers of 16
+ * and 32 bits.
+ */
 const USUAL_SENTINELS: readonly number[] = [-999, -9999, -99_999, -999_999, -32_767, -32_768, -2_147_483_648];
 
 /** No measurement comes near: the largest floats, 1e20 and their like stand for "no value". */
@@ -31,7 +34,9 @@ const BEYOND_MEASUREMENT = 1e15;
 /** Share of all values that one of them must have to be more than an outlier, which the quantiles leave out anyway. */
 const SENTINEL_SHARE = 0.001;
 
-/** How many times the range of all others any other number must be away from them, and how many values these must have. */
+/**
+ * How many times the range of all others any other number must be away from them, and how many values these must have.
+ */
 const SENTINEL_GAP = 100;
 const FEWEST_OTHERS = 16;
 
@@ -47,9 +52,9 @@ export async function inBands(length: number, work: (from: number, to: number) =
 }
 
 /**
- * uint8 [height, width, 3] or, where there are fewer than three channels, [height, width] of the first one: black at and
- * below the window, white at and above it (the other way round where the file is inverted), linear and rounded between, 0 for
- * NaN.
+ * uint8 [height, width, 3] or, where there are fewer than three channels, [height, width] of the first one: black at
+ * and below the window, white at and above it (the other way round where the file is inverted), linear and rounded
+ * between, 0 for NaN.
  */
 export async function throughWindow(pixels: DeepPixels, window: IntensityWindow): Promise<Uint8Array> {
   const { values, channels, offset, inverted = false } = pixels;
@@ -76,8 +81,8 @@ export async function throughWindow(pixels: DeepPixels, window: IntensityWindow)
 }
 
 /**
- * Makes NaN of what stands for "no value": the number that the file names, infinities, and what `Histogram.sentinels` takes
- * for it in this image. In place where the samples are floats.
+ * Makes NaN of what stands for "no value": the number that the file names, infinities, and what `Histogram.sentinels`
+ * takes for it in this image. In place where the samples are floats.
  *
  * @param nodata in the file's own numbers
  */
@@ -106,8 +111,9 @@ export async function withoutNodata(pixels: DeepPixels, nodata?: number): Promis
 }
 
 /**
- * Counts of values in 2^20 bins: the sign, exponent and upper 11 fraction bits of a float32. So whole numbers up to 4096
- * (12-bit scanners) are exact and everything else is within 0.05 %, in 4 MB whatever the range and number of images.
+ * Counts of values in 2^20 bins: the sign, exponent and upper 11 fraction bits of a float32. So whole numbers up to
+ * 4096 (12-bit scanners) are exact and everything else is within 0.05 %, in 4 MB whatever the range and number of
+ * images.
  */
 export class Histogram {
   private readonly counts = new Uint32Array(1 << 20);
@@ -130,8 +136,8 @@ export class Histogram {
   }
 
   /**
-   * From the 0.5th to the 99.5th percentile of all but sentinels; [0, 255] when nothing was counted. Where both fall on one
-   * value (a nearly empty image), the extremes.
+   * From the 0.5th to the 99.5th percentile of all but sentinels; [0, 255] when nothing was counted. Where both fall on
+   * one value (a nearly empty image), the extremes.
    */
   window(): IntensityWindow {
     const { bins } = this.measured();
@@ -149,8 +155,9 @@ export class Histogram {
   }
 
   /**
-   * Bins of values that stand for "no value" though the file does not say so: the lowest or highest of all, one number that many
-   * pixels share, away from all others by at least their range where the number is a usual one, else by a hundred times that.
+   * Bins of values that stand for "no value" though the file does not say so: the lowest or highest of all, one number
+   * that many pixels share, away from all others by at least their range where the number is a usual one, else by a
+   * hundred times that.
    */
   sentinels(): readonly number[] {
     return this.measured().sentinels;

@@ -20,15 +20,17 @@ const RIM_PX = 1.25;
 const POSITIVE = '#1fbf4f';
 const NEGATIVE = '#e5372c';
 
-/** Writes the overlay as a PNG at `request.output`. Throws UserError when the image cannot be read or the PNG written. */
+/**
+ * Writes the overlay as a PNG at `request.output`. Throws UserError when the image cannot be read or the PNG written.
+ */
 export async function saveOverlay(request: OverlayRequest, pixelLimit: number): Promise<void> {
   const png = await drawOverlay(await openImage(request.image, pixelLimit, request.bands), request);
   await writeAtomic(request.output, png);
 }
 
 /**
- * PNG of the upright image, enlarged or reduced to a long side of 512 to 2048 px. Throws UserError unless the masks have
- * the image's size.
+ * PNG of the upright image, enlarged or reduced to a long side of 512 to 2048 px. Throws UserError unless the masks
+ * have the image's size.
  */
 export async function drawOverlay(
   file: ImageFile,

@@ -1,7 +1,8 @@
 /**
- * Gives convolutions a number of input channels that WebGPU computes right. ONNX Runtime 1.30's kernel for convolutions is
- * wrong where they are a multiple of 3 and not of 4 (6, 9, 15, ...), unless there are just 3 of them or the kernel is 1 x 1;
- * transposed convolutions are right. Channels of zeros change no result: measured against the CPU on a software adapter.
+ * Gives convolutions a number of input channels that WebGPU computes right. ONNX Runtime 1.30's kernel for convolutions
+ * is wrong where they are a multiple of 3 and not of 4 (6, 9, 15, ...), unless there are just 3 of them or the kernel
+ * is 1 x 1; transposed convolutions are right. Channels of zeros change no result: measured against the CPU on a
+ * software adapter.
  */
 import { encodeNode, encodeTensor, type Initializer, type Node } from './onnxGraph';
 import { bytesOf, fieldsOf, numbersOf, textOf, type WireField, withFields } from './protobuf';
@@ -31,8 +32,8 @@ interface ParsedNode {
 }
 
 /**
- * The model with zero channels added in front of every convolution that needs them; the very same bytes where none does.
- * Bodies of loops and conditions are left as they are. Throws RangeError for bytes that are no protobuf message.
+ * The model with zero channels added in front of every convolution that needs them; the very same bytes where none
+ * does. Bodies of loops and conditions are left as they are. Throws RangeError for bytes that are no protobuf message.
  */
 export function padChannels(model: Uint8Array): Uint8Array {
   const parts = fieldsOf(model);

@@ -1,6 +1,6 @@
 /**
- * IEEE 754 half precision (binary16) in JavaScript: models exported in fp16 take and give tensors of it, and Node 20 has no
- * Float16Array. A half is 1 sign, 5 exponent (bias 15) and 10 fraction bits, held in a uint16.
+ * IEEE 754 half precision (binary16) in JavaScript: models exported in fp16 take and give tensors of it, and Node 20
+ * has no Float16Array. A half is 1 sign, 5 exponent (bias 15) and 10 fraction bits, held in a uint16.
  */
 
 const bits = new Uint32Array(1);

@@ -12,7 +12,9 @@ export interface Normalisation {
   readonly std: Channels;
 }
 
-/** ImageNet's, which DINO and SAM share: SAM's 123.675, 116.28, 103.53 and 58.395, 57.12, 57.375 are 255 times these. */
+/**
+ * ImageNet's, which DINO and SAM share: SAM's 123.675, 116.28, 103.53 and 58.395, 57.12, 57.375 are 255 times these.
+ */
 export const IMAGENET: Normalisation = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 /** Values 0..1. */
@@ -25,8 +27,8 @@ const BYTES: Normalisation = { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255]
 export const planarFloats = (pixels: Uint8Array, size: Size): FloatTensor => normalisedFloats(pixels, size, BYTES);
 
 /**
- * uint8 RGB [size.height, size.width, 3] -> float32 [1, 3, to.height, to.width], normalised, with the image at the top left
- * and zeros below and to the right of it, as SAM pads: after normalising.
+ * uint8 RGB [size.height, size.width, 3] -> float32 [1, 3, to.height, to.width], normalised, with the image at the top
+ * left and zeros below and to the right of it, as SAM pads: after normalising.
  */
 export function normalisedFloats(
   pixels: Uint8Array,

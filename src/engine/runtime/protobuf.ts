@@ -1,6 +1,6 @@
 /**
- * The wire format of protocol buffers (protobuf.dev, "Encoding"), as far as ONNX files need it: a message is taken apart into
- * its fields, some are exchanged, and the rest is put together again byte for byte.
+ * The wire format of protocol buffers (protobuf.dev, "Encoding"), as far as ONNX files need it: a message is taken
+ * apart into its fields, some are exchanged, and the rest is put together again byte for byte.
  */
 
 /** One field of a message as it stands there. */

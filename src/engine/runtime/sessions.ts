@@ -1,4 +1,6 @@
-/** ONNX Runtime sessions: opened on a device, checked against a contract, run. The only importer of onnxruntime-node. */
+/**
+ * ONNX Runtime sessions: opened on a device, checked against a contract, run. The only importer of onnxruntime-node.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -12,8 +14,8 @@ import { padChannels } from './channelPadding';
 import { fromFloat16, toFloat16 } from './float16';
 import type { ElementType } from './onnxGraph';
 
-// Not a static import: with CUDA support installed the package comes from our private copy of it. Bundles are CommonJS and
-// know their file; tests run this file as a module and find the package from the repository's root.
+// Not a static import: with CUDA support installed the package comes from our private copy of it. Bundles are CommonJS
+// and know their file; tests run this file as a module and find the package from the repository's root.
 const here = typeof __filename === 'string' ? __filename : join(process.cwd(), 'package.json');
 const runtime = createRequire(here)(runtimePackage()) as typeof OnnxRuntime;
 
@@ -47,7 +49,9 @@ export interface Contract {
 
 export interface SessionOptions {
   readonly threads: number;
-  /** Runs int8 weights as they are instead of inserting quantise/dequantise kernels: 1.8 times faster on such models. */
+  /**
+   * Runs int8 weights as they are instead of inserting quantise/dequantise kernels: 1.8 times faster on such models.
+   */
   readonly int8Weights?: boolean;
   /** Weights stand in files beside the model, which the runtime finds only if it reads the model itself. */
   readonly externalData?: boolean;
@@ -90,8 +94,8 @@ export interface PlacementOptions {
 }
 
 /**
- * Sends the sessions that are opened inside `run` to one device, however deep, so that adapters need not hand it on. Graphs
- * of our own (matching) are opened outside and stay on the CPU, where their indices are read at once.
+ * Sends the sessions that are opened inside `run` to one device, however deep, so that adapters need not hand it on.
+ * Graphs of our own (matching) are opened outside and stay on the CPU, where their indices are read at once.
  */
 export class Placement {
   private static readonly current = new AsyncLocalStorage<Placement>();
@@ -147,12 +151,13 @@ export class Session {
   ) {}
 
   /**
-   * Opens a model file, or a model in memory, and checks it. Where the device's memory is too small for it, it is opened on
-   * the CPU, which is logged and told by `place`.
+   * Opens a model file, or a model in memory, and checks it. Where the device's memory is too small for it, it is
+   * opened on the CPU, which is logged and told by `place`.
    *
    * @param title how messages name the model.
    * @param contracts what the adapter can work with: the first that fits is used.
-   * @throws UserError when the file is no model, its inputs and outputs are not the contract's, or the device does not work.
+   * @throws UserError when the file is no model, its inputs and outputs are not the contract's, or the device does not
+   *   work.
    */
   static async open(
     title: string,
@@ -200,9 +205,9 @@ export class Session {
   }
 
   /**
-   * Runs the model; blocks this process's event loop until it is done. Returns the contract's outputs, halves as floats.
-   * Where the device's memory runs out, the model moves to the CPU for good and the run is repeated there. Throws UserError
-   * naming the model where it cannot be run.
+   * Runs the model; blocks this process's event loop until it is done. Returns the contract's outputs, halves as
+   * floats. Where the device's memory runs out, the model moves to the CPU for good and the run is repeated there.
+   * Throws UserError naming the model where it cannot be run.
    */
   async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
     try {
@@ -325,8 +330,8 @@ async function openNative(
 }
 
 /**
- * The model with as many channels as WebGPU computes right (see channelPadding.ts). One whose weights stand in other files can
- * only be opened as it is: throws UserError where that would give wrong masks.
+ * The model with as many channels as WebGPU computes right (see channelPadding.ts). One whose weights stand in other
+ * files can only be opened as it is: throws UserError where that would give wrong masks.
  */
 async function fitForWebGpu(title: string, source: string | Uint8Array): Promise<string | Uint8Array> {
   const model = typeof source === 'string' ? await readFile(source) : source;
@@ -373,8 +378,8 @@ function nativeOptions({
     logSeverityLevel: 3,
     extra: {
       session: {
-        // Spinning threads starve the other engine processes (runtime measurements: two spinning ones lose to one). What bridges
-        // the gap between two nodes does not, and makes graphs of hundreds of nodes faster.
+        // Spinning threads starve the other engine processes (runtime measurements: two spinning ones lose to one).
+        // What bridges the gap between two nodes does not, and makes graphs of hundreds of nodes faster.
         intra_op: { spin_duration_us: '20' },
         force_spinning_stop: '1',
         // A kernel of the CPU provider's; elsewhere the weights are unpacked on the device.

@@ -11,8 +11,8 @@ export class SharedWork<T> {
   private readonly underWay = new Map<string, UnderWay<T>>();
 
   /**
-   * The result of the work that is under way for `key`; `start` begins it where there is none. Rejects as soon as `signal`
-   * is aborted, with its reason, whether or not the work goes on for others.
+   * The result of the work that is under way for `key`; `start` begins it where there is none. Rejects as soon as
+   * `signal` is aborted, with its reason, whether or not the work goes on for others.
    */
   async join(key: string, signal: AbortSignal, start: (signal: AbortSignal) => Promise<T>): Promise<T> {
     signal.throwIfAborted();

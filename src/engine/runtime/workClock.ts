@@ -1,11 +1,11 @@
 /**
- * How long an engine has worked on each of its calls, so that one image that takes for ever is found out and no other one
- * is blamed for it.
+ * How long an engine has worked on each of its calls, so that one image that takes for ever is found out and no other
+ * one is blamed for it.
  *
- * The clock of a call runs while something is done for its image: it is read, decoded, encoded, segmented, drawn. It stands
- * still while the call waits for the inference of others, for models that are being opened or for references that are being
- * prepared. Where a call is about several images (samples for a window, references) or about many tiles, it starts anew
- * with each.
+ * The clock of a call runs while something is done for its image: it is read, decoded, encoded, segmented, drawn. It
+ * stands still while the call waits for the inference of others, for models that are being opened or for references
+ * that are being prepared. Where a call is about several images (samples for a window, references) or about many tiles,
+ * it starts anew with each.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Busy, EngineEvents } from '../../protocol/engineApi';
@@ -35,7 +35,9 @@ export interface WorkClockOptions {
 /** How often time is taken. */
 const TICK_MS = 500;
 
-/** Most that one look at the clock adds where nobody can say what the time went into: a stopped process has not worked. */
+/**
+ * Most that one look at the clock adds where nobody can say what the time went into: a stopped process has not worked.
+ */
 const MOST_PER_TICK_MS = 1000;
 
 const current = new AsyncLocalStorage<Work>();

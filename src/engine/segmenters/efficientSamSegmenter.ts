@@ -1,7 +1,7 @@
 /**
- * EfficientSAM (Xiong et al. 2024, arXiv 2312.00863) as labelme exports it. The graph resizes and normalises images itself,
- * keeps six points of a prompt set, and knows no negative ones: its prompt encoder has embeddings for points, two corners of
- * a box, and nothing.
+ * EfficientSAM (Xiong et al. 2024, arXiv 2312.00863) as labelme exports it. The graph resizes and normalises images
+ * itself, keeps six points of a prompt set, and knows no negative ones: its prompt encoder has embeddings for points,
+ * two corners of a box, and nothing.
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
@@ -83,8 +83,8 @@ export class EfficientSamSegmenter implements PixelSegmenter {
   }
 
   /**
-   * The size given as the original's is the frame of the points and the size of the masks. A quarter of the input's side is
-   * what the decoder draws at: the masks come as they are instead of enlarged.
+   * The size given as the original's is the frame of the points and the size of the masks. A quarter of the input's
+   * side is what the decoder draws at: the masks come as they are instead of enlarged.
    */
   private promptFeeds(prompt: PromptSet, image: Size, modelSize: Size): Record<string, Tensor> {
     const tokens = [...pointTokens(prompt, image, modelSize), ...cornerTokens(prompt, image, modelSize)];

@@ -1,7 +1,7 @@
 /**
- * SAM (Kirillov et al. 2023, arXiv 2304.02643) and what keeps its decoder: MobileSAM (arXiv 2306.14289) and SAM-HQ (Ke et
- * al. 2023, arXiv 2306.01567). Encoders come in two exports: normalised and padded outside (labelme's), or both inside
- * (Acly's MobileSAM, samexporter's SAM, CVHub's SAM-HQ). Decoders are those of segment-anything's export script.
+ * SAM (Kirillov et al. 2023, arXiv 2304.02643) and what keeps its decoder: MobileSAM (arXiv 2306.14289) and SAM-HQ (Ke
+ * et al. 2023, arXiv 2306.01567). Encoders come in two exports: normalised and padded outside (labelme's), or both
+ * inside (Acly's MobileSAM, samexporter's SAM, CVHub's SAM-HQ). Decoders are those of segment-anything's export script.
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
@@ -178,8 +178,8 @@ export class SamSegmenter implements PixelSegmenter {
 }
 
 /**
- * Of four candidates the first is SAM's answer to a question with one meaning, the others are whole, part and part of the
- * part: they are for questions that may mean either. A decoder of one mask leaves no choice.
+ * Of four candidates the first is SAM's answer to a question with one meaning, the others are whole, part and part of
+ * the part: they are for questions that may mean either. A decoder of one mask leaves no choice.
  */
 function chooseCandidate(predictions: Float32Array, tokens: number): number {
   if (predictions.length !== 4) return bestOf(predictions);

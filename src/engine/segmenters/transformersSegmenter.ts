@@ -1,8 +1,8 @@
 /**
- * Segmenters as exported for transformers.js: SlimSAM (Chen et al. 2023, arXiv 2312.05284) and MedSAM (Ma et al. 2024, Nature
- * Communications 15, 654) with the contract of its SamModel, SAM 2.1 (Ravi et al. 2024, arXiv 2408.00714) with that of its
- * Sam2Model. None takes a mask prompt. SamModel's export has no input for a box, and its labels know no corners; a graph that
- * has `input_boxes` is given boxes.
+ * Segmenters as exported for transformers.js: SlimSAM (Chen et al. 2023, arXiv 2312.05284) and MedSAM (Ma et al. 2024,
+ * Nature Communications 15, 654) with the contract of its SamModel, SAM 2.1 (Ravi et al. 2024, arXiv 2408.00714) with
+ * that of its Sam2Model. None takes a mask prompt. SamModel's export has no input for a box, and its labels know no
+ * corners; a graph that has `input_boxes` is given boxes.
  */
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
@@ -149,7 +149,10 @@ export class TransformersSegmenter implements PixelSegmenter {
     return this.graphs.dispose();
   }
 
-  /** Indices of the questions that one run can answer: without a box, and of equally many points, as padding is no point. */
+  /**
+   * Indices of the questions that one run can answer: without a box, and of equally many points, as padding is no
+   * point.
+   */
   private groups(prompts: readonly PromptSet[]): number[][] {
     const groups: number[][] = [];
     const open = new Map<number, number[]>();

@@ -186,8 +186,8 @@ class ViewerBench {
   }
 
   /**
-   * Compares the image and mask canvases with the pixels that should be under the centre of each devicePx; where that is
-   * just between two pixels, either will do. The image must be coded (`codedPixel`), and 1:1 or larger.
+   * Compares the image and mask canvases with the pixels that should be under the centre of each devicePx; where that
+   * is just between two pixels, either will do. The image must be coded (`codedPixel`), and 1:1 or larger.
    */
   comparePixels(): PixelComparison {
     const { width, height } = this.size;

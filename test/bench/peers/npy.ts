@@ -1,4 +1,6 @@
-/** NumPy's file format (version 1.0, little-endian, C order): what the Python side reads without a package of its own. */
+/**
+ * NumPy's file format (version 1.0, little-endian, C order): what the Python side reads without a package of its own.
+ */
 import { writeFileSync } from 'node:fs';
 
 export function writeNpy(file: string, data: Float32Array | Int32Array | Uint8Array, shape: readonly number[]): void {

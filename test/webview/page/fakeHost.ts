@@ -1,6 +1,6 @@
 /**
- * The host of the page's tests and of its preview: an extension host in the page itself, with a segmenter that draws discs.
- * Driven from outside through `fakeHost`. As in VS Code, messages are cloned and arrive later.
+ * The host of the page's tests and of its preview: an extension host in the page itself, with a segmenter that draws
+ * discs. Driven from outside through `fakeHost`. As in VS Code, messages are cloned and arrive later.
  */
 import { Stroke } from '../../../src/core/drawing/brush';
 import { classInk, eraserInk } from '../../../src/core/drawing/ink';

@@ -3,8 +3,8 @@ import { emptyRuns } from '../../pixels/mask';
 import type { Segmentation } from '../strategy';
 
 /**
- * The segmentation, or `absent` with an empty mask where its trust is below `minTrust`. What was found is not told but in
- * the numbers: trust and its parts stay, so that a person can see how near it was.
+ * The segmentation, or `absent` with an empty mask where its trust is below `minTrust`. What was found is not told but
+ * in the numbers: trust and its parts stay, so that a person can see how near it was.
  */
 export function abstainBelow(found: Segmentation, minTrust: number): Segmentation {
   const { outcome, trust, mask } = found;

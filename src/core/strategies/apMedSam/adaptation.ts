@@ -1,7 +1,7 @@
 /**
- * Adaptation (stage D): the foreground prior learns what the object looks like in *this* target, as in self-training (Scudder
- * 1965; pseudo-labels, Lee 2013): first from its own scores, then from the mask it led to. What is sure of these are its
- * labels; the weights stay near those that the reference gave.
+ * Adaptation (stage D): the foreground prior learns what the object looks like in *this* target, as in self-training
+ * (Scudder 1965; pseudo-labels, Lee 2013): first from its own scores, then from the mask it led to. What is sure of
+ * these are its labels; the weights stay near those that the reference gave.
  */
 
 import { type FloatMap, resizeBilinear } from '../../pixels/raster';
@@ -33,9 +33,9 @@ const ADAPTED_SHARE = 2 / 3;
 const SURE_SHARE = 0.75;
 
 /**
- * Scores of all patches, float32 on the target's grid, by the classifier adapted to what it is itself sure of in the target:
- * patches with the highest scores are the object, those nearer to the median than halfway to them are not. Where the two part
- * differs from image to image; a reference tells only the order.
+ * Scores of all patches, float32 on the target's grid, by the classifier adapted to what it is itself sure of in the
+ * target: patches with the highest scores are the object, those nearer to the median than halfway to them are not.
+ * Where the two part differs from image to image; a reference tells only the order.
  */
 export function selfTrainedScores(classifier: ForegroundClassifier, scores: FloatMap, tokens: PatchTokens): FloatMap {
   const { median, reach } = standOut(scores);
@@ -56,8 +56,8 @@ function patchesBetween(values: Float32Array, low: number, high: number): Int32A
 }
 
 /**
- * Scores of all patches, float32 on the target's grid, by the classifier adapted to the target; undefined where no patch
- * is surely foreground.
+ * Scores of all patches, float32 on the target's grid, by the classifier adapted to the target; undefined where no
+ * patch is surely foreground.
  *
  * @param scores what the classifier itself says of the target
  * @param logits of the mask that these scores led to, over the whole image

@@ -1,12 +1,13 @@
 /**
- * The reference laid over the target. Most folders show the same part from the same side: both lungs, the same slice. There
- * *where* a patch lies tells what its token does not, and what the foreground prior gets wrong in the reference it gets wrong
- * in the target at the same place. So what it lacks in the reference, whose mask is known, is added where that lies in the target.
+ * The reference laid over the target. Most folders show the same part from the same side: both lungs, the same slice.
+ * There *where* a patch lies tells what its token does not, and what the foreground prior gets wrong in the reference
+ * it gets wrong in the target at the same place. So what it lacks in the reference, whose mask is known, is added where
+ * that lies in the target.
  *
- * The two are registered by the forward matches of the proposing patches: along each axis a shift and a stretch, by iteratively
- * reweighted least squares (Holland and Welsch 1977) with Geman and McClure's weights, whose width narrows as in graduated
- * non-convexity (Blake and Zisserman 1987). How many matches agree tells how far to believe it; cells in a smear agree on
- * nothing, and nothing is added.
+ * The two are registered by the forward matches of the proposing patches: along each axis a shift and a stretch, by
+ * iteratively reweighted least squares (Holland and Welsch 1977) with Geman and McClure's weights, whose width narrows
+ * as in graduated non-convexity (Blake and Zisserman 1987). How many matches agree tells how far to believe it; cells
+ * in a smear agree on nothing, and nothing is added.
  */
 import { area, type Size } from '../../geometry';
 import { type FloatMap, resampleBilinear, tapsAt } from '../../pixels/raster';
@@ -54,7 +55,10 @@ const MOST_STRETCH = 0.75;
 
 /** A match agrees with the alignment that ends nearer than this to where it says. */
 const AGREES = 0.1;
-/** Geometric mean of the shares of agreeing matches of object and background that chance reaches, and that leaves no doubt. */
+/**
+ * Geometric mean of the shares of agreeing matches of object and background that chance reaches, and that leaves no
+ * doubt.
+ */
 const CHANCE = 0.15;
 const CERTAIN = 0.5;
 
@@ -185,8 +189,8 @@ function blurLine(
 }
 
 /**
- * Scores of a target with what those of the references lacked where they lie in it, as far as each alignment is believed; the
- * mean over the references.
+ * Scores of a target with what those of the references lacked where they lie in it, as far as each alignment is
+ * believed; the mean over the references.
  *
  * @param scores with a standard deviation of 2, on the target's grid
  */

@@ -2,10 +2,10 @@
  * Strategy `ap-medsam`: dual-space prompts (stage A), a foreground prior as mask prompt, one question per class or per
  * instance (C), refinement (D), trust (E).
  *
- * Where we differ from the method as published: all points of a target are dropped when too few of its matches come back
- * (points from poor matches make a mask worse than none); and with a segmenter that takes mask prompts, a target in which
- * no positive point survives is not absent yet, but decoded from the prior alone: absent is what the segmenter then leaves
- * empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
+ * Where we differ from the method as published: all points of a target are dropped when too few of its matches come
+ * back (points from poor matches make a mask worse than none); and with a segmenter that takes mask prompts, a target
+ * in which no positive point survives is not absent yet, but decoded from the prior alone: absent is what the segmenter
+ * then leaves empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
 
 import { emptyRuns, hasForeground, isEmpty, type Mask, toRuns, union } from '../../pixels/mask';
@@ -90,7 +90,8 @@ export const apMedSam: Strategy = {
     const leastTrust = minTrust ?? (wholeClass ? DEFAULT_MIN_TRUST : 0);
     const usesPrior = wholeClass && maskPrompt && ablation.prior;
     const model = usesPrior ? await learnReferences(references, runner, ablation.selfTest) : undefined;
-    // The coefficients of trust belong to cosines: other tokens are not judged, and without a prior nothing else needs it.
+    // The coefficients of trust belong to cosines: other tokens are not judged, and without a prior nothing else needs
+    // it.
     const learnt = model ?? (tokens.normalised ? learnClassifier(references) : undefined);
     const scoresOf = ({ classifier }: LearntClassifier, raw: FloatMap, image: EncodedImage): FloatMap =>
       ablation.selfTraining ? selfTrainedScores(classifier, raw, image.tokens) : scorePrompt(raw);
@@ -237,8 +238,9 @@ async function segmentClass(
   // A rival that was struck out says something of the mask that stays.
   const judgement = await stage('trust', () => judge([answered]));
   const notes = usable ? [] : ['too few matches came back; drawn from the prior alone, without points'];
-  // A segmenter's own estimate says little of kinds it was not trained on, and nothing of the prior's share in the answer. How
-  // much of the mask stays where the threshold is moved ranks better on all of twelve sets together, and lies nearer to the IoU.
+  // A segmenter's own estimate says little of kinds it was not trained on, and nothing of the prior's share in the
+  // answer. How much of the mask stays where the threshold is moved ranks better on all of twelve sets together, and
+  // lies nearer to the IoU.
   const iouPrediction = prior ? maskStability([answered]) : decoded.iouPrediction;
   return {
     outcome: 'mask',
@@ -305,7 +307,9 @@ async function segmentInstances(
 
 const isKept = ({ reason }: PromptCandidate): boolean => reason === 'kept';
 
-/** Of each label, beside a prior: more cost time and tell nothing new. The embedded decoder was trained with up to 8. */
+/**
+ * Of each label, beside a prior: more cost time and tell nothing new. The embedded decoder was trained with up to 8.
+ */
 const MOST_BESIDE_PRIOR = 12;
 
 /** The kept candidates of each label, thinned to the few that say where; the prior says the rest. */

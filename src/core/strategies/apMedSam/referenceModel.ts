@@ -69,8 +69,8 @@ export function strongPrompt(scores: FloatMap): FloatMap {
 }
 
 /**
- * Fits the classifier to the references and four changed copies of each, and runs the self-tests where asked to: of several
- * references, the Dice are means.
+ * Fits the classifier to the references and four changed copies of each, and runs the self-tests where asked to: of
+ * several references, the Dice are means.
  */
 export async function learnReferences(
   references: readonly LabelledReference[],
@@ -220,7 +220,10 @@ const mean = (values: readonly number[]): number => values.reduce((sum, value) =
 export const describeSelfTest = ({ gentle, strong, copyDice }: ReferenceModel): string =>
   `self-test on the reference: Dice ${gentle.dice.toFixed(2)} where the decoder may overrule the prior, ${strong.dice.toFixed(2)} where it may not; ${copyDice.toFixed(2)} in changed copies of it`;
 
-/** Below this the reference's mask is not found again in the reference itself: of 36 measured, 2, the worst of their sets. */
+/**
+ * Below this the reference's mask is not found again in the reference itself: of 36 measured, 2, the worst of their
+ * sets.
+ */
 const WEAK_SELF_TEST = 0.6;
 /** Below this a change of light, side or size alone is too much; none of the 36 was. */
 const WEAK_COPIES = 0.5;

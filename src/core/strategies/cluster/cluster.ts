@@ -1,7 +1,7 @@
 /**
- * Strategy `cluster` (stage G): the fast path. Regions of the target that look like the reference's object are the mask;
- * no segmenter is asked, so it works where none is installed and shows a preview where one is. Preset `prompt` hands the
- * regions to the segmenter as mask prompt.
+ * Strategy `cluster` (stage G): the fast path. Regions of the target that look like the reference's object are the
+ * mask; no segmenter is asked, so it works where none is installed and shows a preview where one is. Preset `prompt`
+ * hands the regions to the segmenter as mask prompt.
  *
  * After INSID3 (arXiv 2603.28480), without its removal of positions, which is for DINOv3's tokens.
  */

@@ -1,9 +1,9 @@
 /**
- * The fast path's decisions (stage G, after INSID3, arXiv 2603.28480): which patches of a target look like the reference's
- * object, and which regions of the target belong together.
+ * The fast path's decisions (stage G, after INSID3, arXiv 2603.28480): which patches of a target look like the
+ * reference's object, and which regions of the target belong together.
  *
- * Where we differ: the vote of a region is the share of its patches whose nearest reference patch is foreground, and weighs
- * in the score; every patch is scored by itself as well, because regions are coarser than small objects.
+ * Where we differ: the vote of a region is the share of its patches whose nearest reference patch is foreground, and
+ * weighs in the score; every patch is scored by itself as well, because regions are coarser than small objects.
  */
 import type { Size } from '../../geometry';
 import type { FloatMap } from '../../pixels/raster';

@@ -1,11 +1,12 @@
 /**
- * Agglomerative clusters of patch tokens (stage G) with Ward's linkage (1963): of the clusters that touch in the grid (4
- * neighbours), those two merge first whose union adds least to the squared distances of tokens from their cluster's mean.
+ * Agglomerative clusters of patch tokens (stage G) with Ward's linkage (1963): of the clusters that touch in the grid
+ * (4 neighbours), those two merge first whose union adds least to the squared distances of tokens from their cluster's
+ * mean.
  *
- * Where we differ from INSID3 (arXiv 2603.28480): only clusters that touch merge, so that clusters are connected regions
- * and 4,096 tokens take tens of milliseconds instead of a matrix of 16 million similarities; and Ward's linkage, under which
- * regions of one texture grow evenly. (Average linkage lets one of them swallow the others token by token, and each step
- * then costs a product with every neighbour: seconds.)
+ * Where we differ from INSID3 (arXiv 2603.28480): only clusters that touch merge, so that clusters are connected
+ * regions and 4,096 tokens take tens of milliseconds instead of a matrix of 16 million similarities; and Ward's
+ * linkage, under which regions of one texture grow evenly. (Average linkage lets one of them swallow the others token
+ * by token, and each step then costs a product with every neighbour: seconds.)
  */
 import { area, type Size } from '../../geometry';
 import type { PatchTokens } from '../../tokens/patchGrid';
@@ -22,8 +23,8 @@ export interface TokenClusters {
 
 /**
  * Merges touching clusters while the cheapest merge costs at most `mostCost`: |A| |B| / (|A| + |B|) times the squared
- * distance of the means. Two single unit tokens with cosine c cost 1 - c. Of equal merges the one of fewer patches comes
- * first, then the one whose first patches come first.
+ * distance of the means. Two single unit tokens with cosine c cost 1 - c. Of equal merges the one of fewer patches
+ * comes first, then the one whose first patches come first.
  *
  * @param tokens of length 1
  */

@@ -2,7 +2,8 @@
  * The prompts of GBMSeg's released script (Liu et al., MICCAI 2024, arXiv 2406.16271; github.com/XueyuLiu/GBMSeg), with
  * its numbers and its quirks, so that results can be compared:
  * - its loops stop one patch short, so the last row and column of patches are neither foreground nor background;
- * - a rejected match leaves -1 in the array, which becomes one point above the image's top right corner (at (553, -7) of
+ * - a rejected match leaves -1 in the array, which becomes one point above the image's top right corner (at (553, -7)
+ *   of
  *   its 560 px input), labelled like the match it replaces;
  * - self matching is computed and thrown away, so the switch `self` changes nothing;
  * - the radii are absolute pixels (64 and 128) of the target image;
@@ -106,9 +107,9 @@ function inOrderOfAppearance(matches: readonly Match[], patches: Int32Array, tar
 }
 
 /**
- * The script's sparse sampling: an unvisited point starts a group with every unvisited point within `radius` (targetPx);
- * the member whose mean distance to the positives is largest stays, of equals the one listed last, where the starting
- * point is listed after those that joined it. Returned in the order of the groups, thinned members last.
+ * The script's sparse sampling: an unvisited point starts a group with every unvisited point within `radius`
+ * (targetPx); the member whose mean distance to the positives is largest stays, of equals the one listed last, where
+ * the starting point is listed after those that joined it. Returned in the order of the groups, thinned members last.
  */
 function groupByFirstVisit(
   points: readonly PromptCandidate[],

@@ -1,6 +1,6 @@
 /**
- * One-to-one assignment of least cost (stage B.2): shortest augmenting paths after Jonker and Volgenant (1987), with the
- * rectangular form of Crouse (2016), where columns may stay free and keep a dual of 0.
+ * One-to-one assignment of least cost (stage B.2): shortest augmenting paths after Jonker and Volgenant (1987), with
+ * the rectangular form of Crouse (2016), where columns may stay free and keep a dual of 0.
  *
  * Where we differ: no column reduction, because it lowers the dual of columns that may end up free.
  */
@@ -36,7 +36,9 @@ export function assign(cost: Float32Array | Float64Array, rows: number, columns:
   return { ...transposed, columnOfRow, rowDual: transposed.columnDual, columnDual: transposed.rowDual };
 }
 
-/** Passes of augmenting row reduction before the search of shortest paths; more than two gain nothing (1987, section 3). */
+/**
+ * Passes of augmenting row reduction before the search of shortest paths; more than two gain nothing (1987, section 3).
+ */
 const REDUCTION_PASSES = 2;
 
 /** State of one solution; at most as many rows as columns. */

@@ -1,7 +1,8 @@
 /**
- * Bidirectional one-to-one matching (stage B.2): Matcher's patch-level matching (Liu et al., ICLR 2024, arXiv 2305.13310).
- * Foreground patches of the reference are assigned to target patches so that the sum of cosines is largest; the target
- * patches found are assigned back to *all* patches of the reference; a pair counts if its way back ends in the foreground.
+ * Bidirectional one-to-one matching (stage B.2): Matcher's patch-level matching (Liu et al., ICLR 2024, arXiv
+ * 2305.13310). Foreground patches of the reference are assigned to target patches so that the sum of cosines is
+ * largest; the target patches found are assigned back to *all* patches of the reference; a pair counts if its way back
+ * ends in the foreground.
  */
 import { assign } from './assignment';
 
@@ -69,8 +70,8 @@ export function forwardPairs(similarity: Float32Array, foreground: Int32Array): 
 }
 
 /**
- * Backward: keeps the pairs whose target patch is assigned to a foreground patch again, all of them where none is, and of
- * many the better half.
+ * Backward: keeps the pairs whose target patch is assigned to a foreground patch again, all of them where none is, and
+ * of many the better half.
  *
  * @param similarity float32 [pairs, reference patches]: cosines of the pairs' target patches to all reference patches
  */

@@ -1,6 +1,7 @@
 /**
- * Matcher's scores of a mask proposal against the reference (stages B.4 and B.5; Liu et al., ICLR 2024, arXiv 2305.13310):
- * how alike the tokens inside are to the reference's foreground, and how well the matched points and the mask agree.
+ * Matcher's scores of a mask proposal against the reference (stages B.4 and B.5; Liu et al., ICLR 2024, arXiv
+ * 2305.13310): how alike the tokens inside are to the reference's foreground, and how well the matched points and the
+ * mask agree.
  */
 import type { Point, Size } from '../../geometry';
 import { patchCoverage } from '../../tokens/supportMask';
@@ -8,7 +9,10 @@ import { holds, type PackedMask, unpack } from './proposals';
 import { transport } from './transport';
 
 export interface MaskScores {
-  /** 1 - earth mover's distance between the foreground tokens and those inside, at a cost of (1 - cosine) / 2; in [0, 1]. */
+  /**
+   * 1 - earth mover's distance between the foreground tokens and those inside, at a cost of (1 - cosine) / 2; in [0,
+   * 1].
+   */
   readonly emd: number;
   /** Matched points inside per patch of the mask. */
   readonly purity: number;
@@ -89,8 +93,8 @@ export interface SelectionRules extends ScoreWeights {
   /** Most masks that are merged. */
   readonly merged: number;
   /**
-   * `distance`: of 1 - score at most 0.33, and at most 0.1 of the worst's above the best's; `share`: at least 0.7 of the
-   * best score. The best passes always. Both are the released settings.
+   * `distance`: of 1 - score at most 0.33, and at most 0.1 of the worst's above the best's; `share`: at least 0.7 of
+   * the best score. The best passes always. Both are the released settings.
    */
   readonly cut: 'distance' | 'share';
 }
@@ -100,8 +104,8 @@ const MOST_RELATIVE_DISTANCE = 0.1;
 const LEAST_SHARE = 0.7;
 
 /**
- * Which proposals are merged: indices, best first (ties: the first). Thresholds of purity and coverage that none passes are
- * not applied. Empty only for no scores.
+ * Which proposals are merged: indices, best first (ties: the first). Thresholds of purity and coverage that none passes
+ * are not applied. Empty only for no scores.
  */
 export function select(scores: readonly MaskScores[], rules: SelectionRules): number[] {
   const { leastPurity, leastCoverage, merged, cut } = rules;

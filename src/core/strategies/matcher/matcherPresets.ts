@@ -8,7 +8,10 @@ import type { SelectionRules } from './maskScores';
 import type { SiftingRules } from './proposals';
 
 export interface MatcherSettings {
-  /** Prompt sets are drawn from this many k-means centres of the matched points; from the points themselves if undefined. */
+  /**
+   * Prompt sets are drawn from this many k-means centres of the matched points; from the points themselves if
+   * undefined.
+   */
   readonly centres?: number;
   /** Points per prompt set, and different sets of each size. */
   readonly sizes: readonly [least: number, most: number];
@@ -77,12 +80,16 @@ export const MATCHER_SETTINGS: Readonly<Record<MatcherPreset, MatcherSettings>> 
 };
 
 /**
- * Prompt sets of each size for a segmenter that answers whole classes, whose answers to subsets of points differ less. The
- * published 30 of the object setting give 0.762 instead of 0.753 mean Dice (24 images of six sets) for eight times the calls.
+ * Prompt sets of each size for a segmenter that answers whole classes, whose answers to subsets of points differ less.
+ * The published 30 of the object setting give 0.762 instead of 0.753 mean Dice (24 images of six sets) for eight times
+ * the calls.
  */
 const WHOLE_CLASS_TRIES = 4;
 
-/** For such a segmenter one point of the grid asks for everything that looks like it, so few points ask for all there is. */
+/**
+ * For such a segmenter one point of the grid asks for everything that looks like it, so few points ask for all there
+ * is.
+ */
 const WHOLE_CLASS_GRID_SIDE = 4;
 
 /** The settings for a segmenter that answers whole classes: the same with fewer prompt sets. */

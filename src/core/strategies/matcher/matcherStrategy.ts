@@ -1,10 +1,11 @@
 /**
- * Strategy `matcher` (stage B): Matcher (Liu et al., ICLR 2024, arXiv 2305.13310). Many prompt sets from the points that
- * match both ways, many masks, and scores against the reference to choose which are merged.
+ * Strategy `matcher` (stage B): Matcher (Liu et al., ICLR 2024, arXiv 2305.13310). Many prompt sets from the points
+ * that match both ways, many masks, and scores against the reference to choose which are merged.
  *
- * Where we differ: tokens are those after the encoder's last norm where it gives no others (Matcher takes those before);
- * duplicates go by the IoU of masks instead of boxes; a segmenter that answers whole classes is asked less. (Background points, which such a segmenter
- * could use, change nothing: mean Dice of the object setting on six sets 0.767 with and 0.769 without.)
+ * Where we differ: tokens are those after the encoder's last norm where it gives no others (Matcher takes those
+ * before); duplicates go by the IoU of masks instead of boxes; a segmenter that answers whole classes is asked less.
+ * (Background points, which such a segmenter could use, change nothing: mean Dice of the object setting on six sets
+ * 0.767 with and 0.769 without.)
  */
 
 import type { Box, Point, Size } from '../../geometry';
@@ -177,8 +178,8 @@ export function matcherQuestions(
 }
 
 /**
- * All answers that may be worth scoring; a thousand with their logits would be a third of a gigabyte. One that holds no matched
- * point is of something else, however sure the segmenter is of it: it counts only where none holds any.
+ * All answers that may be worth scoring; a thousand with their logits would be a third of a gigabyte. One that holds no
+ * matched point is of something else, however sure the segmenter is of it: it counts only where none holds any.
  */
 async function propose(
   image: PromptableImage,

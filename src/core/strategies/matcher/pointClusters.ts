@@ -1,4 +1,7 @@
-/** k-means with k-means++ centres (Lloyd 1982; Arthur and Vassilvitskii 2007): where Matcher's object setting prompts (stage B.3). */
+/**
+ * k-means with k-means++ centres (Lloyd 1982; Arthur and Vassilvitskii 2007): where Matcher's object setting prompts
+ * (stage B.3).
+ */
 import { type Point, squaredDistance } from '../../geometry';
 
 /** Lloyd's steps; tens of points settle in a few. */
@@ -22,7 +25,10 @@ export function pointCentres(points: readonly Point[], count: number, random: ()
   return centres;
 }
 
-/** k-means++: each next centre is a point, drawn with a probability in proportion to its squared distance to those before. */
+/**
+ * k-means++: each next centre is a point, drawn with a probability in proportion to its squared distance to those
+ * before.
+ */
 function spreadCentres(points: readonly Point[], count: number, random: () => number): Point[] {
   const centres = [points[Math.floor(random() * points.length)]];
   while (centres.length < count) {

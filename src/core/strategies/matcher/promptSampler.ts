@@ -1,9 +1,12 @@
-/** Matcher's robust prompt sampler (stage B.3): many prompt sets from few points, so that a wrong point spoils only some of them. */
+/**
+ * Matcher's robust prompt sampler (stage B.3): many prompt sets from few points, so that a wrong point spoils only some
+ * of them.
+ */
 import type { Point, Size } from '../../geometry';
 
 /**
- * Subsets of `count` things, as ascending indices: for each size of the range `tries` different ones drawn at random, or
- * all where there are no more than that. A range above `count` shrinks to it.
+ * Subsets of `count` things, as ascending indices: for each size of the range `tries` different ones drawn at random,
+ * or all where there are no more than that. A range above `count` shrinks to it.
  *
  * @param random uniform numbers in [0, 1)
  */

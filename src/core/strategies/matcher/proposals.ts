@@ -1,9 +1,10 @@
 /**
  * Mask proposals: what a segmenter answered to many prompts, sifted before anything dear is computed (stage B.4, first
- * half). Stability and the thresholds are those of SAM's automatic mask generator (Kirillov et al. 2023, arXiv 2304.02643).
+ * half). Stability and the thresholds are those of SAM's automatic mask generator (Kirillov et al. 2023, arXiv
+ * 2304.02643).
  *
- * Where we differ: duplicates are found by the IoU of the masks, not of their boxes, because masks of a whole class (many
- * objects in one) nearly all have the box of the image.
+ * Where we differ: duplicates are found by the IoU of the masks, not of their boxes, because masks of a whole class
+ * (many objects in one) nearly all have the box of the image.
  */
 import { area, moveToFrame, type Point, type Size } from '../../geometry';
 import type { Mask } from '../../pixels/mask';
@@ -58,8 +59,9 @@ export interface SiftingRules {
 const KEPT_IN_DOUBT = 10;
 
 /**
- * The proposals that keep to the rules of quality, in their order. Empty ones go always. Where all others fail, the ten with
- * the best IoU predictions stay, and `doubtful` says so. Taken again with further proposals it gives what all at once would.
+ * The proposals that keep to the rules of quality, in their order. Empty ones go always. Where all others fail, the ten
+ * with the best IoU predictions stay, and `doubtful` says so. Taken again with further proposals it gives what all at
+ * once would.
  */
 export function plausible(
   proposals: readonly Proposal[],
