@@ -13,7 +13,7 @@ import { runSuite } from './suite';
 import { Workbench } from './workbench';
 
 const run = promisify(execFile);
-const script = path.join(repository, '.ci', 'package.mjs');
+const script = path.join(repository, 'scripts', 'package.mjs');
 const { version } = JSON.parse(await readFile(path.join(repository, 'package.json'), 'utf8')) as { version: string };
 const target = `${process.platform}-${process.arch}`;
 
@@ -35,7 +35,7 @@ describe('the package script', () => {
     const { scripts } = JSON.parse(await readFile(path.join(repository, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
-    expect(scripts['vscode:prepublish']).toBe('node .ci/package.mjs --refuse');
+    expect(scripts['vscode:prepublish']).toBe('node scripts/package.mjs --refuse');
     expect(await refusal(['--refuse'])).toMatch(/^package: .*`npm run package`\n$/);
   });
 });

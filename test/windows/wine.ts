@@ -176,7 +176,7 @@ async function nodeForWindows(): Promise<string> {
 
 /** Builds the package that people on Windows install, unpacks it and adds the one library that Wine lacks. */
 async function packageForWindows(work: string): Promise<string> {
-  const script = path.join(repository, '.ci', 'package.mjs');
+  const script = path.join(repository, 'scripts', 'package.mjs');
   await execute(process.execPath, [script, '--target', 'win32-x64', '--out', work]);
   const { version } = JSON.parse(await readFile(path.join(repository, 'package.json'), 'utf8')) as { version: string };
   const archive = path.join(work, `ap-medsam-win32-x64-${version}.vsix`);

@@ -1,6 +1,6 @@
 /**
- * What the engine computes, stage by stage, for the Python peers: node test/run.mjs test/bench/peers/dump.ts <set dir>
- * <out dir>
+ * What the engine computes, stage by stage, for the Python peers:
+ * node scripts/run.mjs test/bench/peers/dump.ts <set dir> <out dir>
  *
  * Per pair of reference and target a folder with tokens, masks, matches, prompt sets, logits and scores of strategy
  * `matcher`, and the prompts of strategy `gbmseg`. See peers/README.md.

@@ -1,4 +1,4 @@
-// Runs a TypeScript program of this folder: node test/run.mjs test/demo.ts [arguments]
+// Runs a TypeScript program of this repository: node scripts/run.mjs scripts/demo.ts [arguments]
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { setup } from './setup.mjs';

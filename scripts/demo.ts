@@ -11,7 +11,7 @@ import { textTable } from '../src/cli/textTable';
 import { dice, iou } from '../src/core/pixels/maskMetrics';
 import { type LabelledImage, labelledImages, summarise } from '../src/dataset/evaluate';
 import { decodeMaskPng } from '../src/formats/maskPng';
-import { binaryMaskOf, readMask } from './masks';
+import { binaryMaskOf, readMask } from '../test/masks';
 
 const repository = path.resolve(__dirname, '..', '..');
 const samples = path.join(repository, 'models', 'samples');
