@@ -2,8 +2,8 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { Outcome } from '../core/userError';
+import type { PersonMasks } from '../editor/image/saving';
 import type { LabelDocumentHandle, LabelEditorProvider, OpenPlace } from '../editor/provider';
-import type { PersonMasks } from '../editor/saving';
 import type { CanvasAction, PageCommand } from '../protocol/editorApi';
 import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';

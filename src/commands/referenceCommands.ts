@@ -8,7 +8,7 @@ import { masksBeside } from '../dataset/files/maskNames';
 import { DEFAULT_CLASS } from '../dataset/project/classes';
 import type { NewReference } from '../dataset/project/references';
 import type { ProjectRoot } from '../dataset/projectRoot';
-import type { Engines } from '../editor/engines';
+import type { Engines } from '../editor/engines/engines';
 import type { LabelDocumentHandle, LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
 

@@ -6,7 +6,7 @@ import { type DeviceAnswer, type ProbeTarget, recallAnswer } from '../devices/de
 import { devicesOf, deviceTitles } from '../devices/devices';
 import { lackOf } from '../devices/machine';
 import type { ModelClient } from '../downloads/modelClient';
-import type { DeviceWatch } from '../editor/deviceWatch';
+import type { DeviceWatch } from '../editor/engines/deviceWatch';
 import type { DeviceChoice, DeviceName } from '../protocol/deviceApi';
 import type { NetworkSettings } from '../protocol/modelApi';
 import { signalOf } from './failable';

@@ -1,7 +1,7 @@
 /** Encodes the images that a person is going to open next, so that they answer at once. */
 import { Owner } from '../dispose';
-import type { Engines } from './engines';
-import { viewOf } from './imageFiles';
+import type { Engines } from './engines/engines';
+import { viewOf } from './image/imageFiles';
 import type { LabelDocumentHandle, LabelEditorProvider } from './provider';
 
 /** Where the next images come from: the order of the review. */

@@ -12,17 +12,17 @@ import type { Projects } from '../projects';
 import type { CanvasAction, EditorApi, PageCommand, ViewApi } from '../protocol/editorApi';
 import type { EngineInfo } from '../protocol/engineApi';
 import { connect, type Handlers } from '../rpc';
-import type { Engines } from './engines';
-import { pageHtml } from './html';
-import type { ImagePlace } from './imageFiles';
-import type { Edit } from './labelDocument';
+import type { Edit } from './document/labelDocument';
+import type { Engines } from './engines/engines';
+import type { ImagePlace } from './image/imageFiles';
+import { NEEDS_TRUST, OpenImage, type Page } from './image/openImage';
+import type { PersonMasks, SaveConflict } from './image/saving';
 import { localCopy } from './localCopy';
-import { checked } from './messages';
-import { NEEDS_TRUST, OpenImage, type Page } from './openImage';
-import type { PersonMasks, SaveConflict } from './saving';
-import { UNREADABLE_COMMANDS, UnreadableDocument, unreadableHtml } from './unreadable';
-import type { Found, UnsavedFolder } from './unsavedFolder';
-import type { UnsavedWork } from './unsavedWork';
+import { pageHtml } from './page/html';
+import { checked } from './page/messages';
+import { UNREADABLE_COMMANDS, UnreadableDocument, unreadableHtml } from './page/unreadable';
+import type { Found, UnsavedFolder } from './unsaved/unsavedFolder';
+import type { UnsavedWork } from './unsaved/unsavedWork';
 
 export const VIEW_TYPE = 'apMedSam.labelEditor';
 

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { DeviceTrial } from '../../src/devices/deviceAnswers';
 import type { DeviceAnswer, ProbeOptions } from '../../src/devices/deviceProber';
-import { DeviceWatch } from '../../src/editor/deviceWatch';
+import { DeviceWatch } from '../../src/editor/engines/deviceWatch';
 import type { DeviceChoice } from '../../src/protocol/deviceApi';
 import { models } from '../cli/runCli';
 import { temporaryFolder } from '../dataset/fixtures';

@@ -9,8 +9,8 @@ import { JournalViews } from '../../src/dataset/journal/journalView';
 import { PROJECT_DEFAULTS } from '../../src/dataset/project/setUp';
 import { ProjectRoot } from '../../src/dataset/projectRoot';
 import { sha256 } from '../../src/disk/hashing';
-import type { Edit } from '../../src/editor/labelDocument';
-import { OpenImage, type Page } from '../../src/editor/openImage';
+import type { Edit } from '../../src/editor/document/labelDocument';
+import { OpenImage, type Page } from '../../src/editor/image/openImage';
 import type { ViewApi } from '../../src/protocol/editorApi';
 import type {
   DecodeRequest,

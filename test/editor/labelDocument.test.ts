@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
 import type { LabelMap } from '../../src/core/pixels/labelMap';
 import type { JournalEntry } from '../../src/dataset/journal/journalView';
-import { classesIn, LabelDocument } from '../../src/editor/labelDocument';
+import { classesIn, LabelDocument } from '../../src/editor/document/labelDocument';
 
 const SIZE = { width: 4, height: 2 };
 const map = (...values: number[]): LabelMap => ({ size: SIZE, data: Uint8Array.from(values) });

@@ -1,6 +1,6 @@
 /** What a page may send, and what is refused before any handler sees it. */
 import { describe, expect, it, vi } from 'vitest';
-import { checked } from '../../src/editor/messages';
+import { checked } from '../../src/editor/page/messages';
 import type { EditorApi } from '../../src/protocol/editorApi';
 import type { Handlers } from '../../src/rpc';
 

@@ -1,6 +1,6 @@
 /** One job at a time, and of those that wait only the newest. */
 import { describe, expect, it } from 'vitest';
-import { NewestWins } from '../../src/editor/newest';
+import { NewestWins } from '../../src/editor/image/newest';
 
 /** A job that ends when it is told to. */
 function job<T>(value: T) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Uri } from 'vscode';
-import { type UnreadableDocument, unreadableHtml } from '../../src/editor/unreadable';
+import { type UnreadableDocument, unreadableHtml } from '../../src/editor/page/unreadable';
 
 const sources = { style: 'https://host/webview.css', cspSource: 'https://host' };
 const about = (document: Partial<UnreadableDocument>) =>

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import sharp from 'sharp';
 import type { Size } from '../../src/core/geometry';
 import { type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
-import { pageHtml } from '../../src/editor/html';
+import { pageHtml } from '../../src/editor/page/html';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import type { DisplayImage, DocumentFacts } from '../../src/protocol/editorApi';
 import { someFacts } from './documents';

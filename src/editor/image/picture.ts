@@ -1,8 +1,8 @@
 /** The picture of an open image: overview at once, tiles when they are made, and what deep images are shown through. */
 import { stat } from 'node:fs/promises';
-import { type Size, sameSize } from '../core/geometry';
-import { UserError } from '../core/userError';
-import type { DisplayImage } from '../protocol/editorApi';
+import { type Size, sameSize } from '../../core/geometry';
+import { UserError } from '../../core/userError';
+import type { DisplayImage } from '../../protocol/editorApi';
 import type {
   BandChoice,
   DisplayOverview,
@@ -10,8 +10,8 @@ import type {
   ImageInfo,
   IntensityWindow,
   TileFiles,
-} from '../protocol/engineApi';
-import type { Remote } from '../rpc';
+} from '../../protocol/engineApi';
+import type { Remote } from '../../rpc';
 
 export interface PictureHost {
   readonly engine: Pick<Remote<EngineApi>, 'displayOverview' | 'displayTiles'>;

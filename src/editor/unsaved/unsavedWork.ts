@@ -3,12 +3,12 @@
  * edited for a second or two, and forgets the last one if it ends before it has noted its name.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import type { LabelChange } from '../core/drawing/labelChange';
-import { removeIfPresent, writeAtomic } from '../disk/atomicFile';
-import { whenFree } from '../disk/patience';
+import type { LabelChange } from '../../core/drawing/labelChange';
+import { removeIfPresent, writeAtomic } from '../../disk/atomicFile';
+import { whenFree } from '../../disk/patience';
+import type { DocumentState } from '../document/labelDocument';
+import type { Restored } from '../image/openImage';
 import { encodeStart, encodeStep, type Replaced, type Step } from './backup';
-import type { DocumentState } from './labelDocument';
-import type { Restored } from './openImage';
 
 /** Steps are added up to this many bytes, or as many as the whole work took; then the whole work is written anew. */
 const LEAST_BYTES_OF_STEPS = 4_000_000;

@@ -1,8 +1,8 @@
 /** The engine process that answers editors: one for each pair of models in use, started when it is first asked. */
-import { Owner } from '../dispose';
-import { EngineClient } from '../engineClient/client';
-import type { EngineApi, EngineConfig, EngineInfo } from '../protocol/engineApi';
-import type { Remote } from '../rpc';
+import { Owner } from '../../dispose';
+import { EngineClient } from '../../engineClient/client';
+import type { EngineApi, EngineConfig, EngineInfo } from '../../protocol/engineApi';
+import type { Remote } from '../../rpc';
 
 export interface EnginesOptions {
   /** Absolute path of the engine's bundle. */

@@ -7,12 +7,12 @@
 import { readFile } from 'node:fs/promises';
 import { deserialize, serialize } from 'node:v8';
 import { crc32 } from 'node:zlib';
-import { applyChange, fits, type LabelChange } from '../core/drawing/labelChange';
-import { fromLabelRuns, type LabelRuns, toLabelRuns } from '../core/pixels/labelMap';
-import { UserError } from '../core/userError';
-import { whenFree } from '../disk/patience';
-import type { DocumentState } from './labelDocument';
-import type { Restored } from './openImage';
+import { applyChange, fits, type LabelChange } from '../../core/drawing/labelChange';
+import { fromLabelRuns, type LabelRuns, toLabelRuns } from '../../core/pixels/labelMap';
+import { UserError } from '../../core/userError';
+import { whenFree } from '../../disk/patience';
+import type { DocumentState } from '../document/labelDocument';
+import type { Restored } from '../image/openImage';
 
 /** Raised with any change of what is kept that this version could not read from an older one. */
 const FORMAT = 'ap-medsam backup 2';

@@ -3,12 +3,12 @@
  * for that: it is answered on the CPU, and the engine starts anew on a better device when there is one.
  */
 
-import { verdictOf, whyNotBetter } from '../devices/deviceAnswers';
-import { type DeviceAnswer, type ProbeTarget, probeDevices, recallAnswer } from '../devices/deviceProber';
-import { deviceTitles } from '../devices/devices';
-import { Owner } from '../dispose';
-import type { DeviceChoice } from '../protocol/deviceApi';
-import type { EngineInfo } from '../protocol/engineApi';
+import { verdictOf, whyNotBetter } from '../../devices/deviceAnswers';
+import { type DeviceAnswer, type ProbeTarget, probeDevices, recallAnswer } from '../../devices/deviceProber';
+import { deviceTitles } from '../../devices/devices';
+import { Owner } from '../../dispose';
+import type { DeviceChoice } from '../../protocol/deviceApi';
+import type { EngineInfo } from '../../protocol/engineApi';
 
 export interface DeviceWatchOptions {
   /** Absolute path of the engine's bundle. */

@@ -3,17 +3,23 @@
  * files and the engine but not VS Code, which provider.ts translates to.
  */
 import { basename } from 'node:path';
-import { changeBetween, changeOfClass, checkChange, isUnchanged, type LabelChange } from '../core/drawing/labelChange';
-import { area, describeSize, type Size, sameSize } from '../core/geometry';
-import { classRuns, fromLabelRuns, type LabelMap, toLabelRuns, unionRuns } from '../core/pixels/labelMap';
-import type { SegmenterCapabilities } from '../core/prompting/segmenter';
-import { mostReferences } from '../core/strategies';
-import { Outcome, UserError } from '../core/userError';
-import { isPersons } from '../dataset/journal/journal';
-import type { JournalEntry } from '../dataset/journal/journalView';
-import { DEFAULT_CLASS } from '../dataset/project/classes';
-import { type Project, resolveStored } from '../dataset/project/project';
-import { nameForm } from '../disk/nameForms';
+import {
+  changeBetween,
+  changeOfClass,
+  checkChange,
+  isUnchanged,
+  type LabelChange,
+} from '../../core/drawing/labelChange';
+import { area, describeSize, type Size, sameSize } from '../../core/geometry';
+import { classRuns, fromLabelRuns, type LabelMap, toLabelRuns, unionRuns } from '../../core/pixels/labelMap';
+import type { SegmenterCapabilities } from '../../core/prompting/segmenter';
+import { mostReferences } from '../../core/strategies';
+import { Outcome, UserError } from '../../core/userError';
+import { isPersons } from '../../dataset/journal/journal';
+import type { JournalEntry } from '../../dataset/journal/journalView';
+import { DEFAULT_CLASS } from '../../dataset/project/classes';
+import { type Project, resolveStored } from '../../dataset/project/project';
+import { nameForm } from '../../disk/nameForms';
 import type {
   AutomaticResult,
   ClassInfo,
@@ -24,14 +30,14 @@ import type {
   PromptSession,
   PromptsEdit,
   ViewApi,
-} from '../protocol/editorApi';
-import type { EngineApi, EngineInfo, FileStamp, IntensityWindow, Shown } from '../protocol/engineApi';
-import type { Remote } from '../rpc';
+} from '../../protocol/editorApi';
+import type { EngineApi, EngineInfo, FileStamp, IntensityWindow, Shown } from '../../protocol/engineApi';
+import type { Remote } from '../../rpc';
+import { type ClassOrigin, classesIn, type DocumentState, type Edit, LabelDocument } from '../document/labelDocument';
+import { standingRounds } from '../document/promptRounds';
 import { firstClass, foreignAsClass, type ImagePlace, layOver, type Opened, readLabelled, viewOf } from './imageFiles';
-import { type ClassOrigin, classesIn, type DocumentState, type Edit, LabelDocument } from './labelDocument';
 import { NewestWins } from './newest';
 import { Picture } from './picture';
-import { standingRounds } from './promptRounds';
 import { recordedResult } from './recorded';
 import { segmentImage } from './segmentation';
 

@@ -6,11 +6,11 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { removeIfPresent, removeStaleTemporaries } from '../disk/atomicFile';
-import { entriesIn } from '../disk/listing';
-import { LockFile, readLiveHolder } from '../disk/lockFile';
+import { removeIfPresent, removeStaleTemporaries } from '../../disk/atomicFile';
+import { entriesIn } from '../../disk/listing';
+import { LockFile, readLiveHolder } from '../../disk/lockFile';
+import type { Restored } from '../image/openImage';
 import { type Replaced, readBackup } from './backup';
-import type { Restored } from './openImage';
 import { UnsavedWork, type WorkSource } from './unsavedWork';
 
 /** Work that nobody has come back for in this time is not kept any longer. */

@@ -3,10 +3,10 @@
  * the next question as its mask prompt (SAM, Kirillov et al. 2023; RITM, Sofiiuk et al. 2021): what was right stays,
  * the new prompt corrects it.
  */
-import type { Box } from '../core/geometry';
-import type { FloatMap } from '../core/pixels/raster';
-import type { PointPrompt } from '../core/prompting/segmenter';
-import type { PromptsEdit } from '../protocol/editorApi';
+import type { Box } from '../../core/geometry';
+import type { FloatMap } from '../../core/pixels/raster';
+import type { PointPrompt } from '../../core/prompting/segmenter';
+import type { PromptsEdit } from '../../protocol/editorApi';
 
 /** A question and the logits that it was answered with. */
 export interface PromptRound extends PromptsEdit {

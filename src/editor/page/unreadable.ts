@@ -1,9 +1,9 @@
 /** An image that cannot be shown: VS Code's document of it, and a page that says why and what can be done. */
 import { basename } from 'node:path';
 import type * as vscode from 'vscode';
-import { UserError } from '../core/userError';
-import { Owner } from '../dispose';
-import type { ImagePlace } from './imageFiles';
+import { UserError } from '../../core/userError';
+import { Owner } from '../../dispose';
+import type { ImagePlace } from '../image/imageFiles';
 
 export class UnreadableDocument extends Owner implements vscode.CustomDocument {
   constructor(

@@ -1,18 +1,25 @@
 /** The files of an open image: where they are, and what an editor reads of them. */
 import { stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { type Size, sameSize } from '../core/geometry';
-import { describeMisfit, fitOf, turnUpright } from '../core/maskFiles/maskFit';
-import { blankLabels, fromLabelRuns, type LabelMap, valuesOf } from '../core/pixels/labelMap';
-import { UserError } from '../core/userError';
-import { PROJECT_FOLDER } from '../dataset/files/folder';
-import { leaves } from '../dataset/files/maskFolder';
-import { DEFAULT_CLASS } from '../dataset/project/classes';
-import type { Project } from '../dataset/project/project';
-import type { ProjectRoot } from '../dataset/projectRoot';
-import { readOnlyFolder } from '../disk/permission';
-import type { BandChoice, DisplayOverview, EngineApi, FileLabels, IntensityWindow, Shown } from '../protocol/engineApi';
-import type { Remote } from '../rpc';
+import { type Size, sameSize } from '../../core/geometry';
+import { describeMisfit, fitOf, turnUpright } from '../../core/maskFiles/maskFit';
+import { blankLabels, fromLabelRuns, type LabelMap, valuesOf } from '../../core/pixels/labelMap';
+import { UserError } from '../../core/userError';
+import { PROJECT_FOLDER } from '../../dataset/files/folder';
+import { leaves } from '../../dataset/files/maskFolder';
+import { DEFAULT_CLASS } from '../../dataset/project/classes';
+import type { Project } from '../../dataset/project/project';
+import type { ProjectRoot } from '../../dataset/projectRoot';
+import { readOnlyFolder } from '../../disk/permission';
+import type {
+  BandChoice,
+  DisplayOverview,
+  EngineApi,
+  FileLabels,
+  IntensityWindow,
+  Shown,
+} from '../../protocol/engineApi';
+import type { Remote } from '../../rpc';
 
 /** Where an image stands among the files of its project. */
 export interface ImagePlace {

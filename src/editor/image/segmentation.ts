@@ -1,14 +1,14 @@
 /** Segment Image: the strategy of the project on one open image, as a batch would run it. */
-import { Outcome } from '../core/userError';
-import { runRequest } from '../dataset/batch/runRequest';
-import { scanFolder } from '../dataset/files/folder';
-import { checkReference } from '../dataset/project/reference';
-import { projectStrategy } from '../dataset/project/setUp';
-import type { ProjectRoot } from '../dataset/projectRoot';
-import { nameForm } from '../disk/nameForms';
-import type { AutomaticResult, ClassInfo } from '../protocol/editorApi';
-import type { EngineApi, SegmentResult } from '../protocol/engineApi';
-import type { Remote } from '../rpc';
+import { Outcome } from '../../core/userError';
+import { runRequest } from '../../dataset/batch/runRequest';
+import { scanFolder } from '../../dataset/files/folder';
+import { checkReference } from '../../dataset/project/reference';
+import { projectStrategy } from '../../dataset/project/setUp';
+import type { ProjectRoot } from '../../dataset/projectRoot';
+import { nameForm } from '../../disk/nameForms';
+import type { AutomaticResult, ClassInfo } from '../../protocol/editorApi';
+import type { EngineApi, SegmentResult } from '../../protocol/engineApi';
+import type { Remote } from '../../rpc';
 
 export interface Segmentation {
   readonly result: SegmentResult;

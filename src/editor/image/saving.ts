@@ -1,7 +1,7 @@
 /** From an open image to its mask on disk and to the journal that says whose work it is. */
-import { UserError } from '../core/userError';
-import { type ClassWork, PersonCommitter, type PersonOptions } from '../dataset/commits/personCommit';
-import { Owner } from '../dispose';
+import { UserError } from '../../core/userError';
+import { type ClassWork, PersonCommitter, type PersonOptions } from '../../dataset/commits/personCommit';
+import { Owner } from '../../dispose';
 import type { OpenImage } from './openImage';
 
 /** The mask on disk is another than the one that the document stands on; `found` is its hash, null if it is gone. */

@@ -3,12 +3,12 @@
  * before and after as changed runs, prompts before and after. VS Code keeps the stack; undo and redo never infer
  * anything.
  */
-import { applyChange, fits, invertChange, isUnchanged, type LabelChange, rebase } from '../core/drawing/labelChange';
-import { IGNORE, type LabelMap } from '../core/pixels/labelMap';
-import type { FloatMap } from '../core/pixels/raster';
-import type { JournalEntry } from '../dataset/journal/journalView';
-import type { AutomaticResult, PromptSession } from '../protocol/editorApi';
-import type { SegmentResult } from '../protocol/engineApi';
+import { applyChange, fits, invertChange, isUnchanged, type LabelChange, rebase } from '../../core/drawing/labelChange';
+import { IGNORE, type LabelMap } from '../../core/pixels/labelMap';
+import type { FloatMap } from '../../core/pixels/raster';
+import type { JournalEntry } from '../../dataset/journal/journalView';
+import type { AutomaticResult, PromptSession } from '../../protocol/editorApi';
+import type { SegmentResult } from '../../protocol/engineApi';
 import type { PromptRound } from './promptRounds';
 
 /** A prompt session with what only the host needs. */

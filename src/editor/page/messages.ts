@@ -3,9 +3,9 @@
  * by its type. One schema per call of EditorApi.
  */
 import * as z from 'zod';
-import { UserError } from '../core/userError';
-import type { EditorApi } from '../protocol/editorApi';
-import type { Handlers } from '../rpc';
+import { UserError } from '../../core/userError';
+import type { EditorApi } from '../../protocol/editorApi';
+import type { Handlers } from '../../rpc';
 
 const finite = z.number().refine(Number.isFinite, 'expected a finite number');
 const point = z.object({ x: finite, y: finite });

@@ -1,7 +1,7 @@
 /** What the journal has of the automatic result that a mask on disk is, for pages that are opened later. */
-import type { JournalLine } from '../dataset/journal/journal';
-import type { JournalView } from '../dataset/journal/journalView';
-import type { AutomaticResult } from '../protocol/editorApi';
+import type { JournalLine } from '../../dataset/journal/journal';
+import type { JournalView } from '../../dataset/journal/journalView';
+import type { AutomaticResult } from '../../protocol/editorApi';
 
 /**
  * The automatic result of a class that the mask with this hash (null: none) holds, null where a person has drawn the
