@@ -1,4 +1,4 @@
-/** Feature space, stage by stage, against the golden arrays: forward, backward and self matching, hard sampling. */
+/** Feature space, stage by stage, against the golden arrays: forward, backward and self matching, hard negatives. */
 import { describe, expect, it } from 'vitest';
 import {
   backwardMatches,

@@ -1,4 +1,4 @@
-"""Golden arrays: a plain transcription of design/method.md stage A, independent of the TypeScript.
+"""Golden arrays: a plain transcription of docs/method.md (strategy ap-medsam), independent of the TypeScript.
 
 Run:  python make_golden.py          (Python >= 3.10, numpy; writes *.json beside this script; deterministic)
 

@@ -1,6 +1,6 @@
 /**
- * Classes that compete for the pixels of an image: each was segmented for itself, and a pixel that several claim goes
- * to the one that claims it most strongly.
+ * Stage *competition*: classes compete for the pixels of an image; each was segmented for itself, and a pixel that
+ * several claim goes to the one that claims it most strongly.
  *
  * One decoder answers for all classes, so its logits are the log odds that a pixel belongs to what was asked for, and
  * can be compared as they are. Weighing them by trust in the class was tried (test/bench/classes.ts: seven pairs of

@@ -1,7 +1,7 @@
 /**
- * Where to draw the line where a question may mean one thing or another: a click on one of two lungs, or on a nucleus
- * among many. Each pixel is then likelier not meant than meant although it belongs to something that was meant, and a
- * mask of what is likelier than not would be too small.
+ * Stage *best-Dice threshold*: where to draw the line where a question may mean one thing or another: a click on one of
+ * two lungs, or on a nucleus among many. Each pixel is then likelier not meant than meant although it belongs to
+ * something that was meant, and a mask of what is likelier than not would be too small.
  */
 import type { FloatMap } from './raster';
 

@@ -1,6 +1,6 @@
 /**
- * Specks in a mask (stage A.9, in place of "keep the largest component", which would lose all but one of several
- * objects).
+ * Stage *specks*: specks in a mask go (in place of "keep the largest component", which would lose all but one of
+ * several objects).
  */
 import { foregroundComponents } from './components';
 import { createMask, type Mask } from './mask';

@@ -1,5 +1,5 @@
 /**
- * Many instances (stage C): a segmenter that answers one object per prompt set is asked once per spatial cluster of
+ * Stage *instances*: a segmenter that answers one object per prompt set is asked once per spatial cluster of
  * positives, and masks that say the same twice are suppressed.
  */
 import { squaredDistance } from '../geometry';

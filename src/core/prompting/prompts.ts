@@ -1,5 +1,5 @@
 /**
- * Point prompts and physical space: sparse and exclusive sampling (stages A.7 and A.8).
+ * Point prompts and physical space: stages *sparse sampling* and *exclusive sampling*.
  *
  * Prompts are what a promptable segmenter is asked (SAM, Kirillov et al. 2023, arXiv 2304.02643); the two samplings are
  * GBMSeg's (Liu et al., MICCAI 2024, arXiv 2406.16271). Where we differ: greedy keeping, farthest from the object
@@ -21,7 +21,7 @@ export type PromptReason =
   | 'thinned'
   | 'inconsistent';
 
-/** Which stage proposed the candidate: forward matching, hard sampling, or another instance's positives. */
+/** Which stage proposed the candidate: forward matching, hard negatives, or another instance's positives. */
 export type PromptSource = 'forward' | 'hard' | 'instance';
 
 /** One candidate of the automatic prompts. Those with reason `kept` are given to the segmenter. */
@@ -76,8 +76,8 @@ export function toCandidate(
 }
 
 /**
- * Stage A.7, positives: spreads at most `limit` candidates by farthest-point sampling, starting with the smallest
- * forward distance; the others become `thinned`. Ties go to the lowest target patch. Input order is kept.
+ * Stage *sparse sampling*, positives: spreads at most `limit` candidates by farthest-point sampling, starting with the
+ * smallest forward distance; the others become `thinned`. Ties go to the lowest target patch. Input order is kept.
  */
 export function spreadPoints(points: readonly PromptCandidate[], limit = MOST_POSITIVES): PromptCandidate[] {
   if (points.length <= limit) return [...points];
@@ -104,8 +104,8 @@ export function spreadPoints(points: readonly PromptCandidate[], limit = MOST_PO
 }
 
 /**
- * Stage A.7, negatives: visits them farthest from the positives first (ties: lowest target patch) and keeps one if no
- * kept one is closer than `radius`; the others become `thinned`. Returned in the order visited.
+ * Stage *sparse sampling*, negatives: visits them farthest from the positives first (ties: lowest target patch) and
+ * keeps one if no kept one is closer than `radius`; the others become `thinned`. Returned in the order visited.
  *
  * @param radius in targetPx.
  */
@@ -126,8 +126,8 @@ export function sparseSampling(
 }
 
 /**
- * Stage A.8: a negative closer than `radius` (targetPx) to any positive becomes `too close to a positive`. Candidates
- * that an earlier stage has dropped keep their reason.
+ * Stage *exclusive sampling*: a negative closer than `radius` (targetPx) to any positive becomes `too close to a
+ * positive`. Candidates that an earlier stage has dropped keep their reason.
  */
 export function exclusiveSampling(
   negatives: readonly PromptCandidate[],

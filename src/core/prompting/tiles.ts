@@ -1,5 +1,5 @@
 /**
- * Tiles: an image is encoded and decoded in overlapping parts, so that a small object spans enough patches (stage C).
+ * Stage *tiles*: an image is encoded and decoded in overlapping parts, so that a small object spans enough patches.
  * To a strategy a tiled image is one with a finer patch grid and finer logits; only encoder and decoder see the parts.
  *
  * `n x n` tiles of the encoder's usual grid overlap by a quarter; together they lie on one grid over the whole image,

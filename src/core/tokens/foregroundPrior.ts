@@ -1,5 +1,6 @@
 /**
- * The foreground prior: how much each target patch looks like the labelled object, as one linear function of its token.
+ * Stage *foreground prior*: how much each target patch looks like the labelled object, as one linear function of its
+ * token.
  *
  * A class-balanced ridge regression (Hoerl and Kennard 1970) from reference tokens to their coverage by the support
  * mask. Compared with the mean of the nearest similarities it weighs the channels that tell object from background in

@@ -1,5 +1,6 @@
 /**
- * Which images are worth labelling next (stage F): those that stand for the most images that no reference covers well.
+ * Stage *label next*: which images are worth labelling next, those that stand for the most images that no reference
+ * covers well.
  *
  * Greedy facility location, the BUILD step of k-medoids (PAM, Kaufman and Rousseeuw 1987) with the references as
  * medoids that are there already: each choice takes away as much as can be of the distance, weighted with need, from

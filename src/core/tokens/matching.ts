@@ -1,5 +1,5 @@
 /**
- * Feature space: forward, backward and self matching, hard sampling (stages A.3 to A.6).
+ * Feature space: stages *forward matching*, *backward matching*, *self matching* and *hard negatives*.
  *
  * Liu et al., "GBMSeg", MICCAI 2024 (arXiv 2406.16271); the forward/backward idea is Matcher's (Liu et al., ICLR 2024,
  * arXiv 2305.13310). Where we differ: a match that fails the backward check is remembered with its reason instead of
@@ -137,16 +137,16 @@ export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
 }
 
 /**
- * Stage A.3: the distinct target patches that `patches` of the reference are nearest to, ascending. A target patch
- * proposed more than once keeps its closest proposer (ties: the lowest reference patch).
+ * Stage *forward matching*: the distinct target patches that `patches` of the reference are nearest to, ascending. A
+ * target patch proposed more than once keeps its closest proposer (ties: the lowest reference patch).
  */
 export function forwardMatches(table: MatchTable, patches: Int32Array): Match[] {
   return distinctMatches(table, patches, table.nearestTarget, table.nearestTargetDistance, (a, b) => a < b);
 }
 
 /**
- * Stage A.6, proposal: the distinct target patches that `patches` are *farthest* from, ascending; each with the
- * proposer that is farthest away.
+ * Stage *hard negatives*, proposal: the distinct target patches that `patches` are *farthest* from, ascending; each
+ * with the proposer that is farthest away.
  */
 export function farthestMatches(table: MatchTable, patches: Int32Array): Match[] {
   return distinctMatches(table, patches, table.farthestTarget, table.farthestTargetDistance, (a, b) => a > b);
@@ -194,15 +194,18 @@ export function samplePatches(patches: Int32Array, count: number): Int32Array {
   return Int32Array.from({ length: count }, (_, k) => patches[Math.floor((k * patches.length) / count)]);
 }
 
-/** Stage A.4: keeps the matches whose target patch is nearest to a patch of `allowed`; a mixed winner rejects. */
+/**
+ * Stage *backward matching*: keeps the matches whose target patch is nearest to a patch of `allowed`; a mixed winner
+ * rejects.
+ */
 export function backwardMatches(matches: readonly Match[], allowed: Int32Array): SplitMatches {
   const inside = new Set(allowed);
   return split(matches, (match) => inside.has(match.backPatch));
 }
 
 /**
- * Stage A.5: with at least four matches, drops those whose mean token distance to the others exceeds the mean of these
- * means by more than two (population) standard deviations. One pass.
+ * Stage *self matching*: with at least four matches, drops those whose mean token distance to the others exceeds the
+ * mean of these means by more than two (population) standard deviations. One pass.
  *
  * @param meanDistances as from `meanTokenDistances` over the matches' target patches.
  */
@@ -239,7 +242,7 @@ export function meanTokenDistances({ data, dim }: PatchTokens, patches: ArrayLik
   return Float32Array.from(sums, (sum) => (count > 1 ? sum / (count - 1) : 0));
 }
 
-/** Stage A.6, check: keeps the farthest matches whose nearest reference patch is *not* foreground. */
+/** Stage *hard negatives*, check: keeps the farthest matches whose nearest reference patch is *not* foreground. */
 export function hardNegatives(matches: readonly Match[], foreground: Int32Array): Match[] {
   const inside = new Set(foreground);
   return matches.filter((match) => !inside.has(match.backPatch));

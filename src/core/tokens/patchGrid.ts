@@ -1,6 +1,6 @@
 /**
- * The grid of patch tokens that an image encoder lays over an image (DINOv2, Oquab et al. 2023, arXiv 2304.07193).
- * The grid always covers the whole image: encoders stretch the image to their input, they do not pad it.
+ * Stage *encoding*: the grid of patch tokens that an image encoder lays over an image (DINOv2, Oquab et al. 2023, arXiv
+ * 2304.07193). The grid always covers the whole image: encoders stretch the image to their input, they do not pad it.
  */
 import { area, moveToFrame, type Point, type Size } from '../geometry';
 

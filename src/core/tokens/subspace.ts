@@ -1,6 +1,7 @@
 /**
- * The directions in which some rows vary most, and what is left of other rows without them. Used to take positions out
- * of patch tokens: those of a blank image differ by their place alone (INSID3, CVPR 2026, arXiv 2603.28480).
+ * Stage *position removal*: the directions in which some rows vary most, and what is left of other rows without them.
+ * Used to take positions out of patch tokens: those of a blank image differ by their place alone (INSID3, CVPR 2026,
+ * arXiv 2603.28480).
  */
 import { rowCount, type TokenRows } from './tokenRows';
 

@@ -1,7 +1,7 @@
 /**
- * Stage A.2: which patches of the reference are foreground and which are background (GBMSeg, Liu et al. 2024,
- * arXiv 2406.16271). Where we differ: patches need not fall on pixel borders, the last row and column count, and a thin
- * or small object falls back to the patches it covers best instead of having none.
+ * Stage *support mask*: which patches of the reference are foreground and which are background (GBMSeg, Liu et al.
+ * 2024, arXiv 2406.16271). Where we differ: patches need not fall on pixel borders, the last row and column count, and
+ * a thin or small object falls back to the patches it covers best instead of having none.
  */
 
 import { area, describeSize, longSide, type Size } from '../geometry';

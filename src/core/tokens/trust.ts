@@ -1,5 +1,5 @@
 /**
- * Trust (stage E): how far to believe a mask that nobody has checked, as one number in [0, 1]: the Dice to be expected
+ * Stage *trust*: how far to believe a mask that nobody has checked, as one number in [0, 1]: the Dice to be expected
  * of it.
  *
  * Two questions, multiplied, because either can be the reason not to believe a mask. *Is the object there at all?* Told

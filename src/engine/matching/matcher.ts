@@ -1,7 +1,7 @@
 /**
- * Matching as ONNX graphs (stages A.3, A.4 and A.6): matrix products reduced over the target or the reference patches.
- * The reference tokens are constants of the graphs, so the runtime lays them out once and every target costs two runs.
- * The specification is the plain loops in core/tokens/matching.ts.
+ * Stages *forward matching*, *backward matching*, *self matching* and *hard negatives* as ONNX graphs: matrix products
+ * reduced over the target or the reference patches. The reference tokens are constants of the graphs, so the runtime
+ * lays them out once and every target costs two runs. The specification is the plain loops in core/tokens/matching.ts.
  */
 import { area } from '../../core/geometry';
 import type { MatcherPort } from '../../core/strategies/strategy';

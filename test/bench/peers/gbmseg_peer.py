@@ -1,5 +1,5 @@
 """The prompts of GBMSeg's released script (Liu et al., MICCAI 2024, arXiv 2406.16271) as plain NumPy, transcribed from the
-method's description (stage A and the quirks listed there), independent of the TypeScript. Everything in float64.
+method's description (docs/method.md, and the quirks of gbmsegPrompts.ts), independent of the TypeScript. All in float64.
 """
 
 import numpy as np

@@ -1,5 +1,5 @@
 """Matcher's maths (Liu et al., ICLR 2024, arXiv 2305.13310) as plain NumPy and SciPy, transcribed from the method's
-description (stage B) and the paper, independent of the TypeScript. Everything in float64.
+description (docs/method.md, strategy matcher) and the paper, independent of the TypeScript. Everything in float64.
 
 Tokens are rows of length 1; patch index = row * width + column; points are (x, y) in pixels of the target.
 """

@@ -1,4 +1,4 @@
-/** Abstaining (stage E): an image whose mask is hardly to be believed is called absent instead. */
+/** Stage *abstention*: an image whose mask is hardly to be believed is called absent instead. */
 import { emptyRuns } from '../../pixels/mask';
 import type { Segmentation } from '../strategy';
 

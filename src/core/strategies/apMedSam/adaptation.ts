@@ -1,7 +1,7 @@
 /**
- * Adaptation (stage D): the foreground prior learns what the object looks like in *this* target, as in self-training
- * (Scudder 1965; pseudo-labels, Lee 2013): first from its own scores, then from the mask it led to. What is sure of
- * these are its labels; the weights stay near those that the reference gave.
+ * Stages *self-training* and *adaptation*: the foreground prior learns what the object looks like in *this* target, as
+ * in self-training (Scudder 1965; pseudo-labels, Lee 2013): first from its own scores, then from the mask it led to.
+ * What is sure of these are its labels; the weights stay near those that the reference gave.
  */
 
 import { type FloatMap, resizeBilinear } from '../../pixels/raster';

@@ -1,8 +1,8 @@
 /**
- * The reference laid over the target. Most folders show the same part from the same side: both lungs, the same slice.
- * There *where* a patch lies tells what its token does not, and what the foreground prior gets wrong in the reference
- * it gets wrong in the target at the same place. So what it lacks in the reference, whose mask is known, is added where
- * that lies in the target.
+ * Stage *alignment*: the reference laid over the target. Most folders show the same part from the same side: both
+ * lungs, the same slice. There *where* a patch lies tells what its token does not, and what the foreground prior gets
+ * wrong in the reference it gets wrong in the target at the same place. So what it lacks in the reference, whose mask
+ * is known, is added where that lies in the target.
  *
  * The two are registered by the forward matches of the proposing patches: along each axis a shift and a stretch, by
  * iteratively reweighted least squares (Holland and Welsch 1977) with Geman and McClure's weights, whose width narrows

@@ -1,6 +1,6 @@
 /**
- * Strategy `ap-medsam`: dual-space prompts (stage A), a foreground prior as mask prompt, one question per class or per
- * instance (C), refinement (D), trust (E).
+ * Strategy `ap-medsam`: dual-space prompts, a foreground prior as mask prompt, one question per class or per instance,
+ * a second one with what the first has taught, trust.
  *
  * Where we differ from the method as published: all points of a target are dropped when too few of its matches come
  * back (points from poor matches make a mask worse than none); and with a segmenter that takes mask prompts, a target

@@ -1,6 +1,6 @@
 /**
- * Dual-space prompt engineering, stages A.3 to A.8 in their order: matches in feature space become point prompts in
- * physical space. Each stage has its switch in the ablation table.
+ * Dual-space prompt engineering, from stage *forward matching* to stage *exclusive sampling* in their order: matches in
+ * feature space become point prompts in physical space. Each stage has its switch in the ablation table.
  */
 import type { Size } from '../../geometry';
 import {

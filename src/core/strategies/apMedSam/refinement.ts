@@ -1,5 +1,5 @@
 /**
- * Refinement (stage D): the mask is fed back as mask prompt with its box, as SAM's own predictor does (Kirillov et al.
+ * Stage *refinement*: the mask is fed back as mask prompt with its box, as SAM's own predictor does (Kirillov et al.
  * 2023, arXiv 2304.02643) and PerSAM's cascade (Zhang et al. 2023, arXiv 2305.03048).
  */
 import type { Box, Size } from '../../geometry';

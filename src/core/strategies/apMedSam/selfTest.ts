@@ -1,6 +1,6 @@
 /**
- * What a reference tells about itself: how much of its own mask is found again by each way of prompting, with the
- * patches that are to be judged held out of the prior. No target mask is ever looked at.
+ * Stage *self-test*: what a reference tells about itself, how much of its own mask is found again by each way of
+ * prompting, with the patches that are to be judged held out of the prior. No target mask is ever looked at.
  */
 
 import { area } from '../../geometry';

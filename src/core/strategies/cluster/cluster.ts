@@ -1,5 +1,5 @@
 /**
- * Strategy `cluster` (stage G): the fast path. Regions of the target that look like the reference's object are the
+ * Strategy `cluster`: the fast path. Regions of the target that look like the reference's object are the
  * mask; no segmenter is asked, so it works where none is installed and shows a preview where one is. Preset `prompt`
  * hands the regions to the segmenter as mask prompt.
  *

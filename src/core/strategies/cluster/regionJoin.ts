@@ -1,6 +1,6 @@
 /**
- * The fast path's decisions (stage G, after INSID3, arXiv 2603.28480): which patches of a target look like the
- * reference's object, and which regions of the target belong together.
+ * Stages *backward votes* and *region joining* (after INSID3, arXiv 2603.28480): which patches of a target look like
+ * the reference's object, and which regions of the target belong together.
  *
  * Where we differ: the vote of a region is the share of its patches whose nearest reference patch is foreground, and
  * weighs in the score; every patch is scored by itself as well, because regions are coarser than small objects.

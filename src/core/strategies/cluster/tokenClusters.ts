@@ -1,7 +1,7 @@
 /**
- * Agglomerative clusters of patch tokens (stage G) with Ward's linkage (1963): of the clusters that touch in the grid
- * (4 neighbours), those two merge first whose union adds least to the squared distances of tokens from their cluster's
- * mean.
+ * Stage *token clusters*: agglomerative clusters of patch tokens with Ward's linkage (1963): of the clusters that touch
+ * in the grid (4 neighbours), those two merge first whose union adds least to the squared distances of tokens from
+ * their cluster's mean.
  *
  * Where we differ from INSID3 (arXiv 2603.28480): only clusters that touch merge, so that clusters are connected
  * regions and 4,096 tokens take tens of milliseconds instead of a matrix of 16 million similarities; and Ward's

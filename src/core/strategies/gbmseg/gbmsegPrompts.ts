@@ -3,8 +3,7 @@
  * its numbers and its quirks, so that results can be compared:
  * - its loops stop one patch short, so the last row and column of patches are neither foreground nor background;
  * - a rejected match leaves -1 in the array, which becomes one point above the image's top right corner (at (553, -7)
- *   of
- *   its 560 px input), labelled like the match it replaces;
+ *   of its 560 px input), labelled like the match it replaces;
  * - self matching is computed and thrown away, so the switch `self` changes nothing;
  * - the radii are absolute pixels (64 and 128) of the target image;
  * - sparse sampling groups points in order of appearance, and the member farthest from the positives on average stays;

@@ -1,6 +1,6 @@
 /**
- * One-to-one assignment of least cost (stage B.2): shortest augmenting paths after Jonker and Volgenant (1987), with
- * the rectangular form of Crouse (2016), where columns may stay free and keep a dual of 0.
+ * One-to-one assignment of least cost, for stage *bidirectional matching*: shortest augmenting paths after Jonker and
+ * Volgenant (1987), with the rectangular form of Crouse (2016), where columns may stay free and keep a dual of 0.
  *
  * Where we differ: no column reduction, because it lowers the dual of columns that may end up free.
  */

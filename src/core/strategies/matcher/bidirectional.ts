@@ -1,5 +1,5 @@
 /**
- * Bidirectional one-to-one matching (stage B.2): Matcher's patch-level matching (Liu et al., ICLR 2024, arXiv
+ * Stage *bidirectional matching*, one to one: Matcher's patch-level matching (Liu et al., ICLR 2024, arXiv
  * 2305.13310). Foreground patches of the reference are assigned to target patches so that the sum of cosines is
  * largest; the target patches found are assigned back to *all* patches of the reference; a pair counts if its way back
  * ends in the foreground.

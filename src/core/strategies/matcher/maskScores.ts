@@ -1,6 +1,6 @@
 /**
- * Matcher's scores of a mask proposal against the reference (stages B.4 and B.5; Liu et al., ICLR 2024, arXiv
- * 2305.13310): how alike the tokens inside are to the reference's foreground, and how well the matched points and the
+ * Stage *mask scores*: Matcher's scores of a mask proposal against the reference (Liu et al., ICLR 2024, arXiv
+ * 2305.13310), how alike the tokens inside are to the reference's foreground, and how well the matched points and the
  * mask agree.
  */
 import type { Point, Size } from '../../geometry';

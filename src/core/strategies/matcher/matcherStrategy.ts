@@ -1,5 +1,5 @@
 /**
- * Strategy `matcher` (stage B): Matcher (Liu et al., ICLR 2024, arXiv 2305.13310). Many prompt sets from the points
+ * Strategy `matcher`: Matcher (Liu et al., ICLR 2024, arXiv 2305.13310). Many prompt sets from the points
  * that match both ways, many masks, and scores against the reference to choose which are merged.
  *
  * Where we differ: tokens are those after the encoder's last norm where it gives no others (Matcher takes those

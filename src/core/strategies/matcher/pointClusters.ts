@@ -1,6 +1,6 @@
 /**
- * k-means with k-means++ centres (Lloyd 1982; Arthur and Vassilvitskii 2007): where Matcher's object setting prompts
- * (stage B.3).
+ * k-means with k-means++ centres (Lloyd 1982; Arthur and Vassilvitskii 2007): where Matcher's object setting prompts in
+ * stage *prompt sampling*.
  */
 import { type Point, squaredDistance } from '../../geometry';
 

@@ -1,6 +1,6 @@
 /**
- * Matcher's robust prompt sampler (stage B.3): many prompt sets from few points, so that a wrong point spoils only some
- * of them.
+ * Stage *prompt sampling*, Matcher's robust prompt sampler: many prompt sets from few points, so that a wrong point
+ * spoils only some of them.
  */
 import type { Point, Size } from '../../geometry';
 

@@ -1,7 +1,6 @@
 /**
- * Mask proposals: what a segmenter answered to many prompts, sifted before anything dear is computed (stage B.4, first
- * half). Stability and the thresholds are those of SAM's automatic mask generator (Kirillov et al. 2023, arXiv
- * 2304.02643).
+ * Stage *mask proposals*: what a segmenter answered to many prompts, sifted before anything dear is computed. Stability
+ * and the thresholds are those of SAM's automatic mask generator (Kirillov et al. 2023, arXiv 2304.02643).
  *
  * Where we differ: duplicates are found by the IoU of the masks, not of their boxes, because masks of a whole class
  * (many objects in one) nearly all have the box of the image.
@@ -55,7 +54,7 @@ export interface SiftingRules {
   readonly duplicateIou: number;
 }
 
-/** Kept where the rules would leave nothing: the segmenter doubts all it drew, and the scores of stage B decide. */
+/** Kept where the rules would leave nothing: the segmenter doubts all it drew, and stage *mask scores* decides. */
 const KEPT_IN_DOUBT = 10;
 
 /**

@@ -1,7 +1,8 @@
 /**
- * Earth mover's distance (stage B.4): exact transport of least cost between two sets of equal weights, by the network
- * simplex on the bipartite graph (Bonneel et al. 2011 solve it so too), with strongly feasible trees (Cunningham 1976),
- * so that the many ties of equal weights cannot make it cycle, and block search for the entering arc.
+ * Earth mover's distance, for stage *mask scores*: exact transport of least cost between two sets of equal weights, by
+ * the network simplex on the bipartite graph (Bonneel et al. 2011 solve it so too), with strongly feasible trees
+ * (Cunningham 1976), so that the many ties of equal weights cannot make it cycle, and block search for the entering
+ * arc.
  */
 
 export interface TransportPlan {
