@@ -39,15 +39,12 @@ export type Handlers<Api> = {
 
 /** Methods of `Api` as their caller sees them. */
 export type Remote<Api> = {
-  readonly [M in keyof Api]: Api[M] extends () => infer R
-    ? (options?: CallOptions) => Promise<Awaited<R>>
-    : Api[M] extends (params: infer P) => infer R
-      ? (params: P, options?: CallOptions) => Promise<Awaited<R>>
-      : never;
+  readonly [M in keyof Api]: (params: Params<Api[M]>, options?: CallOptions) => Promise<Result<Api[M]>>;
 };
 
-/** What `Peer.call` takes after the method's name: `undefined` stands for "no parameters". */
-export type Params<F> = F extends () => unknown ? undefined : F extends (params: infer P) => unknown ? P : never;
+/** What a call takes after the method's name. */
+// biome-ignore lint/suspicious/noConfusingVoidType: only an argument of this type can be left out, and options follow it
+export type Params<F> = F extends () => unknown ? void : F extends (params: infer P) => unknown ? P : never;
 
 interface WireError {
   readonly name: string;
@@ -160,6 +157,29 @@ export function connect<RemoteApi, LocalApi = object>(port: Port, handlers: Hand
       running.clear();
     },
   };
+}
+
+/**
+ * A base class with the methods of `Api`, each of which its subclass carries out in `call`.
+ *
+ * @param methods names them, since the types are gone when the program runs; the compiler refuses one too few
+ */
+export function remoteBase<Api>(methods: Readonly<Record<keyof Api & string, unknown>>) {
+  abstract class RemoteBase {
+    constructor() {
+      const forward = (method: keyof Api & string) => (params: never, options?: CallOptions) =>
+        this.call(method, params, options);
+      for (const method of Object.keys(methods))
+        Object.assign(this, { [method]: forward(method as keyof Api & string) });
+    }
+
+    protected abstract call<M extends keyof Api & string>(
+      method: M,
+      params: Params<Api[M]>,
+      options?: CallOptions,
+    ): Promise<Result<Api[M]>>;
+  }
+  return RemoteBase as abstract new () => RemoteBase & Remote<Api>;
 }
 
 type Handler = (params: unknown, signal: AbortSignal, call: number) => unknown;

@@ -3,7 +3,8 @@ import { NoEngineError, UserError } from '../core/userError';
 import { runtimeEnvironment } from '../devices/runtimeFolder';
 import { ChildCrashError, type RunningChild, startChild, withRestarts } from '../processes/child';
 import type { EngineApi, EngineConfig, EngineEvents, EngineInfo } from '../protocol/engineApi';
-import type { CallOptions, Params, Remote, Result } from '../rpc';
+import { type CallOptions, type Params, type Result, remoteBase } from '../rpc';
+import { ENGINE_CALLS } from './calls';
 import { CallWatch } from './callWatch';
 
 export interface EngineClientOptions {
@@ -48,7 +49,7 @@ interface SentCall {
  * A call whose image takes longer than the configuration allows fails alone: its process is killed, and what else it
  * was doing is repeated.
  */
-export class EngineClient implements Remote<EngineApi> {
+export class EngineClient extends remoteBase<EngineApi>(ENGINE_CALLS) {
   private running: RunningEngine | undefined;
   private readonly inFlight = new Set<Promise<unknown>>();
   /** Settles when every repeated call so far is over; calls made meanwhile wait for it. */
@@ -58,40 +59,14 @@ export class EngineClient implements Remote<EngineApi> {
   private failedStart: { readonly error: NoEngineError; readonly until: number } | undefined;
   private disposed = false;
 
-  constructor(private readonly options: EngineClientOptions) {}
+  constructor(private readonly options: EngineClientOptions) {
+    super();
+  }
 
   /** Process id of the engine, undefined while none runs. */
   get pid(): number | undefined {
     return this.running?.child.process.pid;
   }
-
-  readonly info = (options?: CallOptions) => this.call('info', undefined, options);
-  readonly inspectImage = (params: Params<EngineApi['inspectImage']>, options?: CallOptions) =>
-    this.call('inspectImage', params, options);
-  readonly sampleWindow = (params: Params<EngineApi['sampleWindow']>, options?: CallOptions) =>
-    this.call('sampleWindow', params, options);
-  readonly prepareReference = (params: Params<EngineApi['prepareReference']>, options?: CallOptions) =>
-    this.call('prepareReference', params, options);
-  readonly segment = (params: Params<EngineApi['segment']>, options?: CallOptions) =>
-    this.call('segment', params, options);
-  readonly segmentClasses = (params: Params<EngineApi['segmentClasses']>, options?: CallOptions) =>
-    this.call('segmentClasses', params, options);
-  readonly saveOverlay = (params: Params<EngineApi['saveOverlay']>, options?: CallOptions) =>
-    this.call('saveOverlay', params, options);
-  readonly decode = (params: Params<EngineApi['decode']>, options?: CallOptions) =>
-    this.call('decode', params, options);
-  readonly prefetch = (params: Params<EngineApi['prefetch']>, options?: CallOptions) =>
-    this.call('prefetch', params, options);
-  readonly displayOverview = (params: Params<EngineApi['displayOverview']>, options?: CallOptions) =>
-    this.call('displayOverview', params, options);
-  readonly displayTiles = (params: Params<EngineApi['displayTiles']>, options?: CallOptions) =>
-    this.call('displayTiles', params, options);
-  readonly describeImage = (params: Params<EngineApi['describeImage']>, options?: CallOptions) =>
-    this.call('describeImage', params, options);
-  readonly readReference = (params: Params<EngineApi['readReference']>, options?: CallOptions) =>
-    this.call('readReference', params, options);
-  readonly readLabels = (params: Params<EngineApi['readLabels']>, options?: CallOptions) =>
-    this.call('readLabels', params, options);
 
   /** Lets the process go, kills it if it stays, and resolves when it is gone. Waiting calls reject. */
   async dispose(): Promise<void> {
@@ -107,7 +82,7 @@ export class EngineClient implements Remote<EngineApi> {
     await running?.child.stop(this.options.disposeGraceMs ?? 2000);
   }
 
-  private call<M extends keyof EngineApi>(method: M, params: Params<EngineApi[M]>, options: CallOptions = {}) {
+  protected call<M extends keyof EngineApi>(method: M, params: Params<EngineApi[M]>, options: CallOptions = {}) {
     return orAborted(this.sendOrRepeat(method, params, options), options.signal);
   }
 

@@ -4,7 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { NoEngineError } from '../core/userError';
 import type { DeviceName } from '../protocol/deviceApi';
 import type { BatchApi } from '../protocol/engineApi';
-import type { CallOptions, Params, Remote } from '../rpc';
+import { type CallOptions, type Params, type Remote, type Result, remoteBase } from '../rpc';
+import { BATCH_ROUTES, type Route } from './calls';
 import { EngineClient, type EngineClientOptions } from './client';
 
 /** An engine that can be shut down. */
@@ -76,7 +77,7 @@ interface Member {
  * started, the calls wait. A NoEngineError comes only where no engine has ever answered, or none could be started for
  * as long as `PoolPatience` says.
  */
-export class EnginePool implements DisposableEngine {
+export class EnginePool extends remoteBase<BatchApi>(BATCH_ROUTES) implements DisposableEngine {
   get size(): number {
     return this.members.length;
   }
@@ -95,6 +96,7 @@ export class EnginePool implements DisposableEngine {
     lanesPerEngine: number = LANES_PER_ENGINE,
     private readonly patience = PATIENCE,
   ) {
+    super();
     if (engines.length === 0) throw new RangeError('a pool needs at least one engine, got none');
     this.lanes = engines.length * lanesPerEngine;
     this.members = engines.map((engine) => ({ engine, inFlight: 0, failures: 0, askAgain: 0 }));
@@ -102,61 +104,27 @@ export class EnginePool implements DisposableEngine {
     setMaxListeners(0, this.ended.signal);
   }
 
-  readonly info = (options?: CallOptions) => this.onFirst((engine) => engine.info(options), options);
-
-  /**
-   * Goes to the first engine, which leaves the reference's tokens in the cache on disk; the others find them there,
-   * since every segment request names its reference.
-   */
-  readonly prepareReference = (params: Params<BatchApi['prepareReference']>, options?: CallOptions) =>
-    this.onFirst((engine) => engine.prepareReference(params, options), options);
-
-  readonly inspectImage = (params: Params<BatchApi['inspectImage']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.inspectImage(params, options), options);
-  readonly readReference = (params: Params<BatchApi['readReference']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.readReference(params, options), options);
-  readonly sampleWindow = (params: Params<BatchApi['sampleWindow']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.sampleWindow(params, options), options);
-  readonly segment = (params: Params<BatchApi['segment']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.segment(params, options), options);
-  readonly segmentClasses = (params: Params<BatchApi['segmentClasses']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.segmentClasses(params, options), options);
-  readonly describeImage = (params: Params<BatchApi['describeImage']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.describeImage(params, options), options);
-  readonly saveOverlay = (params: Params<BatchApi['saveOverlay']>, options?: CallOptions) =>
-    this.onLeastBusy((engine) => engine.saveOverlay(params, options), options);
-
   async dispose(): Promise<void> {
     this.ended.abort(new Error('the engines were shut down'));
     await Promise.all(this.members.map(({ engine }) => engine.dispose()));
   }
 
-  private onFirst<T>(use: (engine: DisposableEngine) => Promise<T>, options?: CallOptions): Promise<T> {
-    return this.onOneOf((usable) => usable[0], use, options);
-  }
-
-  /** On the engine with the fewest calls under way; the first of equals, so that few calls start few processes. */
-  private onLeastBusy<T>(use: (engine: DisposableEngine) => Promise<T>, options?: CallOptions): Promise<T> {
-    const choose = (usable: readonly Member[]) =>
-      usable.reduce((best, one) => (one.inFlight < best.inFlight ? one : best));
-    return this.onOneOf(choose, use, options);
-  }
-
-  private async onOneOf<T>(
-    choose: (usable: readonly Member[]) => Member,
-    use: (engine: DisposableEngine) => Promise<T>,
-    { signal }: CallOptions = {},
-  ): Promise<T> {
+  protected async call<M extends keyof BatchApi>(
+    method: M,
+    params: Params<BatchApi[M]>,
+    options: CallOptions = {},
+  ): Promise<Result<BatchApi[M]>> {
     for (;;) {
       const usable = this.members.filter(({ askAgain }) => askAgain <= performance.now());
       if (usable.length === 0) {
-        await this.untilAskedAgain(signal);
+        await this.untilAskedAgain(options.signal);
         continue;
       }
-      const member = choose(usable);
+      const member = routeTo(BATCH_ROUTES[method], usable);
+      const engine: Remote<BatchApi> = member.engine;
       member.inFlight++;
       try {
-        const result = await use(member.engine);
+        const result = await engine[method](params, options);
         this.answered(member);
         return result;
       } catch (error) {
@@ -193,4 +161,9 @@ export class EnginePool implements DisposableEngine {
     await pause(Math.max(0, Math.ceil(first - performance.now())), undefined, { signal: ended }).catch(() => undefined);
     ended.throwIfAborted();
   }
+}
+
+function routeTo(route: Route, usable: readonly Member[]): Member {
+  if (route === 'first') return usable[0]!;
+  return usable.reduce((best, one) => (one.inFlight < best.inFlight ? one : best));
 }

@@ -252,7 +252,7 @@ describe('EngineClient', () => {
 
   it('does not start for a call that is cancelled already', async () => {
     const client = start();
-    await expect(client.info({ signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no');
+    await expect(client.info(undefined, { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no');
     expect(client.pid).toBeUndefined();
   });
 

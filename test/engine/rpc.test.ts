@@ -1,7 +1,16 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isOutcome, Outcome, UserError } from '../../src/core/userError';
-import { connect, type Handlers, type Port } from '../../src/rpc';
+import {
+  type CallOptions,
+  connect,
+  type Handlers,
+  type Params,
+  type Peer,
+  type Port,
+  type Result,
+  remoteBase,
+} from '../../src/rpc';
 
 interface Sums {
   add(params: { a: number; b: number }): number;
@@ -179,5 +188,36 @@ describe('rpc', () => {
     await expect(client.call('ping', undefined)).rejects.toThrow('the engine went away');
     server.close(new Error('the editor went away'));
     expect(seenAbort?.aborted).toBe(true);
+  });
+});
+
+describe('remoteBase', () => {
+  class SumsClient extends remoteBase<Sums>({ add: 1, ping: 1, fail: 1, wait: 1, scale: 1, unsendable: 1 }) {
+    readonly called: string[] = [];
+
+    constructor(private readonly peer: Peer<Sums>) {
+      super();
+    }
+
+    protected call<M extends keyof Sums>(method: M, params: Params<Sums[M]>, options?: CallOptions) {
+      this.called.push(method);
+      return this.peer.call(method, params, options) as Promise<Result<Sums[M]>>;
+    }
+  }
+
+  it('gives a class the methods of an interface, each carried out by call', async () => {
+    const sums = new SumsClient(pair().client);
+    // As a caller may take them out.
+    const { add, ping } = sums;
+    expect(await add({ a: 2, b: 3 })).toBe(5);
+    expect(await ping()).toBe('pong');
+    expect(sums.called).toEqual(['add', 'ping']);
+  });
+
+  it('passes options on, also after parameters that are left out', async () => {
+    const stop = new AbortController();
+    const waiting = new SumsClient(pair().client).wait(undefined, { signal: stop.signal });
+    stop.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
   });
 });

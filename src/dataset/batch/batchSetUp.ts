@@ -35,7 +35,7 @@ export interface ModelChoice {
 }
 
 type InformedEngine = BatchEngine & {
-  info(options?: { signal?: AbortSignal }): Promise<EngineInfo>;
+  info(params: undefined, options?: { signal?: AbortSignal }): Promise<EngineInfo>;
 };
 
 /**
@@ -62,7 +62,7 @@ export async function prepareBatch(
   const scan = await scanFolder(root, { maskFolder, targets });
   const choice = await chooseReference(root, opened, wanted, advice);
   const engine = await startEngines({ encoder: opened.encoder, segmenter: opened.segmenter });
-  const { encoder, segmenter, device } = await engine.info(signal && { signal });
+  const { encoder, segmenter, device } = await engine.info(undefined, signal && { signal });
   const setUp = await storeSetUp(root, choice, engine);
   return {
     job: { engine, root, ...setUp, ...strategy, encoder, segmenter, overwrite, scan, ...(shard && { shard }) },

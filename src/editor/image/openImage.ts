@@ -535,7 +535,7 @@ export class OpenImage {
     const { engine } = this.host;
     try {
       await engine.prefetch({ image: this.place.path, ...this.encoderView() }, { signal: this.ended.signal });
-      const info = await engine.info({ signal: this.ended.signal });
+      const info = await engine.info(undefined, { signal: this.ended.signal });
       this.capabilities = info.capabilities;
       this.host.onEngine(info);
       this.showFacts();

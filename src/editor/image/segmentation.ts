@@ -39,7 +39,7 @@ export async function segmentImage(
     );
   }
   const checked = await checkReference(root.root, reference, engine, project.classes);
-  const { encoder, segmenter, device } = await engine.info({ signal });
+  const { encoder, segmenter, device } = await engine.info(undefined, { signal });
   const { strategy, parameters } = projectStrategy(root.root, project);
   const target = await engine.inspectImage({ image }, { signal });
   // Only a folder of deep images needs its window, for which a sample of them is looked at.
