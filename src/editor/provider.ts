@@ -15,7 +15,8 @@ import { connect, type Handlers } from '../rpc';
 import type { Edit } from './document/labelDocument';
 import type { Engines } from './engines/engines';
 import type { ImagePlace } from './image/imageFiles';
-import { NEEDS_TRUST, OpenImage, type Page } from './image/openImage';
+import { NEEDS_TRUST, OpenImage } from './image/openImage';
+import type { Page } from './image/pages';
 import type { PersonMasks, SaveConflict } from './image/saving';
 import { localCopy } from './localCopy';
 import { pageHtml } from './page/html';
@@ -435,7 +436,7 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
     const page = () => this.panels.get(panel)!.page;
     return {
       ready: () => {
-        void image.checkTiles();
+        void image.picture.checkTiles();
         return image.stateFor(page());
       },
       paint: (params) => image.paint(page(), params),
@@ -444,7 +445,7 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
       discardPrompts: () => image.discardPrompts(),
       selectClass: ({ classId }) => image.selectClass(classId),
       addClass: async (params) => ({ classId: await image.addClass(params) }),
-      setDisplayWindow: ({ window }) => image.setDisplayWindow(window),
+      setDisplayWindow: ({ window }) => image.picture.show(window ?? undefined),
       run: ({ command }) => this.options.runCommand(command, document),
       setCanvasFocus: ({ focused }) => {
         if (focused) this.focused.add(panel);

@@ -10,7 +10,8 @@ import { PROJECT_DEFAULTS } from '../../src/dataset/project/setUp';
 import { ProjectRoot } from '../../src/dataset/projectRoot';
 import { sha256 } from '../../src/disk/hashing';
 import type { Edit } from '../../src/editor/document/labelDocument';
-import { OpenImage, type Page } from '../../src/editor/image/openImage';
+import { OpenImage } from '../../src/editor/image/openImage';
+import type { Page } from '../../src/editor/image/pages';
 import type { ViewApi } from '../../src/protocol/editorApi';
 import type {
   DecodeRequest,

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { JournalLine } from '../../src/dataset/journal/journal';
-import type { Page } from '../../src/editor/image/openImage';
+import type { Page } from '../../src/editor/image/pages';
 import type { TestApi } from '../../src/extension';
 import { sampleName } from '../vscode/samples';
 import { extension } from './workspace';

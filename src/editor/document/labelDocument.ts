@@ -44,6 +44,15 @@ export interface DocumentState {
   readonly origins: ReadonlyMap<number, ClassOrigin>;
 }
 
+/** All that is kept of unsaved work. */
+export interface Work {
+  readonly labels: LabelMap;
+  readonly state: DocumentState;
+  readonly classId: number;
+  /** SHA-256 of the mask file that the work stands on, null where there was none. */
+  readonly maskHash: string | null;
+}
+
 export const BLANK_STATE: DocumentState = { session: null, automatic: null, origins: new Map() };
 
 export interface Edit {

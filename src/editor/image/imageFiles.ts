@@ -16,6 +16,7 @@ import type {
   DisplayOverview,
   EngineApi,
   FileLabels,
+  ImageInfo,
   IntensityWindow,
   Shown,
 } from '../../protocol/engineApi';
@@ -103,7 +104,7 @@ async function whyReadOnly(root: string, mask: string): Promise<string | null> {
 /**
  * Labels as they lie on the upright image: those drawn on the stored pixels of one with an EXIF orientation are turned.
  */
-export function layOver(
+function layOver(
   labels: LabelMap,
   { size, orientation = 1 }: { readonly size: Size; readonly orientation?: number },
   of: { readonly mask: string; readonly image: string },
@@ -116,6 +117,26 @@ export function layOver(
     `drawn on the stored pixels: it was turned upright by the EXIF orientation ${orientation} of its image`,
   ];
   return { labels: turnUpright(labels, orientation), notes };
+}
+
+/**
+ * Labels of any mask file as they lie on an open image. Throws UserError for a mask that cannot be read, or of another
+ * size.
+ *
+ * @param mask absolute path
+ * @param image absolute path
+ */
+export async function readForeignMask(
+  engine: Remote<EngineApi>,
+  mask: string,
+  image: string,
+  picture: { readonly info: ImageInfo },
+  classes: readonly { readonly id: number }[],
+): Promise<{ readonly labels: LabelMap; readonly notes: readonly string[] }> {
+  const read = await engine.readLabels({ mask, classIds: classes.map(({ id }) => id), isForeign: true });
+  const laid = layOver(fromLabelRuns(read.labels), picture.info, { mask, image });
+  if ('misfit' in laid) throw new UserError(laid.misfit);
+  return { labels: laid.labels, notes: [...read.notes, ...laid.notes] };
 }
 
 async function readMask(

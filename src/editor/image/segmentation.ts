@@ -1,4 +1,5 @@
 /** Segment Image: the strategy of the project on one open image, as a batch would run it. */
+import { area } from '../../core/geometry';
 import { Outcome } from '../../core/userError';
 import { runRequest } from '../../dataset/batch/runRequest';
 import { scanFolder } from '../../dataset/files/folder';
@@ -9,6 +10,7 @@ import { nameForm } from '../../disk/nameForms';
 import type { AutomaticResult, ClassInfo } from '../../protocol/editorApi';
 import type { EngineApi, SegmentResult } from '../../protocol/engineApi';
 import type { Remote } from '../../rpc';
+import type { HostSession } from '../document/labelDocument';
 
 export interface Segmentation {
   readonly result: SegmentResult;
@@ -79,4 +81,20 @@ export async function segmentImage(
     device,
   };
   return { result, run, automatic };
+}
+
+/** The session that goes on from the prompts of a result, on an empty class; null where nothing was found. */
+export function automaticSession(classId: number, result: SegmentResult): HostSession | null {
+  if (result.outcome === 'absent') return null;
+  const { prompts, size, iouPrediction, maskPrompt, answerPrior } = result;
+  return {
+    classId,
+    points: prompts.filter(({ reason }) => reason === 'kept').map(({ point, label }) => ({ point, label })),
+    box: null,
+    origin: 'automatic',
+    base: { size, runs: Uint32Array.of(area(size)) },
+    iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
+    ...(maskPrompt && { maskPrompt }),
+    ...(answerPrior && { answerPrior }),
+  };
 }

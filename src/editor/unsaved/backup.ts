@@ -11,8 +11,7 @@ import { applyChange, fits, type LabelChange } from '../../core/drawing/labelCha
 import { fromLabelRuns, type LabelRuns, toLabelRuns } from '../../core/pixels/labelMap';
 import { UserError } from '../../core/userError';
 import { whenFree } from '../../disk/patience';
-import type { DocumentState } from '../document/labelDocument';
-import type { Restored } from '../image/openImage';
+import type { DocumentState, Work } from '../document/labelDocument';
 
 /** Raised with any change of what is kept that this version could not read from an older one. */
 const FORMAT = 'ap-medsam backup 2';
@@ -47,7 +46,7 @@ export interface Step {
 }
 
 /** The first record of a backup. */
-export function encodeStart({ labels, state, classId, maskHash }: Restored, replaces: readonly Replaced[]): Uint8Array {
+export function encodeStart({ labels, state, classId, maskHash }: Work, replaces: readonly Replaced[]): Uint8Array {
   const start: Start = { format: FORMAT, labels: toLabelRuns(labels), state, classId, maskHash, replaces };
   return framed(start);
 }
@@ -55,7 +54,7 @@ export function encodeStart({ labels, state, classId, maskHash }: Restored, repl
 export const encodeStep = (step: Step): Uint8Array => framed(step);
 
 /** Throws UserError where the file cannot be read or is no backup that this version knows. */
-export async function readBackup(path: string): Promise<{ work: Restored; replaces: readonly Replaced[] }> {
+export async function readBackup(path: string): Promise<{ work: Work; replaces: readonly Replaced[] }> {
   try {
     const content = await whenFree(() => readFile(path));
     const [first, ...steps] = recordsOf(content);
@@ -68,7 +67,7 @@ export async function readBackup(path: string): Promise<{ work: Restored; replac
   }
 }
 
-function afterStep({ labels, state }: Restored, step: Step): Restored {
+function afterStep({ labels, state }: Work, step: Step): Work {
   if (step.change) {
     if (!fits(labels, step.change)) throw new RangeError('a step does not fit the one before');
     applyChange(labels, step.change);

@@ -9,7 +9,7 @@ import { basename, join } from 'node:path';
 import { removeIfPresent, removeStaleTemporaries } from '../../disk/atomicFile';
 import { entriesIn } from '../../disk/listing';
 import { LockFile, readLiveHolder } from '../../disk/lockFile';
-import type { Restored } from '../image/openImage';
+import type { Work } from '../document/labelDocument';
 import { type Replaced, readBackup } from './backup';
 import { UnsavedWork, type WorkSource } from './unsavedWork';
 
@@ -21,7 +21,7 @@ const LOCK = /^([0-9a-f]+)\.lock$/;
 
 /** Unsaved work that was left behind. */
 export interface Found {
-  readonly work: Restored;
+  readonly work: Work;
   /** Files that the next writer of the document takes the place of. */
   readonly replaces: readonly Replaced[];
 }

@@ -6,8 +6,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { LabelChange } from '../../core/drawing/labelChange';
 import { removeIfPresent, writeAtomic } from '../../disk/atomicFile';
 import { whenFree } from '../../disk/patience';
-import type { DocumentState } from '../document/labelDocument';
-import type { Restored } from '../image/openImage';
+import type { DocumentState, Work } from '../document/labelDocument';
 import { encodeStart, encodeStep, type Replaced, type Step } from './backup';
 
 /** Steps are added up to this many bytes, or as many as the whole work took; then the whole work is written anew. */
@@ -16,7 +15,7 @@ const LEAST_BYTES_OF_STEPS = 4_000_000;
 /** The document as it is now. */
 export interface WorkSource {
   readonly dirty: boolean;
-  readonly work: Restored;
+  readonly work: Work;
 }
 
 export class UnsavedWork {
@@ -129,7 +128,7 @@ export class UnsavedWork {
   }
 }
 
-function stepOf(change: LabelChange | null, before: DocumentState, { state, classId, maskHash }: Restored): Step {
+function stepOf(change: LabelChange | null, before: DocumentState, { state, classId, maskHash }: Work): Step {
   const changed: Partial<{ -readonly [K in keyof DocumentState]: DocumentState[K] }> = {};
   if (state.session !== before.session) changed.session = state.session;
   if (state.automatic !== before.automatic) changed.automatic = state.automatic;
