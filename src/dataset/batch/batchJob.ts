@@ -8,7 +8,7 @@ import type {
   SegmentResult,
   Shown,
 } from '../../protocol/engineApi';
-import type { CommitStep } from '../commits/maskCommit';
+import type { CommitStep } from '../commits/runCommit';
 import type { FolderScan, ImageFailure } from '../files/folder';
 import type { WindowEngine } from '../project/folderWindow';
 import type { Project, ProjectReference } from '../project/project';

@@ -5,7 +5,7 @@ import { FILE_KINDS, readNamed } from '../../disk/guardedFile';
 import { sha256, sha256File } from '../../disk/hashing';
 import type { Patience } from '../../disk/patience';
 import { checkMaskFile } from '../../formats/maskFile';
-import { isKept } from '../commits/maskCommit';
+import { isKept } from '../commits/runCommit';
 import type { JournalEntry, JournalView } from '../journal/journalView';
 import type { Shard } from './lock';
 

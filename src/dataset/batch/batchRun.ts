@@ -6,7 +6,7 @@ import { removeStaleTemporaries, requireWritable } from '../../disk/atomicFile';
 import { nameForm } from '../../disk/nameForms';
 import { isDenial, isDiskFailure } from '../../disk/storageError';
 import type { SegmentResult } from '../../protocol/engineApi';
-import { type ClassResult, MaskCommitter } from '../commits/maskCommit';
+import { type ClassResult, RunCommitter } from '../commits/runCommit';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from '../files/folder';
 import { imageFailure } from '../files/imageFailure';
 import { MaskLocator } from '../files/maskFolder';
@@ -29,7 +29,7 @@ const CACHED_IMAGES = 32;
 interface Prepared {
   readonly view: JournalView;
   readonly shared: RunRequest['shared'];
-  readonly committer: MaskCommitter;
+  readonly committer: RunCommitter;
   /** By class id. */
   readonly classes: readonly PreparedClass[];
 }
@@ -145,7 +145,7 @@ export class BatchRun {
       const own = new Map(references.map((reference) => [nameForm(reference.image), referenceResult(reference)]));
       prepared.push({ ...one, own, plan: { view, classId, run, overwrite, signal: this.signal } });
     }
-    const committer = new MaskCommitter({
+    const committer = new RunCommitter({
       root,
       runs: classes.map(({ classId, run }) => ({ classId, run })),
       classes: project.classes,

@@ -17,7 +17,7 @@ import { type JournalEntry, type JournalView, JournalViews } from '../journal/jo
 import type { Project } from '../project/project';
 import { openProject, type ProjectDefaults } from '../project/setUp';
 import { Turns } from '../project/turns';
-import { completeUnfinished, factsOf, type LineFacts } from './maskCommit';
+import { completeUnfinished, factsOf, type LineFacts } from './runCommit';
 
 /** What the journals of persons are called, before the session's id. */
 const WRITER_PREFIX = 'person-';

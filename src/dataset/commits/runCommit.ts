@@ -55,7 +55,7 @@ export type LineFacts = Omit<JournalLine, 'kind' | 'class' | 'run' | 'time'>;
 /** What the journal is to say of each class. */
 type ClassFacts = ReadonlyMap<number, LineFacts>;
 
-export class MaskCommitter {
+export class RunCommitter {
   constructor(private readonly context: CommitContext) {}
 
   /**
