@@ -8,7 +8,7 @@ import type {
   SegmentResult,
   Shown,
 } from '../../protocol/engineApi';
-import type { CommitStep } from '../commits/runCommit';
+import type { CommitStep } from '../commits/maskProtocol';
 import type { FolderScan, ImageFailure } from '../files/folder';
 import type { WindowEngine } from '../project/folderWindow';
 import type { Project, ProjectReference } from '../project/project';
@@ -78,7 +78,7 @@ export interface BatchOptions {
   readonly onImage?: (report: ImageReport) => void | Promise<void>;
   /** What a person should know before the masks come, such as a fallback for a thin object. */
   readonly onNote?: (note: string) => void;
-  /** Called after each step of a commit; see `CommitContext`. */
+  /** Called after each step of a commit; see `ProtocolContext`. */
   readonly onStep?: (step: CommitStep, image: string) => void | Promise<void>;
 }
 

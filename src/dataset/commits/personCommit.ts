@@ -1,35 +1,30 @@
-/** What a person does to masks: saves edits, accepts what is there, writes a copy elsewhere. */
-import { stat } from 'node:fs/promises';
-import { basename, extname, resolve } from 'node:path';
-import { IGNORE, type LabelMap } from '../../core/pixels/labelMap';
+import type { LabelMap } from '../../core/pixels/labelMap';
 import { Outcome, UserError } from '../../core/userError';
-import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../../disk/atomicFile';
+import { EMPTY_HASH, hashIfPresent } from '../../disk/atomicFile';
 import { sha256 } from '../../disk/hashing';
 import { encodeMaskPng } from '../../formats/maskPng';
 import type { FileStamp, SegmentResult } from '../../protocol/engineApi';
-import { absolutePath, isAmongImages } from '../files/folder';
-import { type LabelReader, readLabelFile } from '../files/labelFile';
-import { MaskLocator, resolveMaskFolder } from '../files/maskFolder';
+import { absolutePath } from '../files/folder';
+import { MaskLocator } from '../files/maskFolder';
 import { MaskFolderGrants } from '../files/maskFolderGrants';
-import { carryInstances, saveInstances } from '../journal/instanceFile';
+import { carryInstances } from '../journal/instanceFile';
 import { JournalWriter } from '../journal/journal';
 import { type JournalEntry, type JournalView, JournalViews } from '../journal/journalView';
 import type { Project } from '../project/project';
-import { openProject, type ProjectDefaults } from '../project/setUp';
+import { openProject } from '../project/setUp';
 import { Turns } from '../project/turns';
-import { completeUnfinished, factsOf, type LineFacts } from './runCommit';
+import { type ClassLine, resultLine, UNKNOWN } from './classLine';
+import { type CopyOptions, type CopyRequest, writeCopy } from './maskCopy';
+import { completeUnfinished, MaskProtocol } from './maskProtocol';
 
 /** What the journals of persons are called, before the session's id. */
 const WRITER_PREFIX = 'person-';
 
-export interface PersonOptions {
+export interface PersonOptions extends CopyOptions {
   /** Tells the journal of this window from those of others: letters, digits, `.`, `_`, `-`. */
   readonly session: string;
   /** Views that others look at as well. */
   readonly journals?: JournalViews;
-  /** What a root without a project file is taken to have. */
-  readonly defaults?: ProjectDefaults;
-  readonly readLabels?: LabelReader;
   /** Mask folders outside their root that are allowed; none if left out. */
   readonly grants?: MaskFolderGrants;
 }
@@ -83,17 +78,6 @@ export interface Accepted {
   readonly mask: string | null;
 }
 
-export interface CopyRequest {
-  readonly root: string;
-  /** Posix path relative to the root. */
-  readonly image: string;
-  /** As for a save. */
-  readonly labels: LabelMap;
-  /** Absolute path that a person chose. */
-  readonly target: string;
-  readonly onEncoded?: () => void;
-}
-
 /**
  * The commits of one window of the editor, through the same protocol as a run's, so that neither overwrites the other
  * and a crash at any point is completed by the next start. Each root's journal is opened on first use. Calls about one
@@ -130,21 +114,19 @@ export class PersonCommitter {
       const found = contentOf(onDisk);
       // What is to be written may be there already: a save that failed after that, and is repeated.
       if (found !== save.opened && found !== mask) return { outcome: 'conflict', path, found };
-      const journal = await this.journal(root, view, masks);
+      const protocol = await this.protocol(root, view, masks);
       await view.refresh('persons');
       const lines = save.work.map((work) => lineOf(save, work, mask, masks.placeAt(path)));
-      if (bytes !== null && mask !== found) {
-        await append(journal, view, 'intent', lines);
-        for (const work of save.work) {
-          if (work.by === 'run') await saveInstances(root, save.image, work.classId, mask!, work.result.instances);
-        }
-        const within = { within: masks.folder };
-        const placed =
-          onDisk === null ? await createAtomic(path, bytes, within) : await replaceAtomic(path, bytes, onDisk, within);
-        if (!placed) return { outcome: 'conflict', path, found: contentOf(await hashIfPresent(path)) };
+      if (bytes === null || mask === null || mask === found) {
+        await protocol.tell(save.image, lines);
+        return { outcome: 'saved', path, mask };
       }
-      await append(journal, view, 'done', lines);
-      return { outcome: 'saved', path, mask };
+      const instances = save.work.flatMap((work) =>
+        work.by === 'run' ? [{ classId: work.classId, instances: work.result.instances }] : [],
+      );
+      const write = { image: save.image, path, bytes, hash: mask, replaces: onDisk, lines, instances };
+      if (await protocol.put(write)) return { outcome: 'saved', path, mask };
+      return { outcome: 'conflict', path, found: contentOf(await hashIfPresent(path)) };
     });
   }
 
@@ -158,7 +140,7 @@ export class PersonCommitter {
     return this.inTurn(root, image, async () => {
       const { project, masks, view } = await this.open(root);
       const path = await masks.locate(image);
-      const journal = await this.journal(root, view, masks);
+      const protocol = await this.protocol(root, view, masks);
       const mask = contentOf(await hashIfPresent(path));
       if (seen !== undefined && mask !== seen) return { outcome: 'conflict', path, found: mask };
       const entry = view.entry(image, classId);
@@ -170,29 +152,19 @@ export class PersonCommitter {
       const known = entry !== undefined && mask !== null && view.knowsMask(image, mask);
       if (known) await carryInstances(root, image, classId, entry.mask, mask);
       const isJudged = known && (entry.status === 'auto' || entry.status === 'accepted');
-      const { trust, trustParts } = isJudged ? entry : NO_FACTS;
+      const { trust, trustParts } = isJudged ? entry : UNKNOWN;
       const place = mask === null ? {} : { place: masks.placeAt(path) };
       const about = { image, class: classId, run: null, file: entry?.file ?? null, mask, ...place };
-      await append(journal, view, 'done', [{ ...NO_FACTS, ...about, status: 'accepted', trust, trustParts }]);
+      await protocol.tell(image, [{ ...UNKNOWN, ...about, status: 'accepted', trust, trustParts }]);
       // A run may have put another mask in place while the line was written; the person has not seen that one.
       const now = contentOf(await hashIfPresent(path));
       return now === mask ? { outcome: 'accepted', path, mask } : { outcome: 'conflict', path, found: now };
     });
   }
 
-  /**
-   * Writes labels to any place that is none of an image: a new PNG outside the images of the root, or one that holds a
-   * mask already. The journal is not told: it is about the mask folder.
-   *
-   * @throws UserError for any other place, or if the disk refuses
-   */
-  async saveCopy({ root, image, labels, target, onEncoded }: CopyRequest): Promise<void> {
-    const project = await openProject(root, {}, this.options.defaults);
-    const known = await this.copyTarget(root, project, absolutePath(root, image), target);
-    const bytes = await encodeMaskPng(labels, project.classes);
-    onEncoded?.();
-    const written = known === null ? await createAtomic(target, bytes) : await replaceAtomic(target, bytes, known);
-    if (!written) throw new UserError(`${target} has been changed by another program just now: try again.`);
+  /** See `writeCopy`. */
+  saveCopy(request: CopyRequest): Promise<void> {
+    return writeCopy(request, this.options);
   }
 
   /** Waits for calls under way and closes the journals; later calls reject. */
@@ -204,41 +176,6 @@ export class PersonCommitter {
       await journal?.close();
     }
     this.writers.clear();
-  }
-
-  /** Hash of the mask that a copy may replace, null for a place that is free. Throws UserError for any other. */
-  private async copyTarget(root: string, project: Project, image: string, target: string): Promise<string | null> {
-    if (await isSameFile(image, target)) {
-      throw new UserError(`${target} is the image itself, which is never written: choose another name for the mask.`);
-    }
-    if (extname(target).toLowerCase() !== '.png') {
-      throw new UserError(`A mask is a PNG file: choose a name that ends in .png, not "${basename(target)}".`);
-    }
-    const exists = (await hashIfPresent(target)) !== null;
-    if (isAmongImages(root, resolveMaskFolder(root, project.maskFolder), target)) {
-      throw new UserError(
-        exists
-          ? `${target} is one of the images of ${root} and is not replaced: choose another name.`
-          : `${target} would be taken for one of the images of ${root}: choose the mask folder, or another place.`,
-      );
-    }
-    if (!exists) return null;
-    const { labels, sha256: hash } = await this.readMask(target);
-    const values = new Set(labels.values);
-    values.delete(0);
-    const isForeign = (value: number) => value !== IGNORE && !project.classes.some(({ id }) => id === value);
-    // One value is a mask of another program; several that are no classes are a grey picture.
-    if (values.size > 1 && [...values].some(isForeign)) throw notMask(target);
-    return hash;
-  }
-
-  private async readMask(mask: string): ReturnType<LabelReader> {
-    try {
-      return await (this.options.readLabels ?? readLabelFile)({ mask });
-    } catch (error) {
-      if (error instanceof UserError) throw notMask(mask, error);
-      throw error;
-    }
   }
 
   private async open(root: string): Promise<{ project: Project; masks: MaskLocator; view: JournalView }> {
@@ -277,42 +214,23 @@ export class PersonCommitter {
     return writer;
   }
 
+  private async protocol(root: string, view: JournalView, masks: MaskLocator): Promise<MaskProtocol> {
+    const journal = await this.journal(root, view, masks);
+    return new MaskProtocol({ root, journal, view, masks, onLine: (line, at) => view.merge(line, at) });
+  }
+
   private inTurn<T>(root: string, image: string, work: () => Promise<T>): Promise<T> {
     if (this.disposed) return Promise.reject(new Error('the journals of persons are closed'));
     return this.turns.take(absolutePath(root, image), work);
   }
 }
 
-/** A journal line but for when and how far. */
-type Line = LineFacts & { readonly class: number; readonly run: string | null };
-
-const NO_FACTS: Omit<LineFacts, 'image' | 'file' | 'status' | 'mask'> = {
-  trust: null,
-  trustParts: { iouPrediction: null },
-  prompts: [],
-  milliseconds: null,
-  error: null,
-};
-
-function lineOf({ image, file }: LabelSave, work: ClassWork, mask: string | null, place: string): Line {
+function lineOf({ image, file }: LabelSave, work: ClassWork, mask: string | null, place: string): ClassLine {
   const about = { class: work.classId, mask, ...(mask !== null && { place }) };
-  if (work.by === 'person') return { image, file, ...NO_FACTS, status: 'edited', run: null, ...about };
-  if (work.by === 'run') return { ...factsOf(image, work.result), run: work.run, ...about };
+  if (work.by === 'person') return { image, file, ...UNKNOWN, status: 'edited', run: null, ...about };
+  if (work.by === 'run') return { ...resultLine(image, work.classId, work.run, work.result), ...about };
   const { status, run, trust, trustParts, milliseconds, error } = work.entry;
-  return { ...NO_FACTS, image, file, status, run, trust, trustParts, milliseconds, error, ...about };
-}
-
-async function append(
-  journal: JournalWriter,
-  view: JournalView,
-  kind: 'intent' | 'done',
-  lines: readonly Line[],
-): Promise<void> {
-  const full = lines.map((line) => ({ kind, ...line, time: view.nextTime(line.image, line.class) }));
-  const places = await Promise.all(full.map((line) => journal.append(line)));
-  full.forEach((line, index) => {
-    view.merge(line, places[index]);
-  });
+  return { ...UNKNOWN, image, file, status, run, trust, trustParts, milliseconds, error, ...about };
 }
 
 /** Whether nothing was found and nothing was there before: that needs no file. */
@@ -324,13 +242,3 @@ const isAbsent = (entry: ReturnType<JournalView['entry']>): boolean =>
 
 /** The empty file that may stand where a mask was about to be created is none. */
 const contentOf = (hash: string | null): string | null => (hash === EMPTY_HASH ? null : hash);
-
-const notMask = (path: string, cause?: unknown): UserError =>
-  new UserError(`${path} is not a mask and is not replaced: choose another name.`, { cause });
-
-/** Whether two paths lead to one file, through links or a file system that ignores case too. */
-async function isSameFile(a: string, b: string): Promise<boolean> {
-  if (resolve(a) === resolve(b)) return true;
-  const [one, other] = await Promise.all([a, b].map((path) => stat(path, { bigint: true }).catch(() => null)));
-  return one !== null && other !== null && one.ino === other.ino && one.dev === other.dev;
-}

@@ -1,41 +1,30 @@
-/**
- * Puts the results for one image on the disk, so that a crash at any point leaves a state that the next run completes.
- */
-
+/** What a run puts into masks: its results for the classes of an image, but where a person has had a say. */
 import { readLabelMap } from '../../core/maskFiles/maskReading';
 import { blankLabels, type LabelMap, labelsOfSize, mergeClasses } from '../../core/pixels/labelMap';
 import { UserError } from '../../core/userError';
-import { createAtomic, EMPTY_HASH, hashIfPresent, replaceAtomic } from '../../disk/atomicFile';
+import { EMPTY_HASH } from '../../disk/atomicFile';
 import { FILE_KINDS, readNamed } from '../../disk/guardedFile';
 import { sha256 } from '../../disk/hashing';
-import type { Patience } from '../../disk/patience';
 import { type ClassColour, encodeMaskPng } from '../../formats/maskPng';
 import { readPng } from '../../formats/pngSamples';
 import type { SegmentResult } from '../../protocol/engineApi';
-import type { MaskLocator } from '../files/maskFolder';
-import { saveInstances } from '../journal/instanceFile';
-import { isPersons, type JournalLine, type JournalWriter } from '../journal/journal';
+import { isPersons } from '../journal/journal';
 import type { JournalView } from '../journal/journalView';
-
-/** Steps of a commit, named by what has just become true. */
-export type CommitStep = 'intent' | 'instances' | 'mask' | 'done';
+import { type ClassLine, resultLine, UNKNOWN } from './classLine';
+import { completeUnfinished, MaskProtocol, type ProtocolContext } from './maskProtocol';
 
 /** `kept`: a person has meanwhile painted or judged the mask, and the result was dropped. */
 export type CommitOutcome = 'done' | 'absent' | 'kept';
 
-export interface CommitContext {
-  readonly root: string;
+/**
+ * Where a run writes. Its own lines do not get into its view: where the mask of one image lies must not depend on which
+ * others were done before it.
+ */
+export interface CommitContext extends Omit<ProtocolContext, 'onLine'> {
   /** The classes of the run, with the run key of each. */
   readonly runs: readonly ClassRunKey[];
   /** Colours of the palette. */
   readonly classes: readonly ClassColour[];
-  readonly journal: JournalWriter;
-  readonly view: JournalView;
-  readonly masks: MaskLocator;
-  /** Called after each step; a failure in it ends the commit there, as a crash would. */
-  readonly onStep?: ((step: CommitStep, image: string) => void | Promise<void>) | undefined;
-  /** Ends the waiting for a file that another program holds, and with it the commit, by its reason. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ClassRunKey {
@@ -49,27 +38,24 @@ export interface ClassResult {
   readonly result: SegmentResult;
 }
 
-/** What a journal line says beyond which class, run and time it is about. */
-export type LineFacts = Omit<JournalLine, 'kind' | 'class' | 'run' | 'time'>;
-
-/** What the journal is to say of each class. */
-type ClassFacts = ReadonlyMap<number, LineFacts>;
-
 export class RunCommitter {
-  constructor(private readonly context: CommitContext) {}
+  private readonly protocol: MaskProtocol;
+
+  constructor(private readonly context: CommitContext) {
+    this.protocol = new MaskProtocol(context);
+  }
 
   /**
-   * Commits the results of all classes of an image together: an `intent` for each with the new mask's hash, the mask
-   * unless the file on disk is no longer the one that was merged, a `done` for each. Where masks overlap, the earlier
-   * result has the pixel. Throws UserError if the existing mask cannot take the results or the disk refuses.
+   * Commits the results of all classes of an image together, unless the file on disk is no longer the one that they
+   * were merged with. Where masks overlap, the earlier result has the pixel. Throws UserError if the existing mask
+   * cannot take the results or the disk refuses.
    *
    * @returns what became of each class, in order
    */
   async commit(image: string, results: readonly ClassResult[]): Promise<CommitOutcome[]> {
-    const { root, classes, masks, signal } = this.context;
-    const patience = { signal };
+    const { classes, masks, signal } = this.context;
     const path = await masks.locate(image);
-    const existing = await readNamed(path, FILE_KINDS.mask, patience);
+    const existing = await readNamed(path, FILE_KINDS.mask, { signal });
     const existingHash = existing && sha256(existing);
     const ours = await this.withoutPersons(image, existingHash, results);
     const outcomes = (which: readonly ClassResult[]) =>
@@ -80,44 +66,46 @@ export class RunCommitter {
     const [first] = ours;
     if (first === undefined) return outcomes([]);
 
+    const lines = ours.map(({ classId, result }) => resultLine(image, classId, this.runOf(classId), result));
     const absent = ours.every(({ result }) => result.outcome === 'absent');
-    const facts = new Map(ours.map(({ classId, result }) => [classId, factsOf(image, result)]));
-    const hasContent = existing !== null && existingHash !== EMPTY_HASH;
-    if (absent && !hasContent) return this.finish(image, facts, outcomes(ours));
-    const ids = ours.map(({ classId }) => classId);
-    const { size } = first.result;
-    const before = hasContent ? labelsOfSize(this.labelsIn(existing, path), ids, size, path) : blankLabels(size);
-    const after = mergeClasses(
-      before,
-      ours.map(({ classId, result }) => ({ classId, mask: result.mask })),
-    );
-    if (absent && Buffer.compare(before.data, after.data) === 0) return this.finish(image, facts, outcomes(ours));
+    const content = existingHash === EMPTY_HASH ? null : existing;
+    const labels = absent && content === null ? null : this.merged(content, path, first.result, ours);
+    if (labels === null || (absent && Buffer.compare(labels.before.data, labels.after.data) === 0)) {
+      await this.protocol.tell(image, lines);
+      return outcomes(ours);
+    }
 
-    const bytes = await encodeMaskPng(after, classes);
+    const bytes = await encodeMaskPng(labels.after, classes);
     const mask = sha256(bytes);
     const place = masks.placeAt(path);
-    const written = new Map([...facts].map(([classId, one]) => [classId, { ...one, mask, place }]));
-    await this.append('intent', written);
-    await this.reached('intent', image);
-    for (const { classId, result } of ours) {
-      await saveInstances(root, image, classId, mask, result.instances, patience);
-    }
-    await this.reached('instances', image);
+    const write = {
+      ...{ image, path, bytes, hash: mask, replaces: existingHash },
+      lines: lines.map((line) => ({ ...line, mask, place })),
+      instances: ours.map(({ classId, result }) => ({ classId, instances: result.instances })),
+    };
     // The person may have accepted the very mask that is about to be replaced, which its hash does not show.
-    const still = await this.withoutPersons(image, existingHash, ours);
-    if (still.length < ours.length) {
-      // What is left of the intents names a mask that nobody will write.
-      const again = await this.commit(image, still);
-      return results.map((one) => (still.includes(one) ? again[still.indexOf(one)] : 'kept'));
-    }
-    const options = { within: masks.folder, patience };
-    const placed =
-      existingHash === null
-        ? await createAtomic(path, bytes, options)
-        : await replaceAtomic(path, bytes, existingHash, options);
-    if (!placed) return outcomes([]);
-    await this.reached('mask', image);
-    return this.finish(image, written, outcomes(ours));
+    let still = ours;
+    const isPlaced = await this.protocol.put(write, async () => {
+      still = await this.withoutPersons(image, existingHash, ours);
+      return still.length === ours.length;
+    });
+    if (isPlaced) return outcomes(ours);
+    if (still.length === ours.length) return outcomes([]);
+    const again = await this.commit(image, still);
+    return results.map((one) => (still.includes(one) ? again[still.indexOf(one)] : 'kept'));
+  }
+
+  /** The labels of the mask file, and those with the results in them. */
+  private merged(
+    content: Uint8Array | null,
+    path: string,
+    { size }: SegmentResult,
+    results: readonly ClassResult[],
+  ): { readonly before: LabelMap; readonly after: LabelMap } {
+    const ids = results.map(({ classId }) => classId);
+    const before = content === null ? blankLabels(size) : labelsOfSize(this.labelsIn(content, path), ids, size, path);
+    const masks = results.map(({ classId, result }) => ({ classId, mask: result.mask }));
+    return { before, after: mergeClasses(before, masks) };
   }
 
   /**
@@ -136,24 +124,15 @@ export class RunCommitter {
   /** Notes a failure for each class but a person's, unless the journal's last word on it is this very failure. */
   async recordFailure(image: string, error: string, classIds: readonly number[]): Promise<void> {
     const { view } = this.context;
-    const facts = new Map<number, LineFacts>();
+    const lines: ClassLine[] = [];
     for (const classId of classIds) {
       const known = view.entry(image, classId);
-      if (known?.status === 'failed' && known.error === error && known.run === this.runOf(classId)) continue;
+      const run = this.runOf(classId);
+      if (known?.status === 'failed' && known.error === error && known.run === run) continue;
       if (known !== undefined && isPersons(known.status)) continue;
-      facts.set(classId, {
-        image,
-        status: 'failed',
-        file: null,
-        mask: null,
-        trust: null,
-        trustParts: { iouPrediction: null },
-        prompts: [],
-        milliseconds: null,
-        error,
-      });
+      lines.push({ image, class: classId, run, status: 'failed', file: null, mask: null, ...UNKNOWN, error });
     }
-    await this.append('done', facts);
+    if (lines.length > 0) await this.protocol.tell(image, lines);
   }
 
   /** See `completeUnfinished`. */
@@ -174,46 +153,8 @@ export class RunCommitter {
     return results.filter(({ classId }) => !isKept(view, image, classId, maskHash));
   }
 
-  private async finish(image: string, facts: ClassFacts, outcomes: CommitOutcome[]): Promise<CommitOutcome[]> {
-    await this.append('done', facts);
-    await this.reached('done', image);
-    return outcomes;
-  }
-
-  private async append(kind: JournalLine['kind'], facts: ClassFacts): Promise<void> {
-    const { journal, view } = this.context;
-    // Together, so that they share one flush.
-    await Promise.all(
-      [...facts].map(([classId, line]) => {
-        const time = view.nextTime(line.image, classId);
-        return journal.append({ kind, class: classId, run: this.runOf(classId), time, ...line });
-      }),
-    );
-  }
-
   private runOf(classId: number): string {
     return this.context.runs.find((one) => one.classId === classId)!.run;
-  }
-
-  private async reached(step: CommitStep, image: string): Promise<void> {
-    await this.context.onStep?.(step, image);
-  }
-}
-
-/** Writes the `done` that a crash prevented, for those of the intents whose mask had reached the disk. */
-export async function completeUnfinished(
-  intents: readonly JournalLine[],
-  view: JournalView,
-  masks: MaskLocator,
-  journal: JournalWriter,
-  patience?: Patience,
-): Promise<void> {
-  for (const intent of intents) {
-    // One whose mask cannot be told is reported when it is its turn.
-    const path = await masks.locate(intent.image).catch(() => null);
-    if (path === null || (await hashIfPresent(path, patience)) !== intent.mask) continue;
-    const line: JournalLine = { ...intent, kind: 'done', time: view.nextTime(intent.image, intent.class) };
-    view.merge(line, await journal.append(line));
   }
 }
 
@@ -227,22 +168,4 @@ export function isKept(view: JournalView, image: string, classId: number, maskHa
   const intent = view.intent(image, classId);
   if (intent !== undefined && isPersons(intent.status) && intent.mask === maskHash) return true;
   return maskHash !== null && maskHash !== EMPTY_HASH && !view.knowsMask(image, maskHash);
-}
-
-/** What a journal line says of a run's result; its mask is not known yet. */
-export function factsOf(image: string, result: SegmentResult): LineFacts {
-  const { iouPrediction, trust, trustParts } = result;
-  return {
-    image,
-    status: result.outcome === 'absent' ? 'absent' : 'auto',
-    file: result.file,
-    mask: null,
-    trust: trust ?? null,
-    trustParts: { ...trustParts, iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null },
-    prompts: result.prompts
-      .filter(({ reason }) => reason === 'kept')
-      .map(({ point, label, instance }) => ({ x: point.x, y: point.y, label, instance })),
-    milliseconds: Math.round(result.times.total),
-    error: null,
-  };
 }
