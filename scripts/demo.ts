@@ -48,7 +48,7 @@ async function main(): Promise<void> {
     `\nMasks: demo/<set>/masks. Pictures with outline and prompts: demo/<set>/overlays. All at a glance: demo/overview.png.`,
   );
   console.log(
-    '"seen": whether the embedded decoder was trained on such images. The README leads with sets it has not seen.',
+    '"seen": whether the embedded decoder was trained on such images. docs/accuracy.md leads with sets it has not seen.',
   );
 }
 

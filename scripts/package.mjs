@@ -81,6 +81,9 @@ const RUNTIME = {
 const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages;
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
+/** Whether relative links of the README can become addresses, as vsce makes them. */
+const hasAddress = manifest.repository !== undefined;
+
 const isNative = (file) => /\.(node|dll|dylib)$|\.so(\.\d+)*$/.test(file);
 const matches = (file, pattern) =>
   new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`).test(file);
@@ -133,6 +136,10 @@ async function stageCommon(stage) {
     const source = path.join(root, name);
     if (existsSync(source)) cpSync(source, path.join(stage, name), { recursive: true, filter });
   }
+  if (!hasAddress) {
+    const readme = path.join(stage, 'README.md');
+    writeFileSync(readme, withPictures(readFileSync(readme, 'utf8')));
+  }
   const bundled = new Set();
   for (const bundle of bundles) {
     const { metafile } = await build({
@@ -166,6 +173,13 @@ async function stageCommon(stage) {
   const { private: _, scripts: __, devDependencies: ___, ...kept } = manifest;
   writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify({ ...kept, dependencies }, null, 2)}\n`);
   writeFileSync(path.join(stage, 'ThirdPartyNotices.txt'), notices([...bundled].sort()));
+}
+
+/** Markdown with its relative pictures as data: VS Code's page of an extension shows those and https addresses only. */
+function withPictures(markdown) {
+  return markdown.replace(/(!\[[^\]]*\]\()(?!\w+:)([^)]+\.png)(?=\))/g, (_, before, picture) => {
+    return `${before}data:image/png;base64,${readFileSync(path.join(root, picture), 'base64')}`;
+  });
 }
 
 /** Copies an installed package but the native files in it, which belong to some platform. */
@@ -228,7 +242,7 @@ async function pack(stage, target, file) {
       packagePath: file,
       dependencies: true,
       useYarn: false,
-      rewriteRelativeLinks: false,
+      rewriteRelativeLinks: hasAddress,
       allowMissingRepository: true,
     }),
   );
@@ -255,6 +269,11 @@ async function pack(stage, target, file) {
   ];
   for (const name of [...needed, ...bundles.map((bundle) => bundle.outfile)])
     if (!names.includes(name)) complain(`lacks ${name}`);
+  const readme = files
+    .find(({ name }) => name === 'extension/readme.md')
+    .read()
+    .toString();
+  if (/!\[[^\]]*\]\((?!https:|data:)/.test(readme)) complain('has a README with pictures that no page would show');
   for (const name of shippedModels()) if (!names.includes(name)) complain(`lacks ${name}`);
   const { size } = statSync(file);
   const list = `${path.relative(process.cwd(), file)}: ${(size / MB).toFixed(1)} MB in ${names.length} files`;

@@ -1,4 +1,4 @@
-/** One file from servers that behave badly in every way we could think of: the rows of the README's table of faults. */
+/** One file from servers that behave badly in every way we could think of: the table of faults of models/README.md. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
