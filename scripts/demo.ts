@@ -11,7 +11,14 @@ import { textTable } from '../src/cli/textTable';
 import { dice, iou } from '../src/core/pixels/maskMetrics';
 import { type LabelledImage, labelledImages, summarise } from '../src/dataset/evaluate';
 import { decodeMaskPng } from '../src/formats/maskPng';
+import { readCommandLine } from '../test/commandLine';
 import { binaryMaskOf, readMask } from '../test/masks';
+
+readCommandLine({
+  command: 'npm run demo --',
+  about: 'Labels both sample sets from one reference each and compares; pictures and masks go to the folder demo/.',
+  options: {},
+});
 
 const repository = path.resolve(__dirname, '..', '..');
 const samples = path.join(repository, 'models', 'samples');

@@ -5,7 +5,8 @@ import { setup } from './setup.mjs';
 
 const [entry, ...args] = process.argv.slice(2);
 const root = path.resolve(import.meta.dirname, '..');
-await setup();
+// Whoever asks how to use a program waits for nothing that it would need.
+if (!args.includes('--help')) await setup();
 const { build } = await import('esbuild');
 const { options } = await import('../esbuild.mjs');
 const outfile = path.join(root, 'dist', 'test', `${path.basename(entry, '.ts')}.cjs`);

@@ -1,250 +1,169 @@
 /**
- * Accuracy of the strategies on labelled sets: npm run bench:accuracy -- <data dir> [options]
+ * Accuracy of the strategies on labelled sets: npm run bench:accuracy -- <data dir> [<data dir> ...] [options]
  *
- * <data dir> holds one folder per set, each with images/ and masks/. Per set, some references (seeded) label up to so
- * many of the other images; Dice per target, mean per set, mean over sets.
+ * Each data folder holds one folder per set, each with images/ and masks/. Per set and seed, some references label up
+ * to so many of the other images; Dice per target, mean per set, mean over sets. With `--ablation`, what each stage is
+ * worth: the paired difference. A worker with an engine of its own takes one reference after the other and asks all
+ * variants, so that references are prepared once and images, kept on disk, are encoded once.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { textTable } from '../../src/cli/textTable';
-import { spearman } from '../../src/core/rankCorrelation';
-import { strategies, strategyIds } from '../../src/core/strategies';
-import { presetNames, presets } from '../../src/core/strategies/presets';
 import {
-  DEFAULT_PARAMETERS,
-  NO_ABLATION,
-  type StrategyId,
-  type StrategyParameters,
-} from '../../src/core/strategies/strategy';
-import { evaluateReference, type ImageScore, labelledImages, summarise } from '../../src/dataset/evaluate';
+  type EvaluationEngine,
+  evaluateReference,
+  type LabelledImage,
+  labelledImages,
+  summarise,
+} from '../../src/dataset/evaluate';
+import { spread } from '../../src/dataset/files/spread';
+import type { EnginePool } from '../../src/engineClient/pool';
+import type { SegmentRequest } from '../../src/protocol/engineApi';
+import { readCommandLine, wholeNumbers } from '../commandLine';
 import { seededRandom } from '../seeded';
-import {
-  chosenModels,
-  environment,
-  isSeen,
-  MODEL_OPTIONS,
-  SET_GROUPS,
-  seededPick,
-  setsIn,
-  startEngines,
-} from './bench';
+import { appendRow, keyOf, type Row, readRows, rowOf } from './accuracyRows';
+import { ablationTable, meanTable, setTable } from './accuracyTables';
+import { chosenVariants, type Variant } from './accuracyVariants';
+import { chosenModels, environment, isSeen, seededPick, setsIn, startEngines } from './bench';
+import { benches } from './benches';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    references: { type: 'string', default: '3' },
-    targets: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '0' },
-    strategies: { type: 'string', default: strategyIds.join(',') },
-    preset: { type: 'string' },
-    engines: { type: 'string', default: String(os.cpus().length) },
-    sets: { type: 'string' },
-    ablation: { type: 'string' },
-    /** How many references vote at a time: 1, or such as 1,2,3 to compare. The same targets for all. */
-    votes: { type: 'string', default: '1' },
-    /** Such as off,auto,2 to compare. */
-    tiles: { type: 'string', default: 'off' },
-    json: { type: 'boolean', default: false },
-    ...MODEL_OPTIONS,
-  },
-});
+const { values, positionals } = readCommandLine(benches.accuracy);
+const seeds = wholeNumbers(values.seeds ?? values.seed);
+const variants = chosenVariants(values);
 
-interface Variant {
-  readonly name: string;
-  readonly strategy: StrategyId;
-  readonly parameters: StrategyParameters;
-  readonly votes: number;
+/** One reference, with what votes beside it, and its targets. */
+interface Job {
+  readonly group: string;
+  readonly set: string;
+  readonly seed: number;
+  /** The reference first, then as many as may vote with it in any variant. */
+  readonly voters: readonly LabelledImage[];
+  readonly targets: readonly LabelledImage[];
 }
 
+/** Rows by `keyOf`. */
+type Measured = Map<string, Row>;
+
 async function main(): Promise<void> {
-  const [dataDir] = positionals;
-  if (dataDir === undefined) {
-    console.error(
-      'usage: npm run bench:accuracy -- <data dir> [--references 3] [--targets 20] [--seed 0] [--sets a,b]',
-    );
-    console.error('       [--strategies ap-medsam,gbmseg] [--preset all|semantic,object,part,regions,prompt]');
-    console.error('       [--ablation all|refine,prior] [--votes 1,2,3] [--tiles off,auto,2] [--engines 2] [--json]');
-    console.error('       [--models <models dir>] [--decoder <file.onnx>]');
-    process.exit(2);
+  const jobs = await plan();
+  const votesOf = new Map(variants.map(({ name, votes }) => [name, votes]));
+  const known = values.out === undefined ? [] : readRows(values.out);
+  const measured: Measured = new Map(known.map((row) => [keyOf(row, votesOf.get(row.variant) ?? 1), row]));
+  const machine = values.report ? undefined : await measure(jobs, measured);
+  const results = new Map(variants.map((variant) => [variant, rowsOf(variant, jobs, measured)]));
+  if (values.json) {
+    for (const row of [...results.values()].flat()) console.log(JSON.stringify(row));
+  } else {
+    for (const [variant, rows] of results) console.log(setTable(variant, rows));
+    console.log(meanTable(results));
+    for (const whole of new Set(variants.map(({ without }) => without?.whole))) {
+      if (whole !== undefined) console.log(ablationTable(results, whole));
+    }
   }
+  const counted = `${values.references} references x up to ${values.targets} targets, seeds ${seeds.join(', ')}.`;
+  (values.json ? console.error : console.log)(`\n${[counted, machine].filter(Boolean).join(' ')}`);
+}
+
+/**
+ * Each reference votes with those that come next in the seeded order; what may vote is no target of any variant. Sets
+ * come one after the other, so that the images of one are still on disk for its next reference.
+ */
+async function plan(): Promise<Job[]> {
+  const mostVotes = Math.max(...variants.map(({ votes }) => votes));
+  const references = Number(values.references);
+  const jobs: Job[] = [];
+  for (const [index, dataDir] of positionals.entries()) {
+    for (const set of setsIn(dataDir, values.sets)) {
+      const images = await labelledImages(path.join(dataDir, set));
+      const group = index === 0 ? (isSeen(set) ? 'seen in training' : 'unseen in training') : path.basename(dataDir);
+      for (const seed of seeds) {
+        const pool = seededPick(images, references + mostVotes - 1, seededRandom(seed));
+        for (const k of pool.slice(0, references).keys()) {
+          const voters = pool.slice(k, k + mostVotes);
+          const others = images.filter((image) => !voters.includes(image));
+          jobs.push({ group, set, seed, voters, targets: spread(others, Number(values.targets)) });
+        }
+      }
+    }
+  }
+  return jobs;
+}
+
+/** Where a job's answer of a variant on one target is kept. */
+const keyIn = ({ group, set, seed, voters }: Job, { name, votes }: Variant, target: LabelledImage): string =>
+  keyOf({ variant: name, group, set, seed, reference: voters[0].name, target: target.name }, votes);
+
+/** A pair that two seeds draw counts once. */
+function rowsOf(variant: Variant, jobs: readonly Job[], measured: Measured): Row[] {
+  const keys = new Set(jobs.flatMap((job) => job.targets.map((target) => keyIn(job, variant, target))));
+  return [...keys].flatMap((key) => measured.get(key) ?? []);
+}
+
+/** What is not measured yet; returns machine and versions. */
+async function measure(jobs: readonly Job[], measured: Measured): Promise<string> {
   const home = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-bench-'));
+  const models = await chosenModels(values, home);
+  const pools = Array.from({ length: Number(values.engines) }, () => startEngines(1, 1, home, 2 ** 31, models));
   try {
-    await measure(dataDir, home);
+    const queue = jobs.entries();
+    const work = async (pool: EnginePool) => {
+      for (const [index, job] of queue) {
+        const dices = await askAll(job, pool, measured);
+        console.error(`${index + 1}/${jobs.length} ${job.group} ${job.set} seed ${job.seed}: Dice ${dices.join(' ')}`);
+      }
+    };
+    await Promise.all(pools.map(work));
+    return environment(await pools[0].info());
   } finally {
+    await Promise.all(pools.map((pool) => pool.dispose()));
     rmSync(home, { recursive: true, force: true });
   }
 }
 
-async function measure(dataDir: string, home: string): Promise<void> {
-  const sets = setsIn(dataDir, values.sets);
-  const engines = startEngines(Number(values.engines), 1, home, 2 ** 31, await chosenModels(values, home));
-  try {
-    const variants = chosenVariants();
-    const mostVotes = Math.max(...variants.map(({ votes }) => votes));
-    const results = new Map<string, Map<string, ImageScore[]>>();
-    for (const set of sets) {
-      const images = await labelledImages(path.join(dataDir, set));
-      for (const variant of variants) {
-        const scores: ImageScore[] = [];
-        // Each reference votes with those that come next in the seeded order; what may vote is no target of any
-        // variant.
-        const pool = seededPick(images, Number(values.references) + mostVotes - 1, seededRandom(Number(values.seed)));
-        for (const [k, reference] of pool.slice(0, Number(values.references)).entries()) {
-          const voters = pool.slice(k, k + mostVotes);
-          const targets = images.filter((image) => image === reference || !voters.includes(image));
-          const evaluated = await evaluateReference(targets, reference, engines, {
-            moreReferences: voters.slice(1, variant.votes),
-            strategy: variant.strategy,
-            parameters: variant.parameters,
-            classId: 1,
-            targets: Number(values.targets),
-          });
-          for (const failure of evaluated.failures) console.error(`${variant.name}: ${failure.message}`);
-          scores.push(...evaluated.scores);
-        }
-        const ofVariant = results.get(variant.name) ?? new Map<string, ImageScore[]>();
-        results.set(variant.name, ofVariant.set(set, scores));
-        console.error(`${set} ${variant.name}: Dice ${summarise(scores.map(({ dice }) => dice)).mean.toFixed(3)}`);
-      }
-    }
-    if (values.json) printJson(results);
-    else printTables(sets, results);
-    console.log(
-      `\n${values.references} references x up to ${values.targets} targets, seed ${values.seed}. ${environment(await engines.info())}`,
-    );
-  } finally {
-    await engines.dispose();
-  }
-}
-
-function chosenVariants(): Variant[] {
-  const chosen = (values.strategies ?? '').split(',').flatMap((name): Variant[] => {
-    if (!(name in strategies)) throw new RangeError(`there is no strategy ${name}; known: ${strategyIds.join(', ')}`);
-    const presetted = presetVariants(name);
-    return presetted.length > 0
-      ? presetted
-      : [{ name, strategy: name as StrategyId, parameters: DEFAULT_PARAMETERS, votes: 1 }];
-  });
-  const all = Object.keys(NO_ABLATION) as (keyof typeof NO_ABLATION)[];
-  const switches =
-    values.ablation === 'all' ? all : all.filter((stage) => values.ablation?.split(',').includes(stage) ?? false);
-  const variants = [
-    ...chosen,
-    ...chosen.flatMap(({ strategy }) =>
-      switches.map((stage) => ({
-        name: `${strategy} without ${stage}`,
-        strategy,
-        parameters: { ...DEFAULT_PARAMETERS, ablation: { ...NO_ABLATION, [stage]: false } },
-        votes: 1,
-      })),
-    ),
-  ];
-  const tiled = values.tiles.split(',').flatMap((tiles) =>
-    variants.map((variant) => ({
-      ...variant,
-      name: tiles === 'off' ? variant.name : `${variant.name}, tiles ${tiles}`,
-      parameters: { ...variant.parameters, tiles: /^\d+$/.test(tiles) ? Number(tiles) : (tiles as 'auto' | 'off') },
-    })),
-  );
-  return values.votes
-    .split(',')
-    .map(Number)
-    .flatMap((votes) =>
-      tiled.map((variant) => ({
-        ...variant,
-        votes,
-        name: votes === 1 ? variant.name : `${variant.name}, ${votes} references`,
-      })),
-    );
-}
-
-/** A strategy with each of its presets that were asked for. */
-function presetVariants(strategy: string): Variant[] {
-  const wanted = values.preset === 'all' ? presetNames : (values.preset ?? '').split(',');
-  return presetNames
-    .filter((preset) => wanted.includes(preset) && presets[preset].strategy === strategy)
-    .map((preset) => ({
-      name: `${strategy} ${preset}`,
-      strategy: presets[preset].strategy,
-      parameters: { ...DEFAULT_PARAMETERS, ...presets[preset].parameters },
-      votes: 1,
-    }));
-}
-
-function printTables(sets: readonly string[], results: Map<string, Map<string, ImageScore[]>>): void {
-  const three = (value: number) => (Number.isNaN(value) ? '-' : value.toFixed(3));
-  for (const [name, bySet] of results) {
-    console.log(`\n### ${name}\n`);
-    const rows = sets.map((set) => {
-      const scores = bySet.get(set) ?? [];
-      const of = summarise(scores.map(({ dice }) => dice));
-      return [
-        `${set}${isSeen(set) ? ' (seen)' : ''}`,
-        String(of.count),
-        three(of.mean),
-        three(of.median),
-        three(of.deviation),
-        three(summarise(scores.map(({ iou }) => iou)).mean),
-        three(summarise(scores.map(({ iou }) => iou)).median),
-        three(summarise(scores.map(({ boundaryF }) => boundaryF)).mean),
-        String(scores.filter(({ result }) => result.outcome === 'absent').length),
-        rankingOf(scores).toFixed(2),
-      ];
+/** All variants of one reference; returns their mean Dice. */
+async function askAll(job: Job, pool: EnginePool, measured: Measured): Promise<string[]> {
+  const { group, set, seed, voters } = job;
+  const [reference] = voters;
+  const dices: string[] = [];
+  for (const variant of variants) {
+    const missing = job.targets.filter((target) => !measured.has(keyIn(job, variant, target)));
+    const { engine, referenceNotes } = keeping(pool);
+    const { failures } = await evaluateReference([reference, ...missing], reference, engine, {
+      moreReferences: voters.slice(1, variant.votes),
+      strategy: variant.strategy,
+      parameters: variant.parameters,
+      classId: 1,
+      onScore: async (score) => {
+        const place = { variant: variant.name, group, set, seed, referenceNotes: await referenceNotes() };
+        const row = rowOf(place, score);
+        measured.set(keyIn(job, variant, score.target), row);
+        if (values.out !== undefined) appendRow(values.out, row);
+      },
     });
-    const titles = ['targets', 'Dice mean', 'median', 'std', 'IoU mean', 'median', 'boundary F', 'absent', 'IoU rho'];
-    console.log(textTable(['set', ...titles], rows));
+    for (const { message } of failures) console.error(`${variant.name}: ${message}`);
+    const found = job.targets.flatMap((target) => measured.get(keyIn(job, variant, target)) ?? []);
+    dices.push(summarise(found.map(({ dice }) => dice)).mean.toFixed(3));
   }
-  console.log('\n### Mean Dice over sets\n');
-  const rows = [...results].map(([name, bySet]) => [
-    name,
-    ...SET_GROUPS.map(([, belongs]) => {
-      const dices = sets.filter(belongs).map((set) => (bySet.get(set) ?? []).map(({ dice }) => dice));
-      if (dices.length === 0) return '-';
-      return `${three(meanOfMeans(dices))} (${interval(dices).map(three).join(' to ')})`;
-    }),
-    summarise([...bySet.values()].flat().map(({ result }) => result.times.total)).median.toFixed(0),
-  ]);
-  console.log(textTable(['strategy', ...SET_GROUPS.map(([title]) => title), 'ms per image'], rows));
+  return dices;
 }
 
-/** Spearman's correlation of predicted and true IoU over the targets in which something was drawn. */
-function rankingOf(scores: readonly ImageScore[]): number {
-  const drawn = scores.filter(({ result }) => result.iouPrediction !== null && !Number.isNaN(result.iouPrediction));
-  return spearman(
-    drawn.map(({ result }) => result.iouPrediction),
-    drawn.map(({ iou }) => iou),
-  );
-}
-
-/** Every set weighs the same, however many targets it has. */
-const meanOfMeans = (sets: readonly (readonly number[])[]): number =>
-  summarise(sets.map((dices) => summarise(dices).mean)).mean;
-
-const RESAMPLES = 1000;
-
-/**
- * 95 % of what the mean would be for other targets of the same sets: percentile bootstrap (Efron 1979), targets
- * resampled.
- */
-function interval(sets: readonly (readonly number[])[]): [number, number] {
-  const random = seededRandom(1);
-  const pick = (dices: readonly number[]) => dices.map(() => dices[Math.floor(random() * dices.length)]);
-  const means = Array.from({ length: RESAMPLES }, () => meanOfMeans(sets.map(pick))).sort((a, b) => a - b);
-  return [means[Math.floor(0.025 * RESAMPLES)], means[Math.ceil(0.975 * RESAMPLES) - 1]];
-}
-
-function printJson(results: Map<string, Map<string, ImageScore[]>>): void {
-  for (const [variant, bySet] of results) {
-    for (const [set, scores] of bySet) {
-      for (const { reference, target, dice, iou, boundaryF, result } of scores) {
-        const { outcome, iouPrediction, notes } = result;
-        const row = { variant, set, reference: reference.name, target: target.name, dice, iou, boundaryF };
-        console.log(JSON.stringify({ ...row, outcome, iouPrediction, notes, times: result.times }));
-      }
+/** An engine that keeps every image's encoding on disk, and what it says of the reference. */
+function keeping(pool: EnginePool): { engine: EvaluationEngine; referenceNotes: () => Promise<readonly string[]> } {
+  let prepared: Promise<readonly string[]> = Promise.resolve([]);
+  let isAsked = false;
+  const segment = (request: SegmentRequest, options?: { signal?: AbortSignal }) => {
+    const { reference, moreReferences, strategy, parameters } = request;
+    if (!isAsked) {
+      isAsked = true;
+      const about = { reference, ...(moreReferences && { moreReferences }), strategy, parameters };
+      prepared = pool.prepareReference(about).then(({ notes }) => notes);
+      // A reference that cannot be prepared fails each of its targets, which says so.
+      prepared.catch(() => undefined);
     }
-  }
+    return pool.segment({ ...request, cacheBelow: Number.POSITIVE_INFINITY }, options);
+  };
+  const readReference = pool.readReference;
+  return { engine: { lanes: pool.lanes, segment, readReference }, referenceNotes: () => prepared };
 }
 
 void main();

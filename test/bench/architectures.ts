@@ -20,8 +20,6 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { textTable } from '../../src/cli/textTable';
 import { area } from '../../src/core/geometry';
 import { fromRuns, toRuns } from '../../src/core/pixels/mask';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
@@ -29,22 +27,14 @@ import { type LabelledImage, labelledImages, summarise } from '../../src/dataset
 import { defaultParallelism } from '../../src/engineClient/pool';
 import { readManifest } from '../../src/models/manifest';
 import type { SegmentRequest, SegmentResult } from '../../src/protocol/engineApi';
+import { readCommandLine } from '../commandLine';
 import { readMask } from '../masks';
 import { type BenchModels, environment, repository, startEngines } from './bench';
+import { benches } from './benches';
+import { printerOf } from './printer';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    pairs: { type: 'string', default: 'S,B' },
-    rounds: { type: 'string', default: '5' },
-    /** How often each labels the folder, of `images` targets. */
-    folders: { type: 'string', default: '3' },
-    images: { type: 'string', default: '8' },
-    threads: { type: 'string', default: '2' },
-    python: { type: 'string' },
-    seed: { type: 'string', default: '0' },
-  },
-});
+const { values, positionals } = readCommandLine(benches.architectures);
+const { table, say } = printerOf(values);
 
 interface Pair {
   readonly title: string;
@@ -88,10 +78,6 @@ interface Labeller {
 
 async function main(): Promise<void> {
   const [folder] = positionals;
-  if (folder === undefined) {
-    console.error('usage: npm run bench:architectures -- <folder> [--pairs S,B] [--rounds 5] [--python <python>]');
-    process.exit(2);
-  }
   const work = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-architectures-'));
   try {
     for (const name of values.pairs.split(',')) await bench(PAIRS[name]!, path.resolve(folder), work);
@@ -143,7 +129,7 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
     const models = { modelsDir: folder, encoder: `${pair.encoder}${suffix}`, segmenter: `${pair.segmenter}${suffix}` };
     const missing = [models.encoder, models.segmenter].filter((id) => !known.has(id));
     if (missing.length > 0) {
-      console.log(`\n${pair.title}, ${precision}: not run, the folder has no ${missing.join(' and no ')}.`);
+      say(`${pair.title}, ${precision}: not run, the folder has no ${missing.join(' and no ')}.`);
       continue;
     }
     const { engines, threads: each } = parallel;
@@ -175,7 +161,7 @@ async function bench(pair: Pair, folder: string, work: string): Promise<void> {
   }
   const images = Array.from({ length: Number(values.images) }, (_, at) => targets[at % targets.length]!.image);
   await compareFolders(pair, labellers, images);
-  console.log(`\n${[...machines].join('; ')}; ${threads} threads in all`);
+  say(`${[...machines].join('; ')}; ${threads} threads in all`);
 }
 
 type Prompts = Map<string, SegmentResult['prompts']>;
@@ -217,8 +203,11 @@ async function compareFolders(pair: Pair, labellers: readonly Labeller[], images
     values.python === undefined ? '-' : (baseline / perTarget[index]!).toFixed(2),
     (found[index]!.peak / 1e6).toFixed(0),
   ]);
-  console.log(`\n### ${pair.title}, a folder of ${images.length}: ms per target, ${values.folders} times\n`);
-  console.log(textTable(['', 'min', 'median', 'times faster', 'peak RSS MB of each process'], rows));
+  table(
+    `${pair.title}, a folder of ${images.length}: ms per target, ${values.folders} times`,
+    ['runner', 'min', 'median', 'times faster', 'peak RSS MB of each process'],
+    rows,
+  );
 }
 
 /** All runners in turns, on one target after the other; the first round warms up. */
@@ -258,8 +247,11 @@ async function compare(
     `${(100 * summarise(areas[index]!).mean).toFixed(1)} %`,
   ]);
   const range = `${Math.min(...points)} to ${Math.max(...points)}`;
-  console.log(`\n### ${pair.title}, median ms of ${rounds} targets, ${range} points each\n`);
-  console.log(textTable(['', ...STAGES, 'times faster', 'peak RSS MB', 'mask area'], rows));
+  table(
+    `${pair.title}, median ms of ${rounds} targets, ${range} points each`,
+    ['runner', ...STAGES, 'times faster', 'peak RSS MB', 'mask area'],
+    rows,
+  );
 }
 
 function share({ mask }: SegmentResult): number {

@@ -23,20 +23,15 @@ const EMBEDDED: BenchModels = {
   segmenter: 'embedded',
 };
 
-/** Options of the benches that compare models, for `parseArgs`. */
-export const MODEL_OPTIONS = {
-  /** Folder of another manifest, with embedded models of its own. */
-  models: { type: 'string' },
-  /** An ONNX file in place of the embedded decoder. */
-  decoder: { type: 'string' },
-} as const;
-
 /**
  * The embedded models that the options mean. For a decoder of its own a manifest is written, in a folder of `work`.
  * Throws UserError where the folder's manifest is broken.
  */
 export async function chosenModels(
-  { models = EMBEDDED.modelsDir, decoder }: { readonly models?: string; readonly decoder?: string },
+  {
+    models = EMBEDDED.modelsDir,
+    decoder,
+  }: { readonly models?: string | undefined; readonly decoder?: string | undefined },
   work: string,
 ): Promise<BenchModels> {
   if (decoder === undefined) return { ...EMBEDDED, modelsDir: path.resolve(models) };

@@ -9,9 +9,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { textTable } from '../../src/cli/textTable';
 import { createMask, fromRuns, type Mask, toRuns } from '../../src/core/pixels/mask';
 import { dice } from '../../src/core/pixels/maskMetrics';
 import { resizeMaskNearest } from '../../src/core/pixels/raster';
@@ -19,23 +17,15 @@ import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { type LabelledImage, labelledImages, summarise } from '../../src/dataset/evaluate';
 import type { EnginePool } from '../../src/engineClient/pool';
 import type { SegmentResult } from '../../src/protocol/engineApi';
+import { readCommandLine } from '../commandLine';
 import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
 import { environment, startEngines } from './bench';
+import { benches } from './benches';
+import { printerOf } from './printer';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    pairs: {
-      type: 'string',
-      default:
-        'wbc2_cell+lung_ct,fetal_head+carotid_lumen,drishti_disc+wbc2_cell,dsb_histo+drishti_disc,cxr_lung+lung_ct,spider_vertebra+fetal_head,busi_benign+carotid_lumen',
-    },
-    references: { type: 'string', default: '2' },
-    targets: { type: 'string', default: '6' },
-    seed: { type: 'string', default: '0' },
-  },
-});
+const { values, positionals } = readCommandLine(benches.classes);
+const { table, say } = printerOf(values);
 
 /** Each half of a picture. */
 const HALF = { width: 256, height: 512 };
@@ -49,12 +39,6 @@ interface Picture {
 
 async function main(): Promise<void> {
   const [dataDir] = positionals;
-  if (dataDir === undefined) {
-    console.error(
-      'usage: npm run bench:classes -- <data dir> [--pairs a+b,c+d] [--references 2] [--targets 6] [--seed 0]',
-    );
-    process.exit(2);
-  }
   const work = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-classes-'));
   const engine = startEngines(1, 1, path.join(work, 'home'));
   const rows: string[][] = [];
@@ -62,26 +46,22 @@ async function main(): Promise<void> {
   try {
     for (const pair of values.pairs.split(',')) rows.push(await comparePair(dataDir, pair, work, engine, times));
     const means = rows[0]!.slice(1).map((_, k) => mean(rows.map((row) => Number(row[k + 1]))).toFixed(3));
-    console.log(
-      '\n### Mean Dice of two classes; absent: share of pictures without the class in which some of it is drawn\n',
-    );
-    console.log(
-      textTable(
-        [
-          'sets',
-          'both there: alone',
-          'competing',
-          'other class absent: alone',
-          'competing',
-          'pixels of an absent class: alone',
-          'competing',
-        ],
-        [...rows, ['mean', ...means]],
-      ),
+    table(
+      'Mean Dice of two classes; absent: share of pictures without the class in which some of it is drawn',
+      [
+        'sets',
+        'both there: alone',
+        'both there: competing',
+        'other class absent: alone',
+        'other class absent: competing',
+        'pixels of an absent class: alone',
+        'pixels of an absent class: competing',
+      ],
+      [...rows, ['mean', ...means]],
     );
     const [one, two] = [times.alone, times.both].map((list) => summarise(list).median);
-    console.log(`\nms per picture, one thread, median: one class ${one!.toFixed(1)}, two classes ${two!.toFixed(1)}.`);
-    console.log(environment(await engine.info()));
+    say(`ms per picture, one thread, median: one class ${one!.toFixed(1)}, two classes ${two!.toFixed(1)}.`);
+    say(environment(await engine.info()));
   } finally {
     await engine.dispose();
     rmSync(work, { recursive: true, force: true });

@@ -8,7 +8,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { textTable } from '../../src/cli/textTable';
 import { createMask, fromRuns } from '../../src/core/pixels/mask';
 import { iou } from '../../src/core/pixels/maskMetrics';
@@ -17,26 +16,15 @@ import { spearman } from '../../src/core/rankCorrelation';
 import { type LabelledImage, labelledImages, summarise } from '../../src/dataset/evaluate';
 import type { EngineClient } from '../../src/engineClient/client';
 import type { DecodeResult } from '../../src/protocol/engineApi';
+import { readCommandLine } from '../commandLine';
 import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
-import { chosenModels, environment, isSeen, MODEL_OPTIONS, SET_GROUPS, seededPick, setsIn, startEngine } from './bench';
+import { chosenModels, environment, isSeen, SET_GROUPS, seededPick, setsIn, startEngine } from './bench';
+import { benches } from './benches';
 import { nextClick } from './clickProtocol';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    sets: { type: 'string' },
-    images: { type: 'string', default: '20' },
-    clicks: { type: 'string', default: '10' },
-    seed: { type: 'string', default: '0' },
-    threads: { type: 'string', default: String(os.availableParallelism()) },
-    /** Each round is answered from its clicks alone. */
-    'without-mask-prompt': { type: 'boolean', default: false },
-    /** A JSON line per image instead of the tables. */
-    json: { type: 'boolean', default: false },
-    ...MODEL_OPTIONS,
-  },
-});
+const { values, positionals } = readCommandLine(benches.clicks);
+const [dataDir] = positionals;
 
 /** Rounds that the tables show, counted from 1. */
 const SHOWN = [1, 3, 5, 10];
@@ -61,23 +49,15 @@ interface ClickedImage {
 }
 
 async function main(): Promise<void> {
-  const [dataDir] = positionals;
-  if (dataDir === undefined) {
-    console.error('usage: npm run bench:clicks -- <data dir> [--sets a,b] [--images 20] [--clicks 10] [--seed 0]');
-    console.error(
-      '       [--without-mask-prompt] [--models <models dir>] [--decoder <file.onnx>] [--threads 2] [--json]',
-    );
-    process.exit(2);
-  }
   const home = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-clicks-'));
   try {
-    await measure(dataDir, home);
+    await measure(home);
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
 }
 
-async function measure(dataDir: string, home: string): Promise<void> {
+async function measure(home: string): Promise<void> {
   const sets = setsIn(dataDir, values.sets);
   const engine = startEngine(Number(values.threads), home, await chosenModels(values, home));
   try {
@@ -98,7 +78,7 @@ async function measure(dataDir: string, home: string): Promise<void> {
     else printTable(results);
     const info = await engine.info();
     const fedBack = !values['without-mask-prompt'] && info.capabilities.maskPrompt;
-    console.log(
+    (values.json ? console.error : console.log)(
       `\nUp to ${values.images} images per set, seed ${values.seed}, ${fedBack ? 'the last answer as mask prompt' : 'no mask prompt'}, ` +
         `segmenter ${info.segmenter.sha256.slice(0, 8)}. ${environment(info)}`,
     );

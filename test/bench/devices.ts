@@ -1,7 +1,5 @@
 /**
- * What the models run on here: every device of the platform tried in a process of its own, with machine and versions.
- *
- *   npm run bench:devices [-- --encoder <id> --segmenter <id> --home <folder> --limit <seconds> --software]
+ * What the models run on here, `npm run bench:devices`: every device of the platform tried in a process of its own, with machine and versions.
  *
  * `--software` lets WebGPU use the software adapter that Debian's Chromium brings (SwiftShader): it shows that the
  * provider works, never how fast a GPU is.
@@ -10,26 +8,21 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { textTable } from '../../src/cli/textTable';
 import { verdictOf } from '../../src/devices/deviceAnswers';
 import { probeDevices } from '../../src/devices/deviceProber';
 import { devicesOf, deviceTitles } from '../../src/devices/devices';
+import { readCommandLine } from '../commandLine';
 import { environment, repository, startEngines } from './bench';
+import { benches } from './benches';
+import { printerOf } from './printer';
+
+const { values } = readCommandLine(benches.devices);
+const { table, say } = printerOf(values);
 
 /** Where Debian's Chromium has its Vulkan loader and software driver. */
 const CHROMIUM = '/usr/lib/chromium';
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      encoder: { type: 'string', default: 'embedded' },
-      segmenter: { type: 'string', default: 'embedded' },
-      home: { type: 'string' },
-      limit: { type: 'string', default: '600' },
-      software: { type: 'boolean', default: false },
-    },
-  });
   if (values.software) {
     const driver = path.join(CHROMIUM, 'vk_swiftshader_icd.json');
     if (!existsSync(driver)) throw new Error(`there is no software adapter at ${driver}`);
@@ -55,11 +48,14 @@ async function main(): Promise<void> {
         : ['-', '-', '-'];
       return [deviceTitles[device], ...numbers, device === best ? 'yes' : 'no', verdictOf(trial).reason];
     });
-    console.log(`Encoder ${encoder}, segmenter ${segmenter}: encode one image, answer one prompt set\n`);
-    console.log(textTable(['device', 'difference', 'ms', 'ms on the CPU', 'taken', 'why'], rows));
+    table(
+      `Encoder ${encoder}, segmenter ${segmenter}: encode one image, answer one prompt set`,
+      ['device', 'difference', 'ms', 'ms on the CPU', 'taken', 'why'],
+      rows,
+    );
     const engine = startEngines(1, Math.max(1, os.availableParallelism() - 1), scratch);
     const info = await engine.info().finally(() => engine.dispose());
-    console.log(`\n${environment(info)}`);
+    say(environment(info));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

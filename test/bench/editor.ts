@@ -4,36 +4,38 @@
  * Activation, first picture, click to mask (cold and warm, in the page), and how long the extension host is held up
  * while a folder is segmented. Times are printed, never asserted.
  */
+import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { textTable } from '../../src/cli/textTable';
+import { readCommandLine } from '../commandLine';
 import { EditorPage } from '../vscode/editorPage';
 import { prepareHost, repository, type VsCodeHost } from '../vscode/install';
 import { copySamples } from '../vscode/samples';
 import { CodeServer } from '../vscode/server';
 import { runSuite } from '../vscode/suite';
 import { Workbench } from '../vscode/workbench';
+import { benches } from './benches';
+import { printerOf } from './printer';
 
-const { values } = parseArgs({
-  options: { clicks: { type: 'string', default: '20' }, side: { type: 'string', default: '8000' } },
-});
+const { values } = readCommandLine(benches.editor);
+const { table, say } = printerOf(values);
 
 const SUITE = path.join(repository, 'dist', 'test', 'integration', 'index.js');
 
 async function main(): Promise<void> {
+  execFileSync(process.execPath, [path.join(repository, 'test', 'vscode', 'build.mjs')], { stdio: 'inherit' });
   const host = await prepareHost((line) => console.error(line));
   if ('reason' in host) throw new Error(host.reason);
   const lines: string[] = [];
   // VS Code's environment is this process's.
   process.env.AP_MEDSAM_TEST_GREP = 'activates|holds up';
   await runSuite(host, { tests: SUITE, onLine: (line) => lines.push(line) });
-  for (const line of lines.filter((one) => /activation:|extension host/.test(one))) console.log(line.trim());
+  for (const line of lines.filter((one) => /activation:|extension host/.test(one))) say(line.trim());
   const [header, ...rows] = await editorRows(host);
-  console.log(textTable(header, rows));
+  table('Clicks in the editor', header, rows);
   const [cpu] = os.cpus();
-  console.log(`${cpu?.model ?? 'unknown processor'}, ${os.cpus().length} cores; VS Code 1.100, Chromium without a GPU`);
+  say(`${cpu?.model ?? 'unknown processor'}, ${os.cpus().length} cores; VS Code 1.100, Chromium without a GPU`);
 }
 
 async function editorRows(host: VsCodeHost): Promise<string[][]> {
@@ -56,7 +58,7 @@ async function editorRows(host: VsCodeHost): Promise<string[][]> {
       const rows = [['image', 'picture shown', 'cold click', 'warm click: median', 'p95', 'in the host: median']];
       rows.push(await measure(server, workbench, 'nuclei_01.png'));
       rows.push(await measure(server, workbench, 'large.png'));
-      console.log(`activation, as VS Code tells it: ${await activation(workbench)}`);
+      say(`activation, as VS Code tells it: ${await activation(workbench)}`);
       return rows;
     } finally {
       await workbench.close();

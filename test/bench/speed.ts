@@ -7,27 +7,22 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { textTable } from '../../src/cli/textTable';
 import { toRuns } from '../../src/core/pixels/mask';
 import { strategyIds } from '../../src/core/strategies';
 import { DEFAULT_PARAMETERS } from '../../src/core/strategies/strategy';
 import { labelledImages, summarise } from '../../src/dataset/evaluate';
 import { Matcher } from '../../src/engine/matching/matcher';
 import type { SegmentRequest } from '../../src/protocol/engineApi';
+import { readCommandLine, wholeNumbers } from '../commandLine';
 import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
 import { environment, repository, startEngines } from './bench';
+import { benches } from './benches';
+import { printerOf } from './printer';
 
-const { values } = parseArgs({
-  options: {
-    images: { type: 'string', default: '100,500' },
-    threads: { type: 'string', default: '1,2' },
-  },
-});
-
-const numbers = (text: string): number[] => text.split(',').map(Number);
+const { values } = readCommandLine(benches.speed);
+const { table, say } = printerOf(values);
 
 async function main(): Promise<void> {
   const work = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-speed-'));
@@ -71,15 +66,14 @@ async function matching(): Promise<void> {
     });
     const patches = Int32Array.from({ length: side * side }, (_, i) => i);
     const sets = { foreground: patches.slice(0, 200), background: patches.slice(260) };
-    for (const threads of numbers(values.threads)) {
+    for (const threads of wholeNumbers(values.threads)) {
       const matcher = await Matcher.create(tokens(), sets, threads);
       const target = tokens();
       rows.push([name, String(threads), ...spreadOf(await timed(10, () => matcher.match(target)))]);
       await matcher.dispose();
     }
   }
-  console.log('\n### Matching, ms per target\n');
-  console.log(textTable(['tokens', 'threads', 'min', 'median'], rows));
+  table('Matching, ms per target', ['tokens', 'threads', 'min', 'median'], rows);
 }
 
 /** Each stage of a segment call, on one sample set. */
@@ -90,7 +84,7 @@ async function stages(work: string): Promise<void> {
   const rows: string[][] = [];
   let machine = '';
   for (const strategy of strategyIds) {
-    for (const threads of numbers(values.threads)) {
+    for (const threads of wholeNumbers(values.threads)) {
       for (const cache of ['cold', 'warm'] as const) {
         const engine = startEngines(1, threads, path.join(work, `home-${strategy}-${threads}`));
         const base: Omit<SegmentRequest, 'image'> = {
@@ -123,11 +117,12 @@ async function stages(work: string): Promise<void> {
       }
     }
   }
-  console.log(
-    '\n### Stages of one image in one engine process, median ms (reference: once per process, models loading included)\n',
+  table(
+    'Stages of one image in one engine process, median ms (reference: once per process, models loading included)',
+    ['strategy', 'reference', ...STAGES, 'engine peak RSS MB'],
+    rows,
   );
-  console.log(textTable(['strategy', 'reference', ...STAGES, 'engine peak RSS MB'], rows));
-  console.log(`\n${machine}`);
+  say(machine);
 }
 
 const STAGES = [
@@ -148,7 +143,7 @@ const STAGES = [
 
 /** The command line on folders of 512 px images, each with content of its own. */
 async function endToEnd(work: string): Promise<void> {
-  const counts = numbers(values.images);
+  const counts = wholeNumbers(values.images);
   const sizes = Math.max(...counts);
   const all = path.join(work, 'all');
   await generate(all, sizes);
@@ -174,9 +169,10 @@ async function endToEnd(work: string): Promise<void> {
       ]);
     }
   }
-  console.log('\n### End to end, command line, 512 px images, process start included\n');
-  console.log(
-    textTable(['run', 'seconds', 'images/s', 'host peak RSS MB', 'largest engine peak RSS MB', 'engines'], rows),
+  table(
+    'End to end, command line, 512 px images, process start included',
+    ['run', 'seconds', 'images/s', 'host peak RSS MB', 'largest engine peak RSS MB', 'engines'],
+    rows,
   );
 }
 

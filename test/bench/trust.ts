@@ -4,14 +4,12 @@
  * <data dir> holds one folder per set, as for bench:accuracy. References of a set label its other images (`real`),
  * parts of these images that do not hold the object (`free`), parts of the same size that do (`part`, which a crop
  * alone must not make doubtful), and images of the other sets (`other`). Every set is judged with coefficients from all
- * others; those in src/core/trust.ts are the ones from all sets, printed at the end.
+ * others; those in src/core/tokens/trust.ts are the ones from all sets, printed at the end.
  */
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { textTable } from '../../src/cli/textTable';
 import type { Box } from '../../src/core/geometry';
 import { createMask, cropMask, fromRuns, type Mask, toRuns } from '../../src/core/pixels/mask';
 import { dice } from '../../src/core/pixels/maskMetrics';
@@ -21,26 +19,15 @@ import { TRUST_COEFFICIENTS, type TrustParts, trustTerms } from '../../src/core/
 import { type LabelledImage, labelledImages, summarise } from '../../src/dataset/evaluate';
 import { spread } from '../../src/dataset/files/spread';
 import type { EnginePool } from '../../src/engineClient/pool';
+import { readCommandLine } from '../commandLine';
 import { readMask } from '../masks';
 import { seededRandom } from '../seeded';
 import { environment, seededPick, startEngines } from './bench';
+import { benches } from './benches';
+import { printerOf } from './printer';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    references: { type: 'string', default: '3' },
-    targets: { type: 'string', default: '20' },
-    /** Most parts of each kind, and images of other sets, per reference. */
-    absent: { type: 'string', default: '10' },
-    seeds: { type: 'string', default: '0,1' },
-    engines: { type: 'string', default: String(os.availableParallelism()) },
-    /** Trust below which an image is called absent in the table. */
-    'min-trust': { type: 'string', default: '0.2' },
-    /** Writes what was measured, a JSON line per mask, or reads it instead of measuring. */
-    save: { type: 'string' },
-    load: { type: 'string' },
-  },
-});
+const { values, positionals } = readCommandLine(benches.trust);
+const { table, say } = printerOf(values);
 
 type Kind = 'real' | 'free' | 'part' | 'other';
 
@@ -85,11 +72,7 @@ interface Target {
 async function measure(): Promise<Row[]> {
   const [dataDir] = positionals;
   if (dataDir === undefined) {
-    console.error(
-      'usage: npm run bench:trust -- <data dir> [--references 3] [--targets 20] [--absent 10] [--seeds 0,1]',
-    );
-    console.error('       [--engines n] [--min-trust 0.2] [--save rows.jsonl]    or: --load rows.jsonl');
-    process.exit(2);
+    throw new RangeError('neither a data folder to measure on nor --load, see --help');
   }
   const work = mkdtempSync(path.join(os.tmpdir(), 'ap-medsam-trust-'));
   const engines = startEngines(Number(values.engines), 1, path.join(work, 'home'));
@@ -110,7 +93,7 @@ async function measure(): Promise<Row[]> {
       const real = rows.filter((row) => row.set === set && row.kind === 'real');
       console.error(`${set}: Dice ${summarise(real.map((row) => row.dice)).mean.toFixed(3)}`);
     }
-    console.log(environment(await engines.info()));
+    say(environment(await engines.info()));
     return rows;
   } finally {
     await engines.dispose();
@@ -384,7 +367,7 @@ function report(rows: readonly Row[]): void {
       flagged(ofKind('other')),
     ];
   };
-  const table = sets.map((set) =>
+  const cells = sets.map((set) =>
     line(
       set,
       judged.filter((row) => row.set === set),
@@ -394,36 +377,37 @@ function report(rows: readonly Row[]): void {
   all[4] = summarise(
     sets.map((set) => rho(judged.filter((row) => row.set === set && row.kind === 'real'))),
   ).mean.toFixed(2);
-  console.log(`\n### Trust on sets that the fit has not seen, called absent below ${minTrust}\n`);
-  console.log(
-    textTable(
-      [
-        'set',
-        'targets',
-        'Dice',
-        'trust',
-        'rho',
-        'Dice < 0.5',
-        'of them in the worst fifth',
-        'absent: targets',
-        'targets with Dice >= 0.5',
-        'parts without the object',
-        'parts with it, Dice >= 0.5',
-        'images of other sets',
-      ],
-      [...table, all],
-    ),
+  table(
+    `Trust on sets that the fit has not seen, called absent below ${minTrust}`,
+    [
+      'set',
+      'targets',
+      'Dice',
+      'trust',
+      'rho',
+      'Dice < 0.5',
+      'of them in the worst fifth',
+      'absent: targets',
+      'targets with Dice >= 0.5',
+      'parts without the object',
+      'parts with it, Dice >= 0.5',
+      'images of other sets',
+    ],
+    [...cells, all],
   );
   calibration(judged.filter(({ kind }) => kind === 'real'));
   const times = rows.filter(({ parts }) => parts !== null).map(({ milliseconds }) => milliseconds);
-  console.log(`\nJudging takes ${summarise(times).median.toFixed(2)} ms (median).`);
+  say(`Judging takes ${summarise(times).median.toFixed(2)} ms (median).`);
   const [outlineBias, stability, border, presenceBias, forward, contrast] = fitTrust(rows).map((value) =>
     value.toFixed(3),
   );
-  console.log('\nFrom all sets:\n');
-  console.log(`  outline: { bias: ${outlineBias}, stability: ${stability}, borderKept: ${border} },`);
-  console.log(`  presence: { bias: ${presenceBias}, forwardSimilarity: ${forward}, priorContrast: ${contrast} },`);
-  console.log(`\nIn src/core/trust.ts: ${JSON.stringify(TRUST_COEFFICIENTS)}`);
+  say(
+    `From all sets:
+
+  outline: { bias: ${outlineBias}, stability: ${stability}, borderKept: ${border} },
+  presence: { bias: ${presenceBias}, forwardSimilarity: ${forward}, priorContrast: ${contrast} },`,
+  );
+  say(`In src/core/tokens/trust.ts: ${JSON.stringify(TRUST_COEFFICIENTS)}`);
 }
 
 /** How much Dice images really had, by what was expected of them. */
@@ -435,8 +419,7 @@ function calibration(rows: readonly Judged[]): void {
     const name = `${edges[k]} to ${Math.min(1, high)}`;
     return [name, String(inside.length), mean(({ held }) => held), mean((row) => row.dice)];
   });
-  console.log('\n### Trust and what it promises, on the same targets\n');
-  console.log(textTable(['trust', 'targets', 'mean trust', 'mean Dice'], bins));
+  table('Trust and what it promises, on the same targets', ['trust', 'targets', 'mean trust', 'mean Dice'], bins);
 }
 
 const isBad = (row: Row): boolean => row.dice < 0.5;

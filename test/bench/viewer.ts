@@ -11,32 +11,22 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import sharp from 'sharp';
-import { textTable } from '../../src/cli/textTable';
 import type { Point, Size } from '../../src/core/geometry';
 import type { DisplayImage } from '../../src/protocol/editorApi';
 import { brightnessTable } from '../../webview/canvas/layerStyle';
 import { TileGrid } from '../../webview/canvas/tileGrid';
+import { readCommandLine } from '../commandLine';
 import { seededRandom } from '../seeded';
 import { repository } from './bench';
+import { benches } from './benches';
 import { codedPixel, type FrameTimes, type PageFrame, type PixelComparison, PLAIN, SCENARIOS } from './page/measures';
+import { printerOf } from './printer';
 
-const { values } = parseArgs({
-  options: {
-    side: { type: 'string', default: '8000' },
-    seconds: { type: 'string', default: '5' },
-    screenshots: { type: 'string' },
-    only: { type: 'string' },
-    /** Leaves drawing to the GPU or to what stands in for one. */
-    gpu: { type: 'boolean', default: false },
-    /** As pages are served that may load images and nothing else. */
-    'no-fetch': { type: 'boolean', default: false },
-    chromium: { type: 'string' },
-  },
-});
+const { values } = readCommandLine(benches.viewer);
+const { table, say } = printerOf(values);
 
 const SCREEN: Size = { width: 1280, height: 800 };
 const PIXEL_RATIOS = [1, 1.5, 2];
@@ -64,7 +54,7 @@ async function main(): Promise<void> {
     if (isAsked('frames')) await frameTimes(browser, origin, large);
     const isExact = !isAsked('pixels') || (await pixels(browser, origin, coded, plain));
     if (values.screenshots) await screenshots(browser, origin, large, coded, values.screenshots);
-    console.log(`\n${environment(browser)}`);
+    say(environment(browser));
     if (!isExact) process.exitCode = 1;
   } finally {
     await browser.close();
@@ -223,17 +213,17 @@ async function frameTimes(browser: Browser, origin: string, image: DisplayImage)
       rows.push([scenario, String(intervals.length), ...spread(draws), ...spread(intervals)]);
     }
     const missing = await page.evaluate<number>('viewerBench.missing');
-    console.log(`
-### ${image.size.width} x ${image.size.height} px, ${SCREEN.width} x ${SCREEN.height} at pixel ratio ${ratio}, ms
-
-Everything in place ${first.toFixed(0)} ms after the image was shown; ${missing} tiles missing.
-`);
     const heads = [
       'scenario',
       'frames',
       ...['draw', 'interval'].flatMap((of) => ['median', 'p95', 'max'].map((n) => `${of} ${n}`)),
     ];
-    console.log(textTable(heads, rows));
+    table(
+      `${image.size.width} x ${image.size.height} px, ${SCREEN.width} x ${SCREEN.height} at pixel ratio ${ratio}, ms`,
+      heads,
+      rows,
+    );
+    say(`Everything in place ${first.toFixed(0)} ms after the image was shown; ${missing} tiles missing.`);
     await page.close();
   }
 }
@@ -279,10 +269,11 @@ async function pixels(browser: Browser, origin: string, coded: DisplayImage, pla
   const rows = wrong.map(({ name, result: { looked, image, mask, first } }) =>
     [name, looked, image, mask, first].map(String),
   );
-  console.log('\n### Pixels that are not what they should be\n');
-  if (wrong.length > 0) console.log(textTable(['view', 'device pixels', 'image', 'mask', 'first'], rows));
+  if (wrong.length > 0) {
+    table('Pixels that are not what they should be', ['view', 'device pixels', 'image', 'mask', 'first'], rows);
+  }
   const looked = views.reduce((sum, { result }) => sum + result.looked, 0);
-  console.log(`${wrong.length} of ${views.length} views with wrong pixels, ${looked} device pixels looked at.`);
+  say(`${wrong.length} of ${views.length} views with wrong pixels, ${looked} device pixels looked at.`);
   return wrong.length === 0;
 }
 

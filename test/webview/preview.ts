@@ -5,13 +5,17 @@
  */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
+import { readCommandLine } from '../commandLine';
 import { launchChromium } from './chromium';
 import { type SceneOptions, servePage } from './pageServer';
 import { THEMES, type ThemeName } from './themes';
 
-const { values } = parseArgs({ options: { screenshots: { type: 'string' } } });
+const { values } = readCommandLine({
+  command: 'npm run preview:page --',
+  about: "The editor's page with a fake host: prints its address, or takes screenshots in the themes of VS Code.",
+  options: { screenshots: { type: 'string', value: 'folder', about: 'takes screenshots instead' } },
+} as const);
 
 interface Shot {
   readonly name: string;
