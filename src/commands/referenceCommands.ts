@@ -9,7 +9,8 @@ import { DEFAULT_CLASS } from '../dataset/project/classes';
 import type { NewReference } from '../dataset/project/references';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { Engines } from '../editor/engines/engines';
-import type { LabelDocumentHandle, LabelEditorProvider } from '../editor/provider';
+import type { LabelDocumentHandle } from '../editor/openDocuments';
+import type { LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
 
 const IMAGES = { Images: ['png', 'jpg', 'jpeg', 'bmp', 'webp', 'tif', 'tiff'] };

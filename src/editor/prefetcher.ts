@@ -2,7 +2,8 @@
 import { Owner } from '../dispose';
 import type { Engines } from './engines/engines';
 import { viewOf } from './image/imageFiles';
-import type { LabelDocumentHandle, LabelEditorProvider } from './provider';
+import type { LabelDocumentHandle } from './openDocuments';
+import type { LabelEditorProvider } from './provider';
 
 /** Where the next images come from: the order of the review. */
 export interface Upcoming {

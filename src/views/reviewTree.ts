@@ -21,8 +21,9 @@ import {
   toReview,
 } from '../dataset/review/reviewOrder';
 import { Owner } from '../dispose';
+import { LabelDocumentHandle, type OpenPlace } from '../editor/openDocuments';
 import type { Upcoming } from '../editor/prefetcher';
-import { LabelDocumentHandle, type LabelEditorProvider, type OpenPlace, VIEW_TYPE } from '../editor/provider';
+import { type LabelEditorProvider, VIEW_TYPE } from '../editor/provider';
 import type { Projects } from '../projects';
 
 /** A row of the view; commands of its menu take the file. */

@@ -14,7 +14,7 @@ it('are of a person in every class that they change, unless they say otherwise',
   const edits = new Edits(
     document,
     () => null,
-    (label) => reported.push(label),
+    ({ label }) => reported.push(label),
   );
   const over = changeBetween(document.labels, labels([2, 1, ...BLANK.slice(2)]));
   expect(edits.make('Brush Stroke', over, {})).toBe(false);

@@ -142,7 +142,7 @@ export async function openImage(
   const host = {
     engine: engine.api,
     onEngine: () => undefined,
-    onEdit: (label: string, edit: Edit) => void edits.push({ label, edit }),
+    onEdit: (edit: Edit) => void edits.push({ label: edit.label, edit }),
     onChange: () => undefined,
     log: (line: string) => void logged.push(line),
   };

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Uri } from 'vscode';
-import { type UnreadableDocument, unreadableHtml } from '../../src/editor/page/unreadable';
+import { unreadableHtml } from '../../src/editor/page/unreadable';
 
 const sources = { style: 'https://host/webview.css', cspSource: 'https://host' };
-const about = (document: Partial<UnreadableDocument>) =>
+const about = (document: Partial<Parameters<typeof unreadableHtml>[0]>) =>
   unreadableHtml(
     {
-      uri: { path: '/data/<b>&"x.png' } as Uri,
+      uri: { path: '/data/<b>&"x.png' },
       problem: '/data/<b>&"x.png is cut short: expected 12 rows, found 3.',
       place: null,
       ...document,
@@ -27,7 +26,7 @@ describe('the page of an image that cannot be shown', () => {
   it('offers to try again, and the next image where there is a folder', () => {
     const commands = (html: string) => [...html.matchAll(/href="command:([\w.]+)"/g)];
     expect(commands(about({})).map(([, id]) => id)).toEqual(['apMedSam.tryAgain']);
-    const both = commands(about({ place: {} as NonNullable<UnreadableDocument['place']> }));
+    const both = commands(about({ place: {} }));
     expect(both.map(([, id]) => id)).toEqual(['apMedSam.tryAgain', 'apMedSam.nextImage']);
   });
 });

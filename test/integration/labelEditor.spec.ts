@@ -9,7 +9,7 @@ import { changeBetween } from '../../src/core/drawing/labelChange';
 import { blankLabels, classRuns, type LabelMap } from '../../src/core/pixels/labelMap';
 import { fromRuns } from '../../src/core/pixels/mask';
 import { dice } from '../../src/core/pixels/maskMetrics';
-import type { LabelDocumentHandle } from '../../src/editor/provider';
+import type { LabelDocumentHandle } from '../../src/editor/openDocuments';
 import type { EngineClient } from '../../src/engineClient/client';
 import { decodeMaskPng } from '../../src/formats/maskPng';
 import { binaryMaskOf } from '../masks';

@@ -11,7 +11,7 @@ export class Edits {
   constructor(
     private readonly document: LabelDocument,
     private readonly whyNot: () => string | null,
-    private readonly onEdit: (label: string, edit: Edit) => void,
+    private readonly onEdit: (edit: Edit) => void,
   ) {}
 
   /** Throws Outcome where nothing may be changed. */
@@ -24,7 +24,7 @@ export class Edits {
   make(label: string, change: LabelChange, state: Partial<DocumentState>): boolean {
     const origins = this.originsWith([...classesIn(change)], { by: 'person' });
     const { edit, stale } = this.document.edit(label, change, { origins, ...state });
-    this.onEdit(label, edit);
+    this.onEdit(edit);
     return stale;
   }
 

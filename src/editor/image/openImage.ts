@@ -24,7 +24,7 @@ export interface OpenImageHost {
   /** Told what the engine says of itself, once its models are loaded. */
   onEngine(info: EngineInfo): void;
   /** Reports an edit for the undo stack. */
-  onEdit(label: string, edit: Edit): void;
+  onEdit(edit: Edit): void;
   /** Told after each change of the labels and of what is known of them, saving included. */
   onChange(change: LabelChange | null): void;
   log(line: string): void;
@@ -82,7 +82,7 @@ export class OpenImage {
     this.edits = new Edits(
       this.document,
       () => this.readOnly,
-      (label, edit) => host.onEdit(label, edit),
+      (edit) => host.onEdit(edit),
     );
     this.conversation = new Conversation({
       place,
@@ -206,6 +206,13 @@ export class OpenImage {
     const stale = this.pages.paintedBy(page, () => this.edits.make(label, change, { session: null }));
     // The page shows pixels that it had not been told of yet: it starts afresh from the truth.
     if (stale) this.pages.reset();
+  }
+
+  /** Takes an edit back, or makes it again; says so on the pages where that is no longer possible. */
+  step(direction: 'undo' | 'redo', edit: Edit): void {
+    if (this.document[direction](edit)) return;
+    const what = direction === 'undo' ? 'undone' : 'redone';
+    this.say(`"${edit.label}" can no longer be ${what}: the mask has been replaced since.`);
   }
 
   prompt(params: { label: string; prompts: PromptsEdit }): Promise<PromptAnswer> {

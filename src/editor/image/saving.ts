@@ -5,9 +5,12 @@ import { Owner } from '../../dispose';
 import type { OpenImage } from './openImage';
 
 /** The mask on disk is another than the one that the document stands on; `found` is its hash, null if it is gone. */
-export interface SaveConflict {
+interface SaveConflict {
   readonly found: string | null;
 }
+
+/** What becomes of a mask that has changed on disk since it was opened: it is written over, or shown. */
+export type ConflictChoice = 'overwrite' | 'reload';
 
 /** Writes what persons do, one journal for each window. */
 export class PersonMasks extends Owner {
@@ -20,26 +23,22 @@ export class PersonMasks extends Owner {
   }
 
   /**
-   * Puts the labels of an image on disk; to be called within its `save`.
+   * Puts the labels of an image on disk, or what the person prefers where another mask is there by now.
    *
-   * @param over hash of the mask that may be replaced although it is not the one that was opened
-   * @returns the hash of the mask file, null where none was needed
+   * @param ask what is to become of a mask that has changed since it was opened; rejects where neither is wanted
    */
-  async save(image: OpenImage, over: SaveConflict = { found: image.maskHash }): Promise<string | null | SaveConflict> {
-    const { place, document, classes, file } = image;
-    await place.root.ensureClasses(classes);
-    const work = [...document.state.origins].map(([classId, origin]): ClassWork => ({ classId, ...origin }));
-    // A copy: a person may go on painting while the file is written.
-    const labels = { size: document.labels.size, data: document.labels.data.slice() };
-    const saved = await this.committer.save(place.root.root, {
-      image: place.image,
-      labels,
-      path: place.mask,
-      opened: over.found,
-      file,
-      work,
+  async save(image: OpenImage, ask: (mask: string) => Promise<ConflictChoice>): Promise<void> {
+    let reload = false;
+    await image.save(async () => {
+      const saved = await this.write(image, image.maskHash);
+      if (!isConflict(saved)) return saved;
+      reload = (await ask(image.place.mask)) === 'reload';
+      if (reload) return image.maskHash;
+      const replaced = await this.write(image, saved.found);
+      if (!isConflict(replaced)) return replaced;
+      throw new UserError(`${image.place.mask} is being changed by another program all the time: nothing was written.`);
     });
-    return saved.outcome === 'conflict' ? { found: saved.found } : saved.mask;
+    if (reload) await image.revert();
   }
 
   /** Throws UserError where the mask has meanwhile been replaced, so that nothing unseen is accepted. */
@@ -56,4 +55,28 @@ export class PersonMasks extends Owner {
     const labels = { size: document.labels.size, data: document.labels.data.slice() };
     await this.committer.saveCopy({ root: place.root.root, image: place.image, labels, target });
   }
+
+  /**
+   * @param over hash of the mask that may be replaced, null for none
+   * @returns the hash of the mask file, null where none was needed
+   */
+  private async write(image: OpenImage, over: string | null): Promise<string | null | SaveConflict> {
+    const { place, document, classes, file } = image;
+    await place.root.ensureClasses(classes);
+    const work = [...document.state.origins].map(([classId, origin]): ClassWork => ({ classId, ...origin }));
+    // A copy: a person may go on painting while the file is written.
+    const labels = { size: document.labels.size, data: document.labels.data.slice() };
+    const saved = await this.committer.save(place.root.root, {
+      image: place.image,
+      labels,
+      path: place.mask,
+      opened: over,
+      file,
+      work,
+    });
+    return saved.outcome === 'conflict' ? { found: saved.found } : saved.mask;
+  }
 }
+
+const isConflict = (saved: string | null | SaveConflict): saved is SaveConflict =>
+  typeof saved === 'object' && saved !== null;

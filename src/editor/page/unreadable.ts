@@ -1,25 +1,12 @@
-/** An image that cannot be shown: VS Code's document of it, and a page that says why and what can be done. */
+/** The page of an image that cannot be shown: it says why, and what can be done. */
 import { basename } from 'node:path';
-import type * as vscode from 'vscode';
-import { UserError } from '../../core/userError';
-import { Owner } from '../../dispose';
-import type { ImagePlace } from '../image/imageFiles';
 
-export class UnreadableDocument extends Owner implements vscode.CustomDocument {
-  constructor(
-    readonly uri: vscode.Uri,
-    /** One sentence. */
-    readonly problem: string,
-    /** Where it stands; null where nothing is there. */
-    readonly place: Pick<ImagePlace, 'root' | 'image'> | null,
-  ) {
-    super();
-  }
-
-  /** Saving, reverting and all else that needs the image says why it cannot be. */
-  get image(): never {
-    throw new UserError(this.problem);
-  }
+interface Unreadable {
+  readonly uri: { readonly path: string };
+  /** One sentence. */
+  readonly problem: string;
+  /** Where it stands; null where nothing is there, and no next image either. */
+  readonly place: unknown;
 }
 
 /** Commands that the page may run: they mean the image of the active editor, since a link cannot name a remote file. */
@@ -27,7 +14,7 @@ export const UNREADABLE_COMMANDS: readonly string[] = ['apMedSam.tryAgain', 'apM
 
 /** A page without scripts: its buttons are links to commands. */
 export function unreadableHtml(
-  { uri, problem, place }: Pick<UnreadableDocument, 'uri' | 'problem' | 'place'>,
+  { uri, problem, place }: Unreadable,
   { style, cspSource }: { readonly style: string; readonly cspSource: string },
 ): string {
   const link = (command: string, label: string, kind: string) =>
