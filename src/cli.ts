@@ -18,6 +18,7 @@ import {
 } from './cli/command';
 import { devices, devicesInstall, devicesRemove } from './cli/deviceCommands';
 import { evaluate } from './cli/evaluateCommand';
+import { exportLabels } from './cli/exportCommand';
 import { Cancelled, interrupted, Unread } from './cli/interrupt';
 import { modelsDownload, modelsImport, modelsList, modelsRemove, modelsVerify } from './cli/modelCommands';
 import { err, out, outText, watchOutput } from './cli/output';
@@ -37,6 +38,7 @@ const commands: readonly Command[] = [
   segment,
   suggest,
   evaluate,
+  exportLabels,
   modelsList,
   modelsDownload,
   modelsRemove,

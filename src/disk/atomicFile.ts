@@ -277,7 +277,7 @@ async function claimNew(temporary: string, path: string, options: WriteOptions):
 }
 
 /** Makes a rename last through a power cut. */
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r');
     try {

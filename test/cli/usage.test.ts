@@ -39,6 +39,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     ...STRATEGY,
     ...ENGINE,
   ],
+  export: ['format', 'out', 'states', 'json'],
   'models list': ['json'],
   'models download': ['kind', 'mirror', 'ca-file', 'accept', 'json'],
   'models remove': ['kind', 'json'],
