@@ -36,6 +36,12 @@ export interface PromptCandidate extends Match {
   readonly instance: number;
 }
 
+export const isKept = ({ reason }: PromptCandidate): boolean => reason === 'kept';
+
+/** The candidate where none of its target's points is used. */
+export const unused = (candidate: PromptCandidate): PromptCandidate =>
+  isKept(candidate) ? { ...candidate, reason: 'inconsistent' } : candidate;
+
 /** Radii of the physical-space stages, in targetPx. */
 export interface SamplingRadii {
   readonly sparse: number;
@@ -135,7 +141,7 @@ export function exclusiveSampling(
   radius: number,
 ): PromptCandidate[] {
   return negatives.map((candidate) =>
-    candidate.reason === 'kept' && distanceToNearest(candidate.point, positives) < radius
+    isKept(candidate) && distanceToNearest(candidate.point, positives) < radius
       ? { ...candidate, reason: 'too close to a positive' }
       : candidate,
   );

@@ -1,7 +1,8 @@
 /** What becomes of the classes of an image once they have competed for its pixels. */
 import { compete } from '../pixels/competition';
 import { intersectRuns } from '../pixels/labelMap';
-import { emptyRuns, hasForeground, runArea } from '../pixels/mask';
+import { hasForeground, runArea } from '../pixels/mask';
+import { withdrawn } from './absent';
 import type { Segmentation } from './strategy';
 
 /** Less of a mask than this is not worth a note. */
@@ -25,8 +26,7 @@ export function settleClasses(found: readonly Segmentation[], classIds: readonly
     const note = lost < 1 ? `${share} % of its mask went to other classes` : 'all of its mask went to other classes';
     const notes = lost < LEAST_LOSS ? before.notes : [...before.notes, note];
     if (!hasForeground(mask)) {
-      const { size } = before.mask;
-      settled[drawn[rank]] = { ...before, outcome: 'absent', mask: emptyRuns(size), instances: [], logits: [], notes };
+      settled[drawn[rank]] = withdrawn(before, notes);
       return;
     }
     const instances = before.instances

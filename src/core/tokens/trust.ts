@@ -66,6 +66,17 @@ export interface TrustInput {
   readonly support: MaskExtent;
 }
 
+/** What is said of the mask that these logits draw: nothing, where the coefficients do not belong to the tokens. */
+export type Judge = (logits: readonly FloatMap[]) => { readonly trust?: number; readonly trustParts?: TrustParts };
+
+/** Judges masks of one target. */
+export const judgeBy =
+  (target: Omit<TrustInput, 'logits'>): Judge =>
+  (logits) => {
+    const parts = trustParts({ ...target, logits });
+    return { trust: trustOf(parts), trustParts: parts };
+  };
+
 /** Of the image's border: less is chance. */
 const TOUCHES = 0.001;
 /** Of the image's border: a mask that takes more runs off the image. */

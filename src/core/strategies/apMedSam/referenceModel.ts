@@ -35,17 +35,21 @@ export interface LearntClassifier {
 }
 
 export interface ReferenceModel extends LearntClassifier {
+  /** Undefined where the references were not tested. */
+  readonly selfTest: SelfTest | undefined;
+}
+
+export interface SelfTest {
   /** What a gentle and what a strong prior find again of the reference's own mask, whose patches were held out. */
   readonly gentle: PriorTest;
   readonly strong: PriorTest;
-  /** Mean Dice of patches in the changed copies, by a classifier that knows the reference alone; NaN untested. */
+  /** Mean Dice of patches in the changed copies, by a classifier that knows the reference alone. */
   readonly copyDice: number;
 }
 
-export interface PriorTest {
+interface PriorTest {
   /** How much of the prior is added to the decoder's answer, both as logits. */
   readonly weight: number;
-  /** NaN untested. */
   readonly dice: number;
 }
 
@@ -80,7 +84,7 @@ export async function learnReferences(
   const revision = withSelfTest ? REVISION : `${REVISION}, no self-test`;
   const { weights, numbers } = await runner.remember(revision, async () => {
     const samples: LabelledTokens[] = [];
-    const tests: SelfTest[] = [];
+    const tests: WeightTest[] = [];
     const copyTests: number[] = [];
     for (const { image, mask } of references) {
       const own = labelled(image, image.tokens, mask);
@@ -91,24 +95,26 @@ export async function learnReferences(
       }
       samples.push(own, ...copies);
       if (!withSelfTest) continue;
-      tests.push(await runner.stage('self-test', () => selfTest(image, mask, own)));
+      tests.push(await runner.stage('self-test', () => testWeights(image, mask, own)));
       copyTests.push(await runner.stage('self-test', () => copyTest(own, copies)));
     }
     const classifier = await runner.stage('fit prior', () => fitForeground(samples));
     const reach = meanReach(classifier, references);
-    const gentle = bestWeight(tests.map((test) => test.gentle));
-    const strong = bestWeight(tests.map((test) => test.strong));
-    const tested = [gentle.weight, gentle.dice, strong.weight, strong.dice, mean(copyTests)];
+    const tested: number[] = [];
+    if (withSelfTest) {
+      const gentle = bestWeight(tests.map((test) => test.gentle));
+      const strong = bestWeight(tests.map((test) => test.strong));
+      tested.push(gentle.weight, gentle.dice, strong.weight, strong.dice, mean(copyTests));
+    }
     return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, reach, ...tested) };
   });
   const [bias, reach, gentleWeight, gentleDice, strongWeight, strongDice, copyDice] = numbers;
-  return {
-    classifier: { weights, bias },
-    reach,
+  const selfTest = {
     gentle: { weight: gentleWeight, dice: gentleDice },
     strong: { weight: strongWeight, dice: strongDice },
     copyDice,
   };
+  return { classifier: { weights, bias }, reach, selfTest: withSelfTest ? selfTest : undefined };
 }
 
 /**
@@ -178,12 +184,12 @@ function changedMask(mask: Mask, change: ImageVariant): Mask {
 }
 
 /** Dice of the reference's own mask by each of `PRIOR_WEIGHTS`. */
-interface SelfTest {
+interface WeightTest {
   readonly gentle: readonly number[];
   readonly strong: readonly number[];
 }
 
-async function selfTest(reference: EncodedImage, mask: Mask, own: LabelledTokens): Promise<SelfTest> {
+async function testWeights(reference: EncodedImage, mask: Mask, own: LabelledTokens): Promise<WeightTest> {
   const scores = heldOutScores(own);
   const image = await reference.promptable();
   const [gentle, strong] = await image.decode([
@@ -207,17 +213,14 @@ const LEAST_GAIN = 0.01;
 function bestWeight(tests: readonly (readonly number[])[]): PriorTest {
   const dices = PRIOR_WEIGHTS.map((_, which) => mean(tests.map((test) => test[which])));
   const enough = Math.max(...dices) - LEAST_GAIN;
-  const which = Math.max(
-    0,
-    dices.findIndex((value) => value >= enough),
-  );
-  return { weight: tests.length > 0 ? PRIOR_WEIGHTS[which] : 0, dice: dices[which] };
+  const which = dices.findIndex((value) => value >= enough);
+  return { weight: PRIOR_WEIGHTS[which], dice: dices[which] };
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** "Dice 0.83 where the decoder may overrule the prior, 0.91 where it may not; 0.75 in changed copies". */
-export const describeSelfTest = ({ gentle, strong, copyDice }: ReferenceModel): string =>
+export const describeSelfTest = ({ gentle, strong, copyDice }: SelfTest): string =>
   `self-test on the reference: Dice ${gentle.dice.toFixed(2)} where the decoder may overrule the prior, ${strong.dice.toFixed(2)} where it may not; ${copyDice.toFixed(2)} in changed copies of it`;
 
 /**
@@ -229,7 +232,7 @@ const WEAK_SELF_TEST = 0.6;
 const WEAK_COPIES = 0.5;
 
 /** What speaks against a reference, one sentence each. */
-export function referenceDoubts({ gentle, strong, copyDice }: ReferenceModel): string[] {
+export function referenceDoubts({ gentle, strong, copyDice }: SelfTest): string[] {
   const doubts: string[] = [];
   const best = Math.max(gentle.dice, strong.dice);
   if (best < WEAK_SELF_TEST) {

@@ -7,7 +7,7 @@
  */
 
 import { area } from '../../geometry';
-import { emptyRuns, hasForeground, type Mask } from '../../pixels/mask';
+import { hasForeground, type Mask } from '../../pixels/mask';
 import { type FloatMap, thresholdToRuns } from '../../pixels/raster';
 import { scorePrompt } from '../../tokens/foregroundPrior';
 import { samplePatches } from '../../tokens/matching';
@@ -21,6 +21,7 @@ import {
   type TokenRows,
   unitTokens,
 } from '../../tokens/tokenRows';
+import { absent } from '../absent';
 import {
   CLUSTER_DEFAULTS,
   type CosinePort,
@@ -98,18 +99,19 @@ async function segment(
   const votes = await stage('match', async () =>
     backwardVotes(await port.cosines(tokens, bank), area(grid), foreground),
   );
-  if (!votes.includes(1)) return absent(target, 'no patch is nearest to the object of the reference');
+  if (!votes.includes(1)) return absent(target.size, [], ['no patch is nearest to the object of the reference']);
   const clusters = await stage('cluster', () => clusterTokens(tokens, MOST_MERGE_COST));
   const evidence = { tokens, grid, clusters, votes, prototype, leastSimilarity };
   const found = await stage('join', () => joinRegions(evidence));
-  if (found === undefined) return absent(target, 'no region looks like the object of the reference');
+  if (found === undefined) return absent(target.size, [], ['no region looks like the object of the reference']);
   const notes = [`${found.joined} of ${clusters.sizes.length} regions joined`];
   const drawn = asksSegmenter
     ? await decodeFrom(target, scorePrompt(found.scores), stage)
     : { logits: found.scores, about: { iouPrediction: Number.NaN } };
   const mask = await stage('mask', () => thresholdToRuns(drawn.logits, target.size, 0));
-  if (!hasForeground(mask))
-    return absent(target, asksSegmenter ? 'the segmenter drew nothing' : 'no region is sure enough');
+  if (!hasForeground(mask)) {
+    return absent(target.size, [], [asksSegmenter ? 'the segmenter drew nothing' : 'no region is sure enough']);
+  }
   return { outcome: 'mask', mask, instances: [], logits: [drawn.logits], prompts: [], ...drawn.about, notes };
 }
 
@@ -117,18 +119,6 @@ async function decodeFrom(target: EncodedImage, maskPrompt: FloatMap, stage: Sta
   const image = await target.promptable();
   const [{ logits, iouPrediction }] = await stage('decode', () => image.decode([{ points: [], maskPrompt }]));
   return { logits, about: { iouPrediction, maskPrompt } };
-}
-
-function absent({ size }: EncodedImage, why: string): Segmentation {
-  return {
-    outcome: 'absent',
-    mask: emptyRuns(size),
-    instances: [],
-    logits: [],
-    prompts: [],
-    iouPrediction: Number.NaN,
-    notes: [why],
-  };
 }
 
 const mean = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,6 +1,7 @@
 /** Strategy `gbmseg`: the released script's prompts (see gbmsegPrompts.ts), one decoder call, nothing else. */
 import type { Mask } from '../../pixels/mask';
 import { thresholdToRuns } from '../../pixels/raster';
+import { isKept } from '../../prompting/prompts';
 import { supportPatches } from '../../tokens/supportMask';
 import { UserError } from '../../userError';
 import type { EncodedReference, PreparationRunner, PreparedReference, Strategy, StrategyParameters } from '../strategy';
@@ -28,7 +29,7 @@ export const gbmseg: Strategy = {
         const table = await stage('match', () => matcher.match(target.tokens));
         const prompts = await stage('prompts', () => gbmsegPrompts({ table, sets, target: target.size, ablation }));
         const image = await target.promptable();
-        const points = prompts.filter(({ reason }) => reason === 'kept');
+        const points = prompts.filter(isKept);
         const [decoded] = await stage('decode', () => image.decode([{ points }]));
         const drawn = await stage('mask', () => thresholdToRuns(decoded.logits, target.size, 0));
         return {

@@ -9,7 +9,7 @@
  */
 
 import type { Box, Point, Size } from '../../geometry';
-import { emptyRuns, hasForeground, type Mask } from '../../pixels/mask';
+import { hasForeground, type Mask } from '../../pixels/mask';
 import { thresholdToRuns } from '../../pixels/raster';
 import type { PromptCandidate, PromptReason } from '../../prompting/prompts';
 import type { PromptableImage, PromptSet } from '../../prompting/segmenter';
@@ -17,6 +17,7 @@ import { seededRandom } from '../../random';
 import { type PatchTokens, patchCentre } from '../../tokens/patchGrid';
 import { supportPatches } from '../../tokens/supportMask';
 import { pickRows, unitTokens } from '../../tokens/tokenRows';
+import { absent } from '../absent';
 import {
   type CosinePort,
   type EncodedImage,
@@ -134,26 +135,17 @@ async function segment(
       ? ['no mask reached the IoU prediction and stability that the preset asks for; the best were scored']
       : []),
   ];
-  const logits = chosen.length > 0 ? [mergeLogits(chosen.map(({ proposal }) => proposal))] : [];
-  const mask =
-    logits.length > 0 ? await stage('mask', () => thresholdToRuns(logits[0], target.size, 0)) : emptyRuns(target.size);
-  if (!hasForeground(mask)) {
-    return {
-      outcome: 'absent',
-      mask,
-      instances: [],
-      logits: [],
-      prompts,
-      iouPrediction: Number.NaN,
-      notes: [...notes, 'the segmenter drew nothing'],
-    };
-  }
+  const nothing = () => absent(target.size, prompts, [...notes, 'the segmenter drew nothing']);
+  if (chosen.length === 0) return nothing();
+  const logits = mergeLogits(chosen.map(({ proposal }) => proposal));
+  const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
+  if (!hasForeground(mask)) return nothing();
   const [best] = chosen;
   return {
     outcome: 'mask',
     mask,
     instances: [],
-    logits,
+    logits: [logits],
     prompts,
     iouPrediction: chosen.reduce((sum, { proposal }) => sum + proposal.iouPrediction, 0) / chosen.length,
     notes: [...notes, describeChoice(best, chosen.length, scored, questions.length, settings)],
