@@ -136,9 +136,9 @@ async function stageCommon(stage) {
     const source = path.join(root, name);
     if (existsSync(source)) cpSync(source, path.join(stage, name), { recursive: true, filter });
   }
-  if (!hasAddress) {
-    const readme = path.join(stage, 'README.md');
-    writeFileSync(readme, withPictures(readFileSync(readme, 'utf8')));
+  for (const page of hasAddress ? [] : ['README.md', 'CHANGELOG.md']) {
+    const file = path.join(stage, page);
+    writeFileSync(file, standingAlone(readFileSync(file, 'utf8')));
   }
   const bundled = new Set();
   for (const bundle of bundles) {
@@ -175,11 +175,16 @@ async function stageCommon(stage) {
   writeFileSync(path.join(stage, 'ThirdPartyNotices.txt'), notices([...bundled].sort()));
 }
 
-/** Markdown with its relative pictures as data: VS Code's page of an extension shows those and https addresses only. */
-function withPictures(markdown) {
-  return markdown.replace(/(!\[[^\]]*\]\()(?!\w+:)([^)]+\.png)(?=\))/g, (_, before, picture) => {
-    return `${before}data:image/png;base64,${readFileSync(path.join(root, picture), 'base64')}`;
-  });
+/**
+ * Markdown that needs nothing beside it. VS Code's page of an extension shows pictures from data and https addresses
+ * only, so relative ones become data; relative links would lead nowhere and become their words.
+ */
+function standingAlone(markdown) {
+  return markdown
+    .replace(/(!\[[^\]]*\]\()(?!\w+:)([^)]+\.png)(?=\))/g, (_, before, picture) => {
+      return `${before}data:image/png;base64,${readFileSync(path.join(root, picture), 'base64')}`;
+    })
+    .replace(/(?<!!)\[([^\]]*)\]\((?!\w+:|#)[^)]+\)/g, '$1');
 }
 
 /** Copies an installed package but the native files in it, which belong to some platform. */
@@ -269,11 +274,9 @@ async function pack(stage, target, file) {
   ];
   for (const name of [...needed, ...bundles.map((bundle) => bundle.outfile)])
     if (!names.includes(name)) complain(`lacks ${name}`);
-  const readme = files
-    .find(({ name }) => name === 'extension/readme.md')
-    .read()
-    .toString();
-  if (/!\[[^\]]*\]\((?!https:|data:)/.test(readme)) complain('has a README with pictures that no page would show');
+  for (const { name, read } of files.filter((file) => /^extension\/(readme|changelog)\.md$/.test(file.name))) {
+    if (/\]\((?!https:|data:|#)/.test(read().toString())) complain(`has links in ${name} that lead nowhere`);
+  }
   for (const name of shippedModels()) if (!names.includes(name)) complain(`lacks ${name}`);
   const { size } = statSync(file);
   const list = `${path.relative(process.cwd(), file)}: ${(size / MB).toFixed(1)} MB in ${names.length} files`;

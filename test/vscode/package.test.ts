@@ -80,6 +80,23 @@ describeInVsCode('the package, installed', () => {
     }
   });
 
+  it('shows the pictures of its README on its page', async () => {
+    const workbench = await Workbench.open(vscodeHost(), server, { development: null });
+    try {
+      await workbench.run('View: Show Extensions');
+      await workbench.page.locator('.extensions-viewlet .monaco-list-row', { hasText: 'AP-MedSAM' }).click();
+      const page = workbench.page.locator('iframe.webview.ready').contentFrame().frameLocator('iframe#active-frame');
+      await page.locator('h1', { hasText: 'AP-MedSAM' }).waitFor();
+      const widths = () =>
+        page.locator('img').evaluateAll((all) => all.map((one) => (one as HTMLImageElement).naturalWidth));
+      await expect.poll(widths).toEqual([expect.any(Number), expect.any(Number)]);
+      await expect.poll(async () => Math.min(...(await widths()))).toBeGreaterThan(500);
+      await workbench.screenshot('package - its page');
+    } finally {
+      await workbench.close();
+    }
+  });
+
   it('is activated from where it was installed, and passes the specs that hold for it', async () => {
     // The host of a suite must develop something: an extension that does nothing.
     const bystander = path.join(folder, 'bystander');
