@@ -43,7 +43,7 @@ export type Remote<Api> = {
 };
 
 /** What a call takes after the method's name. */
-// biome-ignore lint/suspicious/noConfusingVoidType: only an argument of this type can be left out, and options follow it
+// biome-ignore lint/suspicious/noConfusingVoidType: only such an argument can be left out before options
 export type Params<F> = F extends () => unknown ? void : F extends (params: infer P) => unknown ? P : never;
 
 interface WireError {

@@ -1,6 +1,7 @@
 /**
- * What a promptable segmenter is asked and what it answers (SAM, Kirillov et al. 2023, arXiv 2304.02643), whatever its
- * family. Adapters translate between this and their graph's frame, padding and label encoding.
+ * Stage *decoding*: what a promptable segmenter is asked and what it answers (SAM, Kirillov et al. 2023, arXiv
+ * 2304.02643), whatever its family. Adapters translate between this and their graph's frame, padding and label
+ * encoding.
  */
 import { area, type Box, describeSize, type Point } from '../geometry';
 import type { FloatMap } from '../pixels/raster';

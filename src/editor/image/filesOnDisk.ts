@@ -1,4 +1,4 @@
-/** Image and mask on disk as an open document stands on them: saved, read anew, and looked at when others write them. */
+/** Image and mask on disk as an open document stands on them: saved, read anew, looked at when others write them. */
 import { basename } from 'node:path';
 import { describeSize, type Size, sameSize } from '../../core/geometry';
 import { UserError } from '../../core/userError';
