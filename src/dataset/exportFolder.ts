@@ -1,4 +1,4 @@
-/** The labels of a folder in a format that others read: what is drawn in its masks, with what the journal says of it. */
+/** The labels of a folder in a format that others read: what its masks hold, with what the journal says of it. */
 import { setImmediate } from 'node:timers/promises';
 import { describeSize, sameSize } from '../core/geometry';
 import { type MaskManner, readObject } from '../core/maskFiles/maskReading';

@@ -1,6 +1,6 @@
 /**
- * What the models run on here, `npm run bench:devices`: every device of the platform tried in a process of its own, with
- * machine and versions.
+ * What the models run on here, `npm run bench:devices`: every device of the platform tried in a process of its own,
+ * with machine and versions.
  *
  * `--software` lets WebGPU use the software adapter that Debian's Chromium brings (SwiftShader): it shows that the
  * provider works, never how fast a GPU is.

@@ -68,7 +68,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
   runner: { imports: ['core', 'protocol', 'rpc', 'processes', 'devices', 'dataset', 'engineClient', 'node'] },
   cli: {
     imports: [
-      ...['core', 'protocol', 'disk', 'models', 'devices', 'dataset', 'engine', 'engineClient', 'node', 'package.json'],
+      ...['core', 'protocol', 'disk', 'formats', 'models', 'devices', 'dataset', 'engine', 'engineClient'],
+      ...['node', 'package.json'],
     ],
   },
   dispose: { imports: [] },

@@ -15,7 +15,7 @@ export const coco: DatasetFormat = {
   async open(classes: readonly DatasetClass[], folder: OutputFolder): Promise<DatasetWriter> {
     const categories = classes.map(({ id, name }) => ({ id, name, supercategory: '' }));
     await folder.append(FILE, `{"categories":${JSON.stringify(categories)},\n"annotations":[`);
-    // Annotations go out as they come; a line of each image waits for its turn, since one file holds one list at a time.
+    // Annotations go out as they come; the line of an image waits, since one file holds one list at a time.
     const images: string[] = [];
     let annotations = 0;
     return {
