@@ -4,9 +4,9 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { contributes, icon } from '../package.json';
 import { strategyIds } from '../src/core/strategies';
-import { hasImageSuffix } from '../src/dataset/files/maskFolder';
 import { PROJECT_DEFAULTS } from '../src/dataset/project/setUp';
 import { deviceChoices } from '../src/devices/devices';
+import { READ_SUFFIXES } from '../src/formats/imageFormat';
 
 const root = path.resolve(import.meta.dirname, '..');
 const { commands, menus, keybindings, configuration, customEditors, viewsWelcome, walkthroughs } = contributes;
@@ -70,23 +70,21 @@ describe('commands', () => {
 });
 
 describe('the editor', () => {
-  it('opens only files that count as images', () => {
-    for (const { filenamePattern } of customEditors[0].selector) {
-      expect(hasImageSuffix(filenamePattern.replace('*', 'a'))).toBe(true);
-    }
+  it('opens the images that are read, in either case, and no others', () => {
+    const patterns = READ_SUFFIXES.flatMap((suffix) => [`*.${suffix}`, `*.${suffix.toUpperCase()}`]);
+    expect(customEditors[0].selector.map(({ filenamePattern }) => filenamePattern).sort()).toEqual(patterns.sort());
   });
 
-  it('knows every file that the Explorer offers to open in it, and no others are offered', () => {
-    const known = new Set(customEditors[0].selector.map(({ filenamePattern }) => filenamePattern));
+  it('is offered in the Explorer for the images that are read, and no others', () => {
     const offered = contributes.menus['explorer/context'].flatMap(
       ({ when }) => /resourceFilename =~ \/(.*?)\/i/.exec(when)?.[1] ?? [],
     );
     expect(offered.length).toBeGreaterThan(2);
-    for (const suffix of ['png', 'jpg', 'jpeg', 'jpe', 'jfif', 'bmp', 'webp', 'tif', 'tiff', 'gif', 'txt']) {
+    // What else people keep beside images, and parts of suffixes that are read.
+    for (const suffix of [...READ_SUFFIXES, 'gif', 'avif', 'npy', 'txt', 'jp', 'jpg2', 'ti']) {
       for (const pattern of offered) {
-        expect(new RegExp(pattern, 'i').test(`a.${suffix}`), suffix).toBe(known.has(`*.${suffix}`));
+        expect(new RegExp(pattern, 'i').test(`a.${suffix}`), suffix).toBe(READ_SUFFIXES.includes(suffix));
       }
-      expect(known.has(`*.${suffix.toUpperCase()}`)).toBe(known.has(`*.${suffix}`));
     }
   });
 

@@ -9,6 +9,7 @@ import type { Shard } from '../dataset/batch/lock';
 import { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project/project';
 import type { EnginePool } from '../engineClient/pool';
+import { MASK_FORMATS } from '../formats/maskFile';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import {
   bandsOption,
@@ -36,7 +37,7 @@ export const segment: Command = {
     reference: { value: 'image', help: 'the labelled example; stored in the project for the next run' },
     mask: {
       value: 'file',
-      help: "its support mask (PNG, TIFF, JPEG, WebP, BMP or NPY), what is not plain in it is told; default: the reference's own mask in the mask folder",
+      help: `its support mask (${MASK_FORMATS}), what is not plain in it is told; default: the reference's own mask in the mask folder`,
     },
     'mask-value': maskValueOption,
     add: { help: 'let --reference vote with the references that its class has, instead of taking their place' },

@@ -5,6 +5,7 @@ import { Outcome } from '../core/userError';
 import type { PersonMasks } from '../editor/image/saving';
 import type { LabelDocumentHandle, OpenPlace } from '../editor/openDocuments';
 import type { LabelEditorProvider } from '../editor/provider';
+import { READ_SUFFIXES } from '../formats/imageFormat';
 import type { CanvasAction, PageCommand } from '../protocol/editorApi';
 import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';
@@ -236,5 +237,5 @@ const chosen = (uri: vscode.Uri | undefined, uris: vscode.Uri[] | undefined): re
 async function activeImage(provider: LabelEditorProvider): Promise<LabelDocumentHandle | undefined> {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const uri = input instanceof vscode.TabInputCustom || input instanceof vscode.TabInputText ? input.uri : undefined;
-  return uri && /\.(png|jpe?g|jpe|jfif|bmp|webp|tiff?)$/i.test(uri.path) ? provider.show(uri) : undefined;
+  return uri && READ_SUFFIXES.includes(extname(uri.path).slice(1).toLowerCase()) ? provider.show(uri) : undefined;
 }

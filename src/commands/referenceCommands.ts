@@ -11,12 +11,13 @@ import type { ProjectRoot } from '../dataset/projectRoot';
 import type { Engines } from '../editor/engines/engines';
 import type { LabelDocumentHandle } from '../editor/openDocuments';
 import type { LabelEditorProvider } from '../editor/provider';
+import { MASK_SUFFIXES, READ_SUFFIXES } from '../formats/imageFormat';
 import type { Projects } from '../projects';
 
-const IMAGES = { Images: ['png', 'jpg', 'jpeg', 'bmp', 'webp', 'tif', 'tiff'] };
+const IMAGES = { Images: [...READ_SUFFIXES] };
 
 /** What a mask file may be called. */
-export const MASKS = { Masks: ['png', 'tif', 'tiff', 'jpg', 'jpeg', 'webp', 'bmp', 'npy'] };
+export const MASKS = { Masks: [...MASK_SUFFIXES] };
 
 export interface ReferenceContext {
   readonly projects: Projects;

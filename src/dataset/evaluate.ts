@@ -20,7 +20,8 @@ import type {
 } from '../protocol/engineApi';
 import { absolutePath, scanFolder, statOf } from './files/folder';
 import { imageFailure } from './files/imageFailure';
-import { MaskLocator, resolveMaskFolder } from './files/maskFolder';
+import { resolveMaskFolder } from './files/maskFolder';
+import { MaskLocator } from './files/maskLocator';
 import { spread } from './files/spread';
 import { JournalView } from './journal/journalView';
 

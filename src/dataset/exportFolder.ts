@@ -14,7 +14,8 @@ import type { DatasetFormat, LabelledClass, LabelledPicture, LabelState } from '
 import { readMaskFile } from '../formats/maskFile';
 import { decodeMaskPng } from '../formats/maskPng';
 import { absolutePath, type ImageFailure, scanFolder } from './files/folder';
-import { MaskLocator, resolveMaskFolder } from './files/maskFolder';
+import { resolveMaskFolder } from './files/maskFolder';
+import { MaskLocator } from './files/maskLocator';
 import { heldInstances } from './journal/instanceFile';
 import { JournalView } from './journal/journalView';
 import { type Project, type ProjectReference, resolveStored } from './project/project';

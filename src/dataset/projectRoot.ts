@@ -1,6 +1,7 @@
 /** What is known of one root while it is in use: its project and its journal, read once and refreshed on demand. */
 import { FileHashes } from '../disk/fileHashes';
-import { MaskLocator, resolveMaskFolder } from './files/maskFolder';
+import { resolveMaskFolder } from './files/maskFolder';
+import { MaskLocator } from './files/maskLocator';
 import type { JournalView, JournalViews } from './journal/journalView';
 import { type Project, type ProjectClass, type ProjectReference, updateProject } from './project/project';
 import type { ReferenceEngine } from './project/reference';

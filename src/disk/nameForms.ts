@@ -24,7 +24,8 @@ export const pathKey = (name: string): string => nameForm(name).toLowerCase();
  * what they are.
  */
 export async function spelledPath(path: string): Promise<string> {
-  const real = await realPathOf(path);
+  // What cannot be looked at is as it is written, for its reader to explain.
+  const real = await realPath(path).catch((error: unknown) => (isAbsence(error) ? null : path));
   const parent = dirname(path);
   if (real === path || parent === path) return path;
   const folder = await spelledPath(parent);
@@ -46,14 +47,5 @@ export async function realPath(path: string): Promise<string> {
   } catch (error) {
     if (errorCode(error) !== 'UNKNOWN') throw error;
     return path;
-  }
-}
-
-/** Null where there is nothing; what cannot be looked at is as it is written, for its reader to explain. */
-async function realPathOf(path: string): Promise<string | null> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    return isAbsence(error) ? null : path;
   }
 }

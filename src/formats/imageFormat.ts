@@ -1,29 +1,61 @@
-/** Which kind of image a file is, told by its first bytes and never by its name. */
+/**
+ * The kinds of images: their suffixes, by which a folder is searched, and their first bytes, which alone tell what a
+ * file is.
+ */
 
-export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'tiff' | 'bmp' | 'gif' | 'avif';
+export type ImageFormat = 'png' | 'jpeg' | 'tiff' | 'webp' | 'bmp' | 'gif' | 'avif';
 
-/** Formats that the engine decodes. */
-export const SUPPORTED_FORMATS: ReadonlySet<ImageFormat> = new Set(['png', 'jpeg', 'webp', 'tiff', 'bmp']);
+interface FormatFacts {
+  /** What messages call it. */
+  readonly name: string;
+  /** Whether the engine decodes it. */
+  readonly isRead: boolean;
+  /** By which files are taken for images of it, in lower case and without the dot. */
+  readonly suffixes: readonly string[];
+}
+
+export const IMAGE_FORMATS: Readonly<Record<ImageFormat, FormatFacts>> = {
+  png: { name: 'PNG', isRead: true, suffixes: ['png'] },
+  jpeg: { name: 'JPEG', isRead: true, suffixes: ['jpg', 'jpeg', 'jpe', 'jfif'] },
+  tiff: { name: 'TIFF', isRead: true, suffixes: ['tif', 'tiff'] },
+  webp: { name: 'WebP', isRead: true, suffixes: ['webp'] },
+  bmp: { name: 'BMP', isRead: true, suffixes: ['bmp'] },
+  gif: { name: 'GIF', isRead: false, suffixes: ['gif'] },
+  // Told by content alone: in folders of images it is rare, and there it is passed over like a text.
+  avif: { name: 'AVIF', isRead: false, suffixes: [] },
+};
+
+const FORMATS = Object.values(IMAGE_FORMATS);
+
+/** What messages call the formats that are read. */
+export const READ_FORMATS = 'PNG, JPEG, TIFF, WebP or BMP';
+
+/** Suffixes of the images that are read; package.json has them too, where the editor and its menus are offered. */
+export const READ_SUFFIXES: readonly string[] = FORMATS.flatMap(({ isRead, suffixes }) => (isRead ? suffixes : []));
+
+/** Suffixes of a mask in any format that is read. */
+export const MASK_SUFFIXES: readonly string[] = [...READ_SUFFIXES, 'npy'];
+
+const IMAGE_SUFFIXES: ReadonlySet<string> = new Set(FORMATS.flatMap(({ suffixes }) => suffixes));
+
+/** Whether a suffix (in any case, without the dot) is that of an image, also of one that is not read yet. */
+export const isImageSuffix = (suffix: string): boolean => IMAGE_SUFFIXES.has(suffix.toLowerCase());
+
+/** First bytes of formats that several readers ask for. */
+export const MAGIC = { png: '\x89PNG\r\n\x1a\n', numpy: '\x93NUMPY', zip: 'PK\x03\x04' } as const;
+
+/** Whether a file begins so, one byte for each character. */
+export function startsWith(bytes: Uint8Array, text: string, offset = 0): boolean {
+  if (bytes.length < offset + text.length) return false;
+  for (let at = 0; at < text.length; at++) if (bytes[offset + at] !== text.charCodeAt(at)) return false;
+  return true;
+}
 
 /** First bytes of a file that `imageFormatOf` and `whatInstead` need at most: NIfTI says what it is at byte 344. */
 export const FORMAT_BYTES = 512;
 
 /** First bytes of a BMP that show that it is one: its file header and the size of the header after it. */
 const BMP_BYTES = 18;
-
-/** What messages call the formats that are read. */
-export const READ_FORMATS = 'PNG, JPEG, TIFF, WebP or BMP';
-
-/** What messages call the formats. */
-export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
-  png: 'PNG',
-  jpeg: 'JPEG',
-  webp: 'WebP',
-  tiff: 'TIFF',
-  bmp: 'BMP',
-  gif: 'GIF',
-  avif: 'AVIF',
-};
 
 /** Sizes that the header after the 14 bytes of a BMP's file header can have. */
 const BMP_HEADER_SIZES: ReadonlySet<number> = new Set([12, 16, 40, 52, 56, 64, 108, 124]);
@@ -33,9 +65,8 @@ const BMP_HEADER_SIZES: ReadonlySet<number> = new Set([12, 16, 40, 52, 56, 64, 1
  * unknown.
  */
 export function imageFormatOf(head: Uint8Array): ImageFormat | null {
-  const starts = (text: string, offset = 0) =>
-    head.length >= offset + text.length && [...text].every((c, i) => head[offset + i] === c.charCodeAt(0));
-  if (starts('\x89PNG\r\n\x1a\n')) return 'png';
+  const starts = (text: string, offset?: number) => startsWith(head, text, offset);
+  if (starts(MAGIC.png)) return 'png';
   if (starts('\xff\xd8\xff')) return 'jpeg';
   if (starts('RIFF') && starts('WEBP', 8)) return 'webp';
   // 42 is TIFF, 43 BigTIFF, in either byte order.
@@ -56,7 +87,7 @@ const FOREIGN: readonly (readonly [what: string, offset: number, magic: string])
   ['a NIfTI volume', 344, 'n+1\0'],
   ['a NIfTI volume', 344, 'ni1\0'],
   ['an NRRD volume', 0, 'NRRD'],
-  ['a NumPy array', 0, '\x93NUMPY'],
+  ['a NumPy array', 0, MAGIC.numpy],
   ['an HDF5 file', 0, '\x89HDF\r\n\x1a\n'],
   ['a HEIC photo', 4, 'ftyphei'],
   ['a HEIC photo', 4, 'ftypmif1'],
@@ -66,7 +97,7 @@ const FOREIGN: readonly (readonly [what: string, offset: number, magic: string])
   ['a JPEG XL image', 0, '\0\0\0\x0cJXL '],
   ['a Photoshop document', 0, '8BPS'],
   ['a PDF document', 0, '%PDF'],
-  ['a zip archive', 0, 'PK\x03\x04'],
+  ['a zip archive', 0, MAGIC.zip],
   ['a gzip archive', 0, '\x1f\x8b'],
   ['a Git LFS pointer, not the image itself (run "git lfs pull")', 0, 'version https://git-lfs'],
   ['a PNG whose line ends a program has converted as if it were text (copy it again as binary)', 0, '\x89PNG\n\x1a\n'],

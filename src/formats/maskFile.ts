@@ -2,13 +2,13 @@
 import type { MaskSamples } from '../core/maskFiles/maskSamples';
 import { UserError } from '../core/userError';
 import { decodeBmp, readBmpHeader } from './bmp';
-import { imageFormatOf, whatInstead } from './imageFormat';
+import { imageFormatOf, MAGIC, startsWith, whatInstead } from './imageFormat';
 import { isNpy, readNpy } from './npy';
 import { endsAsPng } from './pngChunks';
 import { checkPng, MASK_PIXEL_LIMIT, readPng } from './pngSamples';
 
 /** What a mask may be, for messages. */
-const MASK_FORMATS = 'PNG, TIFF, JPEG, WebP, BMP or NPY';
+export const MASK_FORMATS = 'PNG, TIFF, JPEG, WebP, BMP or NPY';
 
 /**
  * Samples of a mask file; null for one that only an image library can decode.
@@ -61,8 +61,7 @@ export function checkMaskEnds(head: Uint8Array, tail: Uint8Array, name: string):
 }
 
 function notMask(head: Uint8Array, name: string): UserError {
-  const isZip = head[0] === 0x50 && head[1] === 0x4b && head[2] === 3 && head[3] === 4;
-  const instead = isZip
+  const instead = startsWith(head, MAGIC.zip)
     ? 'is an archive (NPZ or zip), of which the one array should be saved alone'
     : whatInstead(head);
   return new UserError(`${name} ${instead}; expected a mask as ${MASK_FORMATS}.`);

@@ -5,8 +5,7 @@
 import { area, describeSize, type Size } from '../core/geometry';
 import type { MaskSamples, SampleArray } from '../core/maskFiles/maskSamples';
 import { UserError } from '../core/userError';
-
-const MAGIC = '\x93NUMPY';
+import { MAGIC, startsWith } from './imageFormat';
 
 /** The header is one line that tells of type, order and shape; NumPy refuses longer ones by default. */
 const LONGEST_HEADER = 10_000;
@@ -34,8 +33,7 @@ const KINDS: Readonly<Record<string, NumberKind>> = {
 
 const WHITE: Readonly<Record<string, number>> = { u2: 65535, i2: 65535, f4: 1, f8: 1 };
 
-export const isNpy = (bytes: Uint8Array): boolean =>
-  bytes.length >= MAGIC.length && [...MAGIC].every((c, i) => bytes[i] === c.charCodeAt(0));
+export const isNpy = (bytes: Uint8Array): boolean => startsWith(bytes, MAGIC.numpy);
 
 /**
  * @param name the file's name for messages

@@ -3,8 +3,7 @@
 import { crc32 } from 'node:zlib';
 import type { Size } from '../core/geometry';
 import { oneLine } from '../core/userError';
-
-const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+import { MAGIC, startsWith } from './imageFormat';
 
 /** Signature, length and type of the first chunk, its 13 bytes, its checksum. */
 const HEADER_BYTES = 33;
@@ -28,7 +27,7 @@ export interface PngChunk {
 
 /** The header of a PNG, or null if `bytes` do not start like one. */
 export function readHeader(bytes: Uint8Array): PngHeader | null {
-  if (bytes.length < HEADER_BYTES || SIGNATURE.some((value, i) => bytes[i] !== value)) return null;
+  if (bytes.length < HEADER_BYTES || !startsWith(bytes, MAGIC.png)) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     size: { width: view.getUint32(16), height: view.getUint32(20) },
@@ -44,7 +43,7 @@ export function readHeader(bytes: Uint8Array): PngHeader | null {
  */
 export function* wholeChunksOf(bytes: Uint8Array): Generator<PngChunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let offset = SIGNATURE.length; offset + 12 <= bytes.length; ) {
+  for (let offset = MAGIC.png.length; offset + 12 <= bytes.length; ) {
     const length = view.getUint32(offset);
     const end = offset + 12 + length;
     if (end > bytes.length) break;
@@ -74,7 +73,7 @@ export function assemblePng(header: PngHeader, chunks: readonly PngChunk[]): Uin
   ihdr[9] = header.colourType;
   ihdr[12] = header.interlaced ? 1 : 0;
   const all = [{ type: 'IHDR', data: ihdr }, ...chunks, { type: 'IEND', data: new Uint8Array(0) }];
-  return Buffer.concat([SIGNATURE, ...all.map(encodeChunk)]);
+  return Buffer.concat([Buffer.from(MAGIC.png, 'latin1'), ...all.map(encodeChunk)]);
 }
 
 function encodeChunk({ type, data }: PngChunk): Uint8Array {

@@ -4,6 +4,7 @@
  * its tail ends there, and a list longer than the file is known by its length alone.
  */
 import { describeSize, type Size } from '../core/geometry';
+import { imageFormatOf, startsWith } from './imageFormat';
 
 /** One image file directory of the main chain. */
 export interface TiffPage {
@@ -72,6 +73,9 @@ const TAG = {
 const TYPE_BYTES: Readonly<Record<number, number>> = {
   ...{ 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8 },
 };
+
+/** The version of a TIFF whose positions have 64 bits. */
+const BIG_TIFF = 43;
 
 /** Pages that are looked at; a stack may have more, whose sizes say nothing new. */
 const MOST_PAGES = 4096;
@@ -148,15 +152,12 @@ interface Directory {
 }
 
 function openTiff(bytes: Uint8Array): TiffFile | null {
-  if (bytes.length < 8) return null;
+  if (imageFormatOf(bytes) !== 'tiff' || bytes.length < 8) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const order = view.getUint16(0);
-  if (order !== 0x4949 && order !== 0x4d4d) return null;
-  const little = order === 0x4949;
-  const version = view.getUint16(2, little);
-  if (version === 42) return { view, little, big: false, first: view.getUint32(4, little) };
-  if (version !== 43 || bytes.length < 16) return null;
-  return { view, little, big: true, first: Number(view.getBigUint64(8, little)) };
+  const little = startsWith(bytes, 'II');
+  const big = view.getUint16(2, little) === BIG_TIFF;
+  if (!big) return { view, little, big, first: view.getUint32(4, little) };
+  return bytes.length < 16 ? null : { view, little, big, first: Number(view.getBigUint64(8, little)) };
 }
 
 /** Null where the directory does not lie in the file. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { toRuns } from '../../src/core/pixels/mask';
 import { type CommitStep, MaskProtocol, type MaskWrite } from '../../src/dataset/commits/maskProtocol';
-import { MaskLocator } from '../../src/dataset/files/maskFolder';
+import { MaskLocator } from '../../src/dataset/files/maskLocator';
 import { readInstances } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
 import { JournalView } from '../../src/dataset/journal/journalView';

@@ -97,8 +97,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
   },
   commands: {
     imports: [
-      ...['core', 'protocol', 'disk', 'models', 'devices', 'dataset', 'downloads', 'runner', 'dispose', 'projects'],
-      ...['editor', 'views', 'node', 'vscode'],
+      ...['core', 'protocol', 'disk', 'formats', 'models', 'devices', 'dataset', 'downloads', 'runner', 'dispose'],
+      ...['projects', 'editor', 'views', 'node', 'vscode'],
     ],
   },
   webview: {

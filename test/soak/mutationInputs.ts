@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { readLabelFile } from '../../src/dataset/files/labelFile';
-import { MaskLocator } from '../../src/dataset/files/maskFolder';
+import { MaskLocator } from '../../src/dataset/files/maskLocator';
 import { readInstances, saveInstances } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
 import { JournalView } from '../../src/dataset/journal/journalView';

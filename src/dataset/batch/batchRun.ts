@@ -9,7 +9,7 @@ import type { SegmentResult } from '../../protocol/engineApi';
 import { type ClassResult, RunCommitter } from '../commits/runCommit';
 import { absolutePath, type ImageFailure, PROJECT_FOLDER, scanFolder } from '../files/folder';
 import { imageFailure } from '../files/imageFailure';
-import { MaskLocator } from '../files/maskFolder';
+import { MaskLocator } from '../files/maskLocator';
 import { instancesFile } from '../journal/instanceFile';
 import { isPersons, type JournalWriter, journalFolder, type PlaceLine } from '../journal/journal';
 import { JournalView } from '../journal/journalView';

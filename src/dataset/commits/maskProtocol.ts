@@ -5,7 +5,7 @@
 import type { Instance } from '../../core/prompting/instances';
 import { createAtomic, hashIfPresent, replaceAtomic } from '../../disk/atomicFile';
 import type { Patience } from '../../disk/patience';
-import type { MaskLocator } from '../files/maskFolder';
+import type { MaskLocator } from '../files/maskLocator';
 import { saveInstances } from '../journal/instanceFile';
 import type { JournalLine, JournalWriter, LinePosition } from '../journal/journal';
 import type { JournalView } from '../journal/journalView';

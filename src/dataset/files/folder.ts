@@ -9,17 +9,11 @@ import { openNamed } from '../../disk/guardedFile';
 import { byCodeUnits, entriesIn } from '../../disk/listing';
 import { realPath, spelledPath } from '../../disk/nameForms';
 import { errorCode } from '../../disk/storageError';
-import {
-  FORMAT_BYTES,
-  FORMAT_NAMES,
-  imageFormatOf,
-  READ_FORMATS,
-  SUPPORTED_FORMATS,
-  whatInstead,
-} from '../../formats/imageFormat';
+import { FORMAT_BYTES, IMAGE_FORMATS, imageFormatOf, READ_FORMATS, whatInstead } from '../../formats/imageFormat';
 import { mapBounded } from './bounded';
+import { hasImageSuffix, mayBeImage } from './imageNames';
 import { isLitter } from './litter';
-import { hasImageSuffix, IMAGES_FOLDER, leaves, mayBeImage } from './maskFolder';
+import { IMAGES_FOLDER, leaves } from './maskFolder';
 import { isMaskFile, type MaskAmongImages, masksAmong } from './maskNames';
 
 /** Folder in the root that holds the project file, the journal, instances and locks. */
@@ -224,8 +218,9 @@ async function contentProblem(path: string): Promise<string | null> {
     return `${path} cannot be read (${errorCode(error) ?? String(error)}).`;
   }
   const format = imageFormatOf(head);
-  if (format !== null && SUPPORTED_FORMATS.has(format)) return null;
-  if (format !== null) return `${path}: ${FORMAT_NAMES[format]} is not supported yet, convert it to PNG.`;
+  const facts = format && IMAGE_FORMATS[format];
+  if (facts?.isRead) return null;
+  if (facts) return `${path}: ${facts.name} is not supported yet, convert it to PNG.`;
   if (head.length === 0) return `${path} is empty (0 bytes); expected ${READ_FORMATS}.`;
   return `${path} ${whatInstead(head)}; expected ${READ_FORMATS}.`;
 }

@@ -4,7 +4,7 @@ import { type FileKind, readNamed } from '../../disk/guardedFile';
 import { entriesIn } from '../../disk/listing';
 import { pathKey } from '../../disk/nameForms';
 import { looksLikeMask } from '../../formats/maskLikeness';
-import { mayBeImage } from './maskFolder';
+import { mayBeImage } from './imageNames';
 
 /** What follows the image's name in that of its mask, with a number where an image has several. */
 const SUFFIX =

@@ -18,7 +18,7 @@ import type { MaskSamples, SampleArray } from '../../core/maskFiles/maskSamples'
 import { UserError } from '../../core/userError';
 import { openNamed } from '../../disk/guardedFile';
 import { decodeBmp, readBmpHeader } from '../../formats/bmp';
-import { FORMAT_NAMES, imageFormatOf, READ_FORMATS, whatInstead } from '../../formats/imageFormat';
+import { IMAGE_FORMATS, imageFormatOf, READ_FORMATS, whatInstead } from '../../formats/imageFormat';
 import { lacksEnd } from '../../formats/jpegEnd';
 import {
   brokenPromise,
@@ -597,5 +597,5 @@ function whyUnreadable(path: string, content: Buffer, tiff?: TiffPage): string {
   if (unusual) return `${path} is ${unusual}.`;
   const format = imageFormatOf(content);
   if (format === null) return `${path} ${whatInstead(content)}; expected ${READ_FORMATS}.`;
-  return `${path} is damaged or cut short: it begins as ${FORMAT_NAMES[format]} but its pixels cannot be decoded.`;
+  return `${path} is damaged or cut short: it begins as ${IMAGE_FORMATS[format].name} but its pixels cannot be decoded.`;
 }

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MaskLocator } from '../../src/dataset/files/maskFolder';
+import { MaskLocator } from '../../src/dataset/files/maskLocator';
 import { type JournalLine, JournalWriter, type PlaceLine } from '../../src/dataset/journal/journal';
 import { JournalView } from '../../src/dataset/journal/journalView';
 import { sha256 } from '../../src/disk/hashing';
