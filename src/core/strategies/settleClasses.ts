@@ -1,4 +1,4 @@
-/** What becomes of the classes of an image once they have competed for its pixels. */
+/** Stage *competition*: what becomes of the classes of an image once they have competed for its pixels. */
 import { compete } from '../pixels/competition';
 import { intersectRuns } from '../pixels/labelMap';
 import { hasForeground, runArea } from '../pixels/mask';

@@ -13,35 +13,31 @@ import type { TrustParts } from '../tokens/trust';
 export type StrategyId = 'ap-medsam' | 'gbmseg' | 'matcher' | 'cluster';
 
 /**
- * Switches of the ablation table, all on by default: the five stages of prompt engineering, then what `ap-medsam` adds
+ * Switches of docs/method.md, all on by default: the five stages of prompt engineering, then what `ap-medsam` adds
  * to them and `gbmseg` does not have.
  */
 export interface Ablation {
+  /** Stage *backward matching*. */
   readonly backward: boolean;
+  /** Stage *self matching*. */
   readonly self: boolean;
+  /** Stage *hard negatives*. */
   readonly hard: boolean;
+  /** Stage *sparse sampling*. */
   readonly sparse: boolean;
+  /** Stage *exclusive sampling*. */
   readonly exclusive: boolean;
-  /** The foreground prior as mask prompt. */
+  /** Stage *foreground prior*, as mask prompt, and with it the four stages that work on the prior. */
   readonly prior: boolean;
-  /** The prior learning from the patches of the target that it is itself sure of, before the segmenter is asked. */
+  /** Stage *self-training*: the prior learns from patches of the target, before the segmenter is asked. */
   readonly selfTraining: boolean;
-  /**
-   * What the prior lacks in the reference added where that lies in the target, as far as their matches agree on where.
-   */
+  /** Stage *alignment*: what the prior lacks in the reference is added where that lies in the target. */
   readonly alignment: boolean;
-  /**
-   * Trusting the prior over the decoder, and adding it to the decoder's answers, where the reference's self-test says
-   * so.
-   */
+  /** Stage *self-test*: whether the prior is trusted over the decoder, and added to its answers. */
   readonly selfTest: boolean;
-  /**
-   * Dropping specks, components that weigh next to nothing beside the heaviest one; of a single object also its rivals.
-   */
+  /** Stage *specks*. */
   readonly specks: boolean;
-  /**
-   * Asking again: with the mask fed back, or, of a whole class, with the prior that has learnt from an unsure answer.
-   */
+  /** Asking again: stage *adaptation* of a whole class, stage *refinement* of single objects. */
   readonly refine: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What `ap-medsam` learns from a reference once per batch: the foreground classifier, and whether its prior may be
- * trusted over the decoder.
+ * What `ap-medsam` learns from a reference once per batch: the classifier of stage *foreground prior*, and by stage
+ * *self-test* whether its prior may be trusted over the decoder.
  */
 
 import { area, type Box } from '../../geometry';
