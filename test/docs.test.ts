@@ -1,8 +1,8 @@
-/** Pages say what is there: links lead somewhere, the README is short, and the table of stages is that of the code. */
+/** Pages say what is there: links lead somewhere, the README is short, and the map is that of the sources. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NO_ABLATION } from '../src/core/strategies/strategy';
+import { HOUSES } from './house/rooms';
 
 const root = path.resolve(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -46,34 +46,31 @@ describe('pages', () => {
   });
 });
 
-describe('docs/method.md', () => {
-  const rows = [...read('docs/method.md').matchAll(/^\| \[([^\]]+)\]\(#[^)]+\) \|(.*)\|$/gm)].map(([, name, rest]) => {
-    const [, switchKey, timings, file] = rest!.split('|').map((cell) => cell.trim());
-    const words = (cell: string | undefined) => [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
-    return { name: name!, switches: words(switchKey), timings: words(timings), files: words(file) };
+describe('docs/architecture.md', () => {
+  const page = read('docs/architecture.md');
+
+  it('draws every room above those that it imports', () => {
+    const picture = /^extension\.ts.*?(?=^```)/ms.exec(page)![0];
+    const lines = picture.split('\n').map((line) => line.split(/ {3,}/)[0].split(/ +/));
+    const rankOf = (room: string) => lines.findIndex((rooms) => rooms.includes(room));
+    const drawn = Object.keys(HOUSES).filter((room) => room !== 'dispose');
+    for (const room of drawn) {
+      expect(rankOf(room), room).toBeGreaterThan(-1);
+      const below = (HOUSES[room]?.imports ?? []).filter((other) => drawn.includes(other));
+      for (const other of below) expect(rankOf(other), `${room} imports ${other}`).toBeGreaterThan(rankOf(room));
+    }
   });
 
-  it('has a section for each stage of its table', () => {
-    const sections = headingsOf('docs/method.md').slice(1);
-    expect(rows.length).toBeGreaterThan(20);
-    for (const { name } of rows) expect(sections).toContain(name);
-  });
-
-  it('has every switch', () => {
-    const switches = new Set(rows.flatMap((row) => row.switches).filter((key) => !key.startsWith('--')));
-    expect([...switches].sort()).toEqual(Object.keys(NO_ABLATION).sort());
-  });
-
-  it('has every timing', () => {
-    const named = ['src/core', 'src/engine']
-      .flatMap((folder) => filesIn(folder, '.ts'))
-      .flatMap((file) => [...read(file).matchAll(/\bstage\(\s*'([^']+)'/g)].map(([, name]) => name!));
-    const timings = new Set(rows.flatMap((row) => row.timings));
-    expect([...timings].sort()).toEqual([...new Set(named)].sort());
-  });
-
-  it('names files that are there', () => {
-    for (const file of rows.flatMap((row) => row.files))
-      expect(existsSync(path.join(root, 'src/core', file))).toBe(true);
+  it('names folders and files that are there', () => {
+    const [, table] = /\| room \| what it holds \|\n(.*?)\n\n/s.exec(page)!;
+    const named = table!
+      .split('\n')
+      .flatMap((row) => [...row.split('|')[1]!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!));
+    expect(named.length).toBeGreaterThan(20);
+    for (const name of named)
+      expect(
+        [name, `src/${name}`].some((file) => existsSync(path.join(root, file))),
+        name,
+      ).toBe(true);
   });
 });
