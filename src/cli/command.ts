@@ -123,9 +123,9 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     count: (name, least = 1) => {
       const given = text(name);
       if (given === undefined) return undefined;
+      const number = Number(given);
       // Number('') is 0.
-      const number = given.trim() === '' ? Number.NaN : Number(given);
-      if (Number.isInteger(number) && number >= least) return number;
+      if (given.trim() !== '' && Number.isInteger(number) && number >= least) return number;
       throw new UsageError(`--${name} should be a whole number of at least ${least}, got "${given}"`);
     },
   };

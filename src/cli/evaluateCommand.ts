@@ -163,7 +163,7 @@ function jsonRow({ reference, target, dice, iou, boundaryF, result }: ImageScore
     boundaryF,
     trust: result.trust ?? null,
     trustParts: result.trustParts ?? null,
-    iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
+    iouPrediction: iouPrediction ?? null,
     notes,
     milliseconds: Math.round(times.total),
   };

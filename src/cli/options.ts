@@ -99,9 +99,9 @@ export function engineSettings(args: Arguments): Omit<EngineSettings, 'encoder' 
 }
 
 function secondsOf(name: string, text: string): number {
+  const seconds = Number(text);
   // Number('') is 0.
-  const seconds = text.trim() === '' ? Number.NaN : Number(text);
-  if (seconds >= 0 && Number.isFinite(seconds)) return seconds;
+  if (text.trim() !== '' && seconds >= 0 && Number.isFinite(seconds)) return seconds;
   throw new UsageError(`--${name} should be a number of seconds, 0 or more, got "${text}"`);
 }
 
@@ -146,16 +146,16 @@ export function chosenStrategy(args: Arguments): {
 
 function tilesOf(text: string | undefined): TileChoice | undefined {
   if (text === undefined || text === 'auto' || text === 'off') return text;
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= 1 && number <= MOST_TILES) return number;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= MOST_TILES) return number;
   throw new UsageError(`--tiles should be auto, off or a whole number from 1 to ${MOST_TILES}, got "${text}"`);
 }
 
 function minTrustOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
+  const number = Number(text);
   // Number('') is 0.
-  const number = text.trim() === '' ? Number.NaN : Number(text);
-  if (number >= 0 && number <= 1) return number;
+  if (text.trim() !== '' && number >= 0 && number <= 1) return number;
   throw new UsageError(`--min-trust should be a number from 0 to 1, got "${text}"`);
 }
 

@@ -150,8 +150,6 @@ const DOUBTFUL = 0.5;
 /** As many judged images say something of the reference. */
 const ENOUGH = 8;
 
-const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-
 /** Results as they come, and the last words. */
 class Reporter {
   /** The least trusted masks, lowest first. */
@@ -192,10 +190,10 @@ class Reporter {
     const about = result && {
       trust: result.trust ?? null,
       trustParts: result.trustParts ?? null,
-      iouPrediction: finite(result.iouPrediction),
+      iouPrediction: result.iouPrediction ?? null,
       instances: result.instances.map((one) => ({
         area: runArea(one.mask),
-        iouPrediction: finite(one.iouPrediction),
+        iouPrediction: one.iouPrediction,
         trust: one.trust ?? null,
       })),
       milliseconds: Math.round(result.times.total),

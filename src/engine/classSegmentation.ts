@@ -1,6 +1,6 @@
 /** One image against the references of one or several classes. */
 import { settleClasses } from '../core/strategies/settleClasses';
-import type { EncodedImage, Segmentation } from '../core/strategies/strategy';
+import { beliefIn, type EncodedImage, type Segmentation } from '../core/strategies/strategy';
 import type { ClassesRequest, ImageInfo, SegmentResult } from '../protocol/engineApi';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
@@ -81,7 +81,7 @@ export class ClassSegmentation {
       return settled;
     });
     // Beside the inference of the next image: what is kept is written, not waited for by others.
-    if (found.some(({ trust, iouPrediction }) => (trust ?? iouPrediction) < (request.cacheBelow ?? 0))) {
+    if (found.some((one) => beliefIn(one) < (request.cacheBelow ?? 0))) {
       const { stage } = stageRunner(signal, times[0]!);
       for (const { whole } of targets.values()) {
         if (whole) await stage('keep', () => whole.keep('everything'));

@@ -51,7 +51,7 @@ export interface SegmentRequest extends Shown {
   /** Also return what an editor shows: rejected candidates, and the mask prompt. */
   readonly withDetails?: boolean;
   /**
-   * Keep the image's embedding on disk when trust, or else the IoU prediction, is below this (0: never, Infinity:
+   * Keep the image's embedding on disk when the mask is believed less than this, see `beliefIn` (0: never, Infinity:
    * always).
    */
   readonly cacheBelow?: number;
@@ -94,8 +94,8 @@ export interface SegmentResult {
   /** The objects where they were prompted separately and there is more than one, else empty. */
   readonly instances: readonly Instance[];
   readonly prompts: readonly PromptCandidate[];
-  /** The IoU to be expected of the mask, as its strategy tells it; NaN where no segmenter was asked. */
-  readonly iouPrediction: number;
+  /** The IoU to be expected of the mask, as its strategy tells it; undefined where no segmenter was asked. */
+  readonly iouPrediction: number | undefined;
   /**
    * How far to believe the mask, 0 to 1: the Dice to be expected of it. Missing where nothing was found, or the
    * strategy does not judge its masks.

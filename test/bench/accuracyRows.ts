@@ -47,7 +47,7 @@ export function rowOf(
     iou,
     boundaryF,
     outcome,
-    iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
+    iouPrediction: iouPrediction ?? null,
     trust: trust ?? null,
     ms: own.reduce((sum, [, ms]) => sum + ms, 0),
     notes,

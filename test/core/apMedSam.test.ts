@@ -186,7 +186,7 @@ describe('a segmenter that answers for a whole class', () => {
     expect(found.maskPrompt).toBe(asked[0].maskPrompt);
     expect(found.outcome).toBe('absent');
     expect(hasForeground(found.mask)).toBe(false);
-    expect(found.iouPrediction).toBeNaN();
+    expect(found.iouPrediction).toBeUndefined();
     expect(found.notes).toEqual(['the segmenter drew nothing']);
   });
 

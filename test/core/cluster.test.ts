@@ -25,7 +25,7 @@ describe('the fast path', () => {
     const { prepared, found, asked } = await run();
     expect(asked).toEqual([]);
     expect(prepared.notes).toEqual([]);
-    expect(found).toMatchObject({ outcome: 'mask', instances: [], prompts: [], iouPrediction: Number.NaN });
+    expect(found).toMatchObject({ outcome: 'mask', instances: [], prompts: [], iouPrediction: undefined });
     expect(found.maskPrompt).toBeUndefined();
     expect(dice(fromRuns(found.mask), two)).toBeGreaterThan(0.85);
     expect(found.notes).toEqual([expect.stringMatching(/^\d+ of \d+ regions joined$/)]);

@@ -153,7 +153,7 @@ describe('nothing to draw', () => {
     });
     const { found } = await run(undefined, { decode });
     expect(found.outcome).toBe('absent');
-    expect(found.iouPrediction).toBeNaN();
+    expect(found.iouPrediction).toBeUndefined();
     expect(found.notes).toEqual(['the segmenter drew nothing']);
   });
 

@@ -254,7 +254,7 @@ describe('tiledPromptable', () => {
     // What was not asked is background for sure.
     expect(drawn.logits.data.at(-1)).toBe(-8);
     expect(nothing.logits.data.every((value) => Math.abs(value + 8) < 1e-5)).toBe(true);
-    expect(nothing.iouPrediction).toBeNaN();
+    expect(nothing.iouPrediction).toBe(0);
   });
 
   it('joins an object that lies in four tiles to one', async () => {

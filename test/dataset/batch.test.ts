@@ -144,7 +144,7 @@ describe('a first run', () => {
   });
 
   test('an absent object leaves no mask', async () => {
-    const job = await jobWith(['a.png'], new FakeEngine(() => ({ outcome: 'absent', iouPrediction: Number.NaN })));
+    const job = await jobWith(['a.png'], new FakeEngine(() => ({ outcome: 'absent', iouPrediction: undefined })));
     expect(await run(job)).toEqual({ ...NONE, absent: 1, total: 1 });
     expect(await exists(maskPath(job, 'a.png'))).toBe(false);
     expect(await run(job)).toEqual({ ...NONE, skipped: 1, total: 1 });
@@ -207,6 +207,17 @@ describe('a first run', () => {
     const trusting = new FakeEngine((image) => ({ trust: 1 - Number(basename(image, '.png')) / 100 }), 1);
     await runBatch({ ...job, engine: trusting, parameters: { ...job.parameters, minTrust: 0.01 } });
     expect(trusting.requests[39].cacheBelow).toBe(1 - 0.07);
+  });
+
+  test('embeddings of what nobody judges are not kept image after image', async () => {
+    const engine = new FakeEngine(() => ({ outcome: 'absent', iouPrediction: undefined }), 1);
+    await runBatch(await jobWith(names(34), engine));
+    const bounds = engine.requests.map(({ cacheBelow }) => cacheBelow!);
+    expect(bounds.slice(0, 32).every((bound) => bound === Number.POSITIVE_INFINITY)).toBe(true);
+    for (const bound of bounds.slice(32)) {
+      expect(bound).toBeLessThan(Number.POSITIVE_INFINITY);
+      expect(bound).toBeGreaterThan(1);
+    }
   });
 });
 
@@ -536,7 +547,8 @@ describe('several classes in one pass', () => {
 
   test('embeddings are kept by the class that is trusted least', async () => {
     const engine = new FakeEngine((image, _signal, classId) => ({
-      trust: classId === 1 ? Number.NaN : Number(basename(image, '.png')) / 100,
+      iouPrediction: undefined,
+      ...(classId !== 1 && { trust: Number(basename(image, '.png')) / 100 }),
     }));
     await runBatch(await pair(names(40), engine));
     expect(engine.requests.at(-1)!.cacheBelow).toBeCloseTo(0.31, 1);

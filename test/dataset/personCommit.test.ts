@@ -297,7 +297,7 @@ describe('a run’s result that the editor saves', () => {
     const job = await jobWith(['a.png', 'b.png'], new FakeEngine());
     await runBatch({ ...job, targets: [join(job.root, 'b.png')] });
     const { file } = await new FakeEngine().inspectImage({ image: join(job.root, 'a.png') });
-    const result = resultOf(BLANK, { outcome: 'absent', iouPrediction: Number.NaN, file });
+    const result = resultOf(BLANK, { outcome: 'absent', iouPrediction: undefined, file });
     const saved = await committer().save(job.root, saveOf(BLANK, { work: [byRun(await runKey(job), result)] }));
     expect(saved).toEqual({ outcome: 'saved', path: maskPath(job.root), mask: null });
     expect(await exists(maskPath(job.root))).toBe(false);

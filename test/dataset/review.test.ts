@@ -62,7 +62,7 @@ describe('the rows', () => {
   it('tell of each image what batch and person have made of it', async () => {
     const engine = new FakeEngine((image) => {
       if (image.endsWith('absent.png'))
-        return { outcome: 'absent', pixels: ONE_PIXEL.map(() => 0), iouPrediction: Number.NaN };
+        return { outcome: 'absent', pixels: ONE_PIXEL.map(() => 0), iouPrediction: undefined };
       if (image.endsWith('failed.png')) throw new UserError(`${image} is truncated.`);
       return image.endsWith('img2.png') ? { iouPrediction: 0.25 } : { iouPrediction: 0.75, trust: 0.5 };
     });

@@ -24,7 +24,7 @@ import { binaryMaskOf } from '../masks';
 const repository = path.resolve(import.meta.dirname, '..', '..');
 const models = path.join(repository, 'models');
 const samples = path.join(models, 'samples', 'nuclei');
-const sampleImage = (n: number) => path.join(samples, 'images', `nuclei_0${n}.png`);
+const sampleImage = (n: number) => path.join(samples, 'images', `nuclei_${String(n).padStart(2, '0')}.png`);
 
 async function sampleMask(n: number) {
   const file = path.join(samples, 'masks', `nuclei_0${n}.png`);
@@ -92,7 +92,7 @@ describe('segmenting', () => {
     expect(result.outcome).toBe('mask');
     expect(dice(fromRuns(result.mask), await sampleMask(2))).toBeGreaterThan(0.5);
     const asksSegmenter = name !== 'regions';
-    expect(Number.isFinite(result.iouPrediction)).toBe(asksSegmenter);
+    expect(result.iouPrediction !== undefined).toBe(asksSegmenter);
     expect('decode' in result.times).toBe(asksSegmenter);
     expect(result.notes.join()).toMatch(strategy === 'matcher' ? /masks from \d+ prompt sets/ : /regions joined/);
     const again = await start().segment(asked);
@@ -125,6 +125,16 @@ describe('segmenting', () => {
     const again = await engine.segment(asked);
     expect(again.times.encode).toBeUndefined();
     expect(again.mask).toEqual(first.mask);
+  });
+
+  it('keeps on request too what nobody has judged, unless the least believed alone are asked for', async () => {
+    // Cluster asks no segmenter and judges nothing.
+    const asked = { ...request, strategy: 'cluster', image: sampleImage(10) } as const;
+    const encodesAgain = async () => (await engine.segment(asked)).times.encode !== undefined;
+    expect((await engine.segment({ ...asked, cacheBelow: 1 })).iouPrediction).toBeUndefined();
+    expect(await encodesAgain()).toBe(true);
+    await engine.segment({ ...asked, cacheBelow: Number.POSITIVE_INFINITY });
+    expect(await encodesAgain()).toBe(false);
   });
 
   it('says what a reference holds', async () => {

@@ -91,7 +91,7 @@ describe('numbers', () => {
     expect([0, 0.0004, 0.00123, 0.5, 1].map(formatShare)).toEqual(['0 %', '< 0.1 %', '0.1 %', '50.0 %', '100.0 %']);
     expect([0.034, 0.334, 1, 64].map(formatZoom)).toEqual(['3.4 %', '33 %', '100 %', '6400 %']);
     expect([12.4, 999, 1234].map(formatTime)).toEqual(['12 ms', '999 ms', '1.2 s']);
-    expect([null, Number.NaN, 0.934].map(formatPrediction)).toEqual(['not asked', 'not asked', '0.93']);
+    expect([null, 0.934].map(formatPrediction)).toEqual(['not asked', '0.93']);
     expect([null, 0, 0.826].map(formatTrust)).toEqual(['not judged', '0.00', '0.83']);
   });
 });

@@ -96,8 +96,7 @@ const distanceFact = (name: string, distance: number | undefined): [string, stri
 const formatDistance = (distance: number): string => (Number.isFinite(distance) ? distance.toFixed(3) : 'none');
 
 /** An IoU prediction, or a word where there is none. */
-export const formatPrediction = (value: number | null): string =>
-  value === null || Number.isNaN(value) ? 'not asked' : value.toFixed(2);
+export const formatPrediction = (value: number | null): string => (value === null ? 'not asked' : value.toFixed(2));
 
 /** Trust, or words where nobody judged. */
 export const formatTrust = (value: number | null): string => (value === null ? 'not judged' : value.toFixed(2));

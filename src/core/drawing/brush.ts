@@ -74,8 +74,9 @@ function capsule({ width, height }: Size, from: Point, to: Point, radius: number
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
     for (const end of [from, to]) {
-      const half = Math.sqrt(radius * radius - (y - end.y) * (y - end.y));
-      if (Number.isNaN(half)) continue;
+      const squared = radius * radius - (y - end.y) * (y - end.y);
+      if (squared < 0) continue;
+      const half = Math.sqrt(squared);
       low = Math.min(low, end.x - half);
       high = Math.max(high, end.x + half);
     }

@@ -374,8 +374,9 @@ class AreaMean {
     this.count++;
   }
 
+  /** 0 where no tile was asked: nothing is drawn there, and nothing to be expected of it. */
   value(): number {
     if (this.weights > 0) return this.weighted / this.weights;
-    return this.count > 0 ? this.sum / this.count : Number.NaN;
+    return this.count > 0 ? this.sum / this.count : 0;
   }
 }

@@ -11,7 +11,7 @@ export const absent = (size: Size, prompts: readonly PromptCandidate[], notes: r
   instances: [],
   logits: [],
   prompts,
-  iouPrediction: Number.NaN,
+  iouPrediction: undefined,
   notes,
 });
 

@@ -179,9 +179,10 @@ export interface Segmentation {
   readonly prompts: readonly PromptCandidate[];
   /**
    * The IoU to be expected of the mask: the mean of the instances, as the segmenter estimates it, or how much of the
-   * mask stays where the threshold moves by 1 either way, where a prior led to it. NaN where nothing was found.
+   * mask stays where the threshold moves by 1 either way, where a prior led to it. Undefined where nothing was found,
+   * or no segmenter was asked.
    */
-  readonly iouPrediction: number;
+  readonly iouPrediction: number | undefined;
   /** How far to believe the mask that was found, and why; missing where nothing was, or the strategy does not judge. */
   readonly trust?: number;
   readonly trustParts?: TrustParts;
@@ -191,6 +192,13 @@ export interface Segmentation {
   readonly answerPrior?: FloatMap;
   readonly notes: readonly string[];
 }
+
+/**
+ * Orders results by how far their masks are believed: by trust, or else by the IoU prediction. What has neither comes
+ * after all numbers, as in review, yet before Infinity, which asks for everything.
+ */
+export const beliefIn = ({ trust, iouPrediction }: Pick<Segmentation, 'trust' | 'iouPrediction'>): number =>
+  trust ?? iouPrediction ?? Number.MAX_VALUE;
 
 /** A reference made ready for one strategy; computed once per batch. */
 export interface PreparedReference {

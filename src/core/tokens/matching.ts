@@ -35,7 +35,7 @@ export interface MatchTable {
   readonly nearestForeground: Int32Array;
   readonly nearestForegroundDistance: Float32Array;
   /**
-   * float32 [m]: distance of every target patch to the background proposer it is nearest to; NaN where there is none.
+   * float32 [m]: distance of every target patch to the background proposer it is nearest to; Infinity without one.
    */
   readonly nearestBackgroundDistance: Float32Array;
 }
@@ -117,7 +117,7 @@ export function proposedTargets(
   return Int32Array.from(proposed).sort();
 }
 
-/** A table of the right shapes, with -1 for "proposes nothing". */
+/** A table of the right shapes, with -1 for "proposes nothing", whose distance is Infinity. */
 export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
   const n = area(referenceGrid);
   const m = area(targetGrid);
@@ -125,14 +125,14 @@ export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
     referenceGrid,
     targetGrid,
     nearestTarget: new Int32Array(n).fill(-1),
-    nearestTargetDistance: new Float32Array(n).fill(Number.NaN),
+    nearestTargetDistance: new Float32Array(n).fill(Number.POSITIVE_INFINITY),
     farthestTarget: new Int32Array(n).fill(-1),
-    farthestTargetDistance: new Float32Array(n).fill(Number.NaN),
+    farthestTargetDistance: new Float32Array(n).fill(Number.POSITIVE_INFINITY),
     nearestReference: new Int32Array(m).fill(-1),
-    nearestReferenceDistance: new Float32Array(m).fill(Number.NaN),
+    nearestReferenceDistance: new Float32Array(m).fill(Number.POSITIVE_INFINITY),
     nearestForeground: new Int32Array(m).fill(-1),
-    nearestForegroundDistance: new Float32Array(m).fill(Number.NaN),
-    nearestBackgroundDistance: new Float32Array(m).fill(Number.NaN),
+    nearestForegroundDistance: new Float32Array(m).fill(Number.POSITIVE_INFINITY),
+    nearestBackgroundDistance: new Float32Array(m).fill(Number.POSITIVE_INFINITY),
   };
 }
 

@@ -98,8 +98,7 @@ export function trustParts({ logits, table, proposers, ...about }: TrustInput): 
   for (let patch = 0; patch < patches; patch++) {
     const own = nearestForegroundDistance[patch];
     const other = nearestBackgroundDistance[patch];
-    // NaN: there are no proposers of that kind, so nothing is nearer than the others.
-    const isObject = Number.isNaN(other) || own < other;
+    const isObject = own < other;
     nearest += cosineOf(isObject ? own : other);
     covered += coverage[patch];
     if (!isObject) continue;

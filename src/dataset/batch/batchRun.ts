@@ -1,6 +1,7 @@
 /** One run of a batch under its lock: prepare, then as many lanes as the engines have use for. */
 import { setMaxListeners } from 'node:events';
 import { dirname, join } from 'node:path';
+import { beliefIn } from '../../core/strategies/strategy';
 import { NoEngineError, UserError } from '../../core/userError';
 import { removeStaleTemporaries, requireWritable } from '../../disk/atomicFile';
 import { nameForm } from '../../disk/nameForms';
@@ -236,8 +237,7 @@ export class BatchRun {
         { ...shared, classes, image: path, cacheBelow: this.lowest.bound },
         { signal: this.signal },
       );
-      const believed = results.map(({ trust, iouPrediction }) => trust ?? iouPrediction);
-      this.lowest.add(Math.min(...believed.filter((value) => !Number.isNaN(value))));
+      this.lowest.add(Math.min(...results.map(beliefIn)));
       return [...own, ...results.map((result, index) => ({ classId: asked[index].classId, result }))];
     } catch (error) {
       throw imageFailure(path, error);
@@ -307,7 +307,7 @@ function referenceResult({ info: { size, file }, mask }: CheckedReference): Segm
     mask,
     instances: [],
     prompts: [],
-    iouPrediction: Number.NaN,
+    iouPrediction: undefined,
     notes,
     times: { total: 0 },
   };

@@ -6,9 +6,8 @@ export class Lowest {
 
   constructor(private readonly count: number) {}
 
-  /** NaN is no number to compare and is left out. */
   add(value: number): void {
-    if (Number.isNaN(value) || value >= this.bound) return;
+    if (value >= this.bound) return;
     const at = this.values.findIndex((other) => other > value);
     this.values.splice(at < 0 ? this.values.length : at, 0, value);
     if (this.values.length > this.count) this.values.pop();

@@ -25,7 +25,7 @@ export function resultLine(image: string, classId: number, run: string, result: 
     file: result.file,
     mask: null,
     trust: trust ?? null,
-    trustParts: { ...trustParts, iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null },
+    trustParts: { ...trustParts, iouPrediction: iouPrediction ?? null },
     prompts: result.prompts
       .filter(({ reason }) => reason === 'kept')
       .map(({ point, label, instance }) => ({ x: point.x, y: point.y, label, instance })),

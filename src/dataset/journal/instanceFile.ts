@@ -94,8 +94,7 @@ export async function saveInstances(
     const encoded: ClassInstances['instances'] = [];
     for (const { mask, iouPrediction, trust = null } of instances) {
       const { width, height } = mask.size;
-      const scores = { iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null, trust };
-      encoded.push({ size: [height, width], counts: cocoCounts(mask), ...scores });
+      encoded.push({ size: [height, width], counts: cocoCounts(mask), iouPrediction, trust });
       // There may be hundreds, and the caller's event loop has other work.
       await setImmediate();
     }

@@ -176,9 +176,10 @@ export class Review {
     const written = this.view.newest(image, true)?.time;
     // Reading all masks of a folder takes a while: those that nobody has written to since their line are ours.
     // A line that is dated in the future says nothing of what was written since.
-    const dated = written === undefined ? Number.NaN : Date.parse(written);
-    if (dated <= Date.now() + CLOCK_MS && info.mtimeMs <= dated + CLOCK_MS) {
-      return { hasMask: true, isForeign: false };
+    if (written !== undefined) {
+      const dated = Date.parse(written);
+      const isPast = dated <= Date.now() + CLOCK_MS;
+      if (isPast && info.mtimeMs <= dated + CLOCK_MS) return { hasMask: true, isForeign: false };
     }
     if (written === undefined && !this.view.knows(image)) return foreignMask(mask, info.size);
     const hash = await this.hashes.of(mask).catch(() => EMPTY_HASH);

@@ -72,7 +72,8 @@ export class LabelDocument {
   private current: DocumentState;
   /** Edits since the mask was read, less those undone; compared with `savedAt` it tells unsaved work. */
   private position = 0;
-  private savedAt: number;
+  /** Undefined where no undo leads back to what was saved. */
+  private savedAt: number | undefined;
   /** What the journal says of the classes as they are on disk, as far as that is known. */
   standing: ReadonlyMap<number, JournalEntry> = new Map();
 
@@ -86,7 +87,7 @@ export class LabelDocument {
     restored?: DocumentState,
   ) {
     this.current = restored ?? BLANK_STATE;
-    this.savedAt = restored ? Number.NaN : 0;
+    this.savedAt = restored ? undefined : 0;
   }
 
   get state(): DocumentState {
@@ -108,7 +109,7 @@ export class LabelDocument {
     const { current: before, standing } = this;
     const edit = { label, change: upToDate, before, after: { ...before, ...state }, standing };
     // What was saved and then undone can no longer be reached.
-    if (this.position < this.savedAt) this.savedAt = Number.NaN;
+    if (this.savedAt !== undefined && this.position < this.savedAt) this.savedAt = undefined;
     this.position++;
     this.put(upToDate, edit.after);
     return { edit, stale };
@@ -163,7 +164,7 @@ export class LabelDocument {
    */
   private moved({ change, standing }: Edit, state: DocumentState): DocumentState {
     if (!this.dirty) return { ...state, origins: new Map() };
-    if (this.position > this.savedAt) return state;
+    if (this.savedAt !== undefined && this.position > this.savedAt) return state;
     const origins = new Map(this.current.origins);
     for (const classId of classesIn(change)) {
       const entry = standing.get(classId);

@@ -126,10 +126,7 @@ export class Conversation {
   }
 
   /** Asks, and puts the answer into the labels; undefined where nobody is to have it any more. */
-  private async decode(
-    label: string,
-    { points, box }: PromptsEdit,
-  ): Promise<{ iouPrediction: number | null } | undefined> {
+  private async decode(label: string, { points, box }: PromptsEdit): Promise<{ iouPrediction: number } | undefined> {
     const { document, edits, files, engine } = this.context;
     const before = document.state.session;
     const session = before ?? newSession(document.labels, this.context.project.classId);
@@ -140,8 +137,7 @@ export class Conversation {
     if (document.state.session !== before) return undefined;
     files.checkSize(answer.mask.size);
     const mask = unionRuns(session.base, answer.mask);
-    const iouPrediction = Number.isFinite(answer.iouPrediction) ? answer.iouPrediction : null;
-    const { maskPrompt: logits } = answer;
+    const { iouPrediction, maskPrompt: logits } = answer;
     const rounds = logits ? [...standing, { points, box, logits }] : standing;
     edits.make(label, changeOfClass(document.labels, session.classId, mask), {
       session: { ...session, points, box, iouPrediction, rounds },

@@ -74,7 +74,7 @@ export async function segmentImage(
     heatMap: maskPrompt ?? null,
     trust: trust ?? null,
     trustParts: { ...trustParts },
-    iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
+    iouPrediction: iouPrediction ?? null,
     outcome,
     notes: [...notes, ...result.notes],
     times,
@@ -93,7 +93,7 @@ export function automaticSession(classId: number, result: SegmentResult): HostSe
     box: null,
     origin: 'automatic',
     base: { size, runs: Uint32Array.of(area(size)) },
-    iouPrediction: Number.isFinite(iouPrediction) ? iouPrediction : null,
+    iouPrediction: iouPrediction ?? null,
     ...(maskPrompt && { maskPrompt }),
     ...(answerPrior && { answerPrior }),
   };

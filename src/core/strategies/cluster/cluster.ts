@@ -107,7 +107,7 @@ async function segment(
   const notes = [`${found.joined} of ${clusters.sizes.length} regions joined`];
   const drawn = asksSegmenter
     ? await decodeFrom(target, scorePrompt(found.scores), stage)
-    : { logits: found.scores, about: { iouPrediction: Number.NaN } };
+    : { logits: found.scores, about: { iouPrediction: undefined } };
   const mask = await stage('mask', () => thresholdToRuns(drawn.logits, target.size, 0));
   if (!hasForeground(mask)) {
     return absent(target.size, [], [asksSegmenter ? 'the segmenter drew nothing' : 'no region is sure enough']);

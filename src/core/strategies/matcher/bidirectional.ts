@@ -12,8 +12,8 @@ export interface AssignedPair {
   readonly cosine: number;
   /** Reference patch that the way back ends in; -1 where the target patch was left over. */
   readonly backPatch: number;
-  /** NaN where the target patch was left over. */
-  readonly backCosine: number;
+  /** Undefined where the target patch was left over. */
+  readonly backCosine: number | undefined;
 }
 
 export interface BidirectionalMatches {
@@ -92,7 +92,7 @@ export function backwardPairs(
       targetPatch: forward.targetPatches[row],
       cosine: forward.cosines[row],
       backPatch,
-      backCosine: backPatch < 0 ? Number.NaN : similarity[row * columns + backPatch],
+      backCosine: backPatch < 0 ? undefined : similarity[row * columns + backPatch],
     }),
   );
   const inside = new Set(foreground);

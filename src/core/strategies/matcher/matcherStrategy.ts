@@ -232,7 +232,7 @@ function candidates({ kept, weaker, rejected }: BidirectionalMatches, grid: Size
         targetPatch,
         backPatch,
         forwardDistance: unitDistance(cosine),
-        backwardDistance: unitDistance(backCosine),
+        backwardDistance: backCosine === undefined ? Number.POSITIVE_INFINITY : unitDistance(backCosine),
         point: patchCentre(targetPatch, grid, target),
         label: 1,
         reason,
