@@ -3,7 +3,7 @@ import { build, context } from 'esbuild';
 const production = process.argv.includes('--production');
 
 /** Native or host-provided packages stay outside the bundles; everything else is inlined. */
-const external = ['vscode', 'onnxruntime-node', 'sharp'];
+export const external = ['vscode', 'onnxruntime-node', 'sharp'];
 
 const node = { platform: 'node', target: 'node20', format: 'cjs', external };
 const browser = { platform: 'browser', target: 'es2022', format: 'esm' };

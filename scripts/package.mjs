@@ -31,7 +31,7 @@ const root = path.resolve(import.meta.dirname, '..');
 const MB = 1e6;
 
 /** VS Code's name of a platform -> its native files, and the most that its package may weigh. */
-const TARGETS = {
+export const TARGETS = {
   'linux-x64': { limit: 40 * MB, natives: elf('x64') },
   'linux-arm64': { limit: 48 * MB, natives: elf('arm64') },
   'win32-x64': { limit: 48 * MB, natives: pe('x64') },
@@ -73,7 +73,7 @@ function pe(arch) {
 }
 
 /** Packages that stay outside the bundles -> the packages that they load. */
-const RUNTIME = {
+export const RUNTIME = {
   'onnxruntime-node': ['onnxruntime-common'],
   sharp: ['@img/colour', 'detect-libc', 'semver'],
 };
@@ -384,7 +384,9 @@ function editJson(file, edit) {
   writeFileSync(file, `${JSON.stringify(json, null, 2)}\n`);
 }
 
-main().catch((error) => {
-  console.error(`package: ${error.message ?? error}`);
-  process.exitCode = 1;
-});
+if (process.argv[1] === import.meta.filename) {
+  main().catch((error) => {
+    console.error(`package: ${error.message ?? error}`);
+    process.exitCode = 1;
+  });
+}
