@@ -1,6 +1,5 @@
 /** The command line: parse, construct, run, exit code. */
 import './cli/interrupt';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { inspect } from 'node:util';
@@ -26,13 +25,12 @@ import { printable } from './cli/printable';
 import { segment } from './cli/segmentCommand';
 import { suggest } from './cli/suggestCommand';
 import { UserError } from './core/userError';
-import { type ProbeTarget, settleDevice } from './devices/deviceProber';
 import { deviceTitles } from './devices/devices';
 import { homeDir } from './disk/home';
 import { PIXEL_LIMIT } from './engineClient/defaults';
-import { createPool, type EnginePool, parallelismOn } from './engineClient/pool';
+import type { EnginePool } from './engineClient/pool';
+import { startPool } from './engineClient/poolStart';
 import { ModelStore } from './models/modelStore';
-import type { DeviceName } from './protocol/deviceApi';
 
 const commands: readonly Command[] = [
   segment,
@@ -110,25 +108,22 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     home,
     probe: { entry: engineEntry, modelsDir },
     startEngines: async (settings: EngineSettings) => {
-      const { engines, threads, device, imageSeconds, verbose, encoder, segmenter } = settings;
+      const { engines, threads, verbose, ...models } = settings;
       interrupted.throwIfAborted();
-      const target = { modelsDir, homeDir: home, encoder, segmenter };
-      const usable = device === 'auto' ? await settledDevice(target, verbose) : device;
-      const parallel = parallelismOn(usable, availableParallelism(), { engines, threads });
-      const config = { ...target, threads: parallel.threads, device, imageSeconds, verbose };
       const log = (line: string) => err(`engine: ${line}`);
-      const pool = createPool(
-        parallel.engines,
-        {
-          entry: engineEntry,
-          config: { ...config, cacheBytes: CACHE_BYTES, pixelLimit: PIXEL_LIMIT },
-          log,
-          // Drivers and native libraries say a lot that concerns nobody; their last words are told where an engine
-          // ends.
-          onOutput: verbose ? log : undefined,
+      const pool = await startPool({
+        entry: engineEntry,
+        config: { modelsDir, homeDir: home, cacheBytes: CACHE_BYTES, pixelLimit: PIXEL_LIMIT, verbose, ...models },
+        ...{ engines, threads },
+        trying: {
+          signal: interrupted,
+          onDevice: (device) => err(`Trying the device ${deviceTitles[device]} (once; what is found is remembered)...`),
+          ...(verbose && { log: err }),
         },
-        usable,
-      );
+        log,
+        // Drivers and native libraries say a lot that concerns nobody; their last words are told where an engine ends.
+        onOutput: verbose ? log : undefined,
+      });
       pools.push(pool);
       return pool;
     },
@@ -138,21 +133,6 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
   } finally {
     await Promise.all(pools.map((pool) => pool.dispose()));
   }
-}
-
-/**
- * A batch may wait for its device: trying the devices once takes seconds where there are any, and decides about the
- * speed of all that follows.
- */
-async function settledDevice(target: ProbeTarget, verbose: boolean): Promise<DeviceName> {
-  const { best } = await settleDevice({
-    entry: engineEntry,
-    target,
-    signal: interrupted,
-    onDevice: (device) => err(`Trying the device ${deviceTitles[device]} (once; what is found is remembered)...`),
-    ...(verbose && { log: err }),
-  });
-  return best;
 }
 
 /** Anything but "y" is no. */

@@ -1,12 +1,11 @@
 /** What the runner process does when it is called: the command line's batch with engines of its own. */
-import { availableParallelism } from 'node:os';
 import { runBatch } from '../dataset/batch/batch';
 import type { BatchProgress } from '../dataset/batch/batchProgress';
-import { prepareBatch } from '../dataset/batch/batchSetUp';
+import { type ModelChoice, prepareBatch } from '../dataset/batch/batchSetUp';
 import { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
 import type { Advice } from '../dataset/project/setUp';
-import { settleDevice } from '../devices/deviceProber';
-import { createPool, type EnginePool, parallelismOn } from '../engineClient/pool';
+import type { EnginePool } from '../engineClient/pool';
+import { startPool } from '../engineClient/poolStart';
 import type { FolderJob, FolderSummary, RunnerApi, RunnerConfig, RunnerEvents } from '../protocol/runnerApi';
 import type { Handlers } from '../rpc';
 
@@ -59,18 +58,17 @@ export class FolderRunner implements Handlers<RunnerApi> {
     for (const stop of this.stops) stop.abort();
   }
 
-  /** Tries the devices first where `auto` has no answer yet: a folder can wait for what decides about its speed. */
-  private async startEngines(models: { encoder: string; segmenter: string }, signal: AbortSignal): Promise<EnginePool> {
+  private startEngines(models: ModelChoice, signal: AbortSignal): Promise<EnginePool> {
     const { engineEntry, engine, engines } = this.config;
-    const { modelsDir, homeDir, device = 'cpu' } = engine;
     const log = (line: string) => console.error(`engine: ${line}`);
-    const usable =
-      device === 'auto'
-        ? (await settleDevice({ entry: engineEntry, target: { modelsDir, homeDir, ...models }, signal, log })).best
-        : device;
-    const parallel = parallelismOn(usable, availableParallelism(), { engines: engines || undefined });
-    const config = { ...engine, ...models, threads: parallel.threads };
-    return createPool(parallel.engines, { entry: engineEntry, config, log, onOutput: log }, usable);
+    return startPool({
+      entry: engineEntry,
+      config: { ...engine, ...models },
+      engines: engines || undefined,
+      trying: { signal, log },
+      log,
+      onOutput: log,
+    });
   }
 }
 
