@@ -1,5 +1,5 @@
 /** Progress on stderr: a bar on a terminal, a plain line now and then otherwise. */
-import type { BatchProgress } from '../dataset/batch/batchProgress';
+import { type BatchProgress, finished } from '../dataset/batch/batchProgress';
 import type { CommandContext } from './command';
 import { printable } from './printable';
 
@@ -48,9 +48,6 @@ export class ProgressLine {
     this.drawn = true;
   }
 }
-
-const finished = ({ done, skipped, kept, absent, failed }: BatchProgress): number =>
-  done + skipped + kept + absent + failed;
 
 /** "120/3000, 14.2 images/s, 3 min 23 s left, 2 failed". */
 export function describe(progress: BatchProgress): string {

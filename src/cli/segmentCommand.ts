@@ -2,14 +2,16 @@
 import path from 'node:path';
 import { runArea } from '../core/pixels/mask';
 import { UserError } from '../core/userError';
-import { type BatchSummary, type ClassReport, type ImageReport, runBatch } from '../dataset/batch/batch';
+import { type ClassReport, type ImageReport, runBatch } from '../dataset/batch/batch';
 import type { OverwritePolicy } from '../dataset/batch/batchPlan';
+import { countsText } from '../dataset/batch/batchProgress';
 import { type BatchRequest, prepareBatch } from '../dataset/batch/batchSetUp';
 import type { Shard } from '../dataset/batch/lock';
 import { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project/project';
 import type { EnginePool } from '../engineClient/pool';
 import { MASK_FORMATS } from '../formats/maskFile';
+import type { BatchSummary } from '../protocol/runnerApi';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import {
   bandsOption,
@@ -230,16 +232,9 @@ class Reporter {
   }
 
   summary(summary: BatchSummary): void {
-    const { done, skipped, kept, absent, failed, total, seconds, cancelled, nested, brokenLines } = summary;
+    const { skipped, seconds, cancelled, nested, brokenLines } = summary;
     const say = this.options.json ? this.context.err : this.context.out;
-    const parts = [
-      `${done} labelled`,
-      ...(absent > 0 ? [`${absent} without the object`] : []),
-      ...(skipped > 0 ? [`${skipped} done before`] : []),
-      ...(kept > 0 ? [`${kept} kept as a person left them`] : []),
-      ...(failed > 0 ? [`${failed} failed`] : []),
-    ];
-    say(`${cancelled ? 'Cancelled: ' : ''}${parts.join(', ')} of ${total} images in ${duration(seconds)}.`);
+    say(`${cancelled ? 'Cancelled: ' : ''}${countsText(summary)} in ${duration(seconds)}.`);
     if (this.doubtful.length > 0) {
       say(
         `Look first at: ${this.doubtful.map(({ name, trust }) => `${name} (trust ${trust.toFixed(2)})`).join(', ')}.`,

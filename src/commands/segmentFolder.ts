@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { Outcome, UserError } from '../core/userError';
+import { countsText, finished } from '../dataset/batch/batchProgress';
 import { absolutePath, scanFolder } from '../dataset/files/folder';
 import type { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project/project';
@@ -125,12 +126,12 @@ async function run(
           signal: signalOf(token),
           onNote: (note) => log.info(`${root.root}: ${note}`),
           onProgress: (now) => {
-            const finished = counted(now);
-            const increment = now.total > 0 ? ((finished - before) / now.total) * 100 : 0;
-            before = finished;
+            const count = finished(now);
+            const increment = now.total > 0 ? ((count - before) / now.total) * 100 : 0;
+            before = count;
             const text = progressText(now);
             progress.report({ message: text, increment });
-            context.onRun(`${finished}/${now.total}`);
+            context.onRun(`${count}/${now.total}`);
             if (now.images.length === 0) return;
             const images = new Set(now.images);
             void provider.masksChanged(({ place }) => place.root === root && images.has(place.image));
@@ -148,27 +149,18 @@ async function run(
   }
 }
 
-const counted = ({ done, skipped, kept, absent, failed }: Omit<FolderProgress, 'images'>): number =>
-  done + skipped + kept + absent + failed;
-
 /** "120 of 500, 13.1 images/s, 0:29 left, 2 failed". */
 function progressText(now: FolderProgress): string {
   const rate = now.imagesPerSecond === null ? [] : [`${now.imagesPerSecond.toFixed(1)} images/s`];
   const left = now.etaSeconds === null ? [] : [`${clock(now.etaSeconds)} left`];
   const failed = now.failed > 0 ? [`${now.failed} failed`] : [];
-  return [`${counted(now)} of ${now.total}`, ...rate, ...left, ...failed].join(', ');
+  return [`${finished(now)} of ${now.total}`, ...rate, ...left, ...failed].join(', ');
 }
 
-function summaryText({ done, absent, skipped, kept, failed, total, seconds, cancelled }: FolderSummary): string {
-  const parts = [
-    `${done} labelled`,
-    ...(absent > 0 ? [`${absent} probably without the object`] : []),
-    ...(skipped > 0 ? [`${skipped} done before`] : []),
-    ...(kept > 0 ? [`${kept} kept as a person left them`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-  ];
+function summaryText(summary: FolderSummary): string {
+  const { done, absent, seconds, cancelled } = summary;
   const rate = done + absent > 0 && seconds > 0 ? ` (${((done + absent) / seconds).toFixed(1)} images/s)` : '';
-  return `${cancelled ? 'Stopped: ' : ''}${parts.join(', ')} of ${total} images in ${clock(seconds)}${rate}.${cancelled ? ' Segment the folder again to go on.' : ''}`;
+  return `${cancelled ? 'Stopped: ' : ''}${countsText(summary)} in ${clock(seconds)}${rate}.${cancelled ? ' Segment the folder again to go on.' : ''}`;
 }
 
 /** Minutes and seconds. */

@@ -28,32 +28,48 @@ export interface RunnerEvents {
   note(params: { note: string }): void;
 }
 
-export interface FolderCounts {
+export interface BatchCounts {
+  /** Masks written by this run. */
   readonly done: number;
+  /** Finished before, or left alone by the overwrite policy. */
   readonly skipped: number;
+  /** Left alone because the mask is a person's. */
   readonly kept: number;
+  /** Nothing in the image matched the reference. */
   readonly absent: number;
   readonly failed: number;
+  /** Images of the shard. */
   readonly total: number;
 }
 
-export interface FolderProgress extends FolderCounts {
+export interface ImageFailure {
+  /** Posix path relative to the root. */
+  readonly image: string;
+  /** One sentence. */
+  readonly message: string;
+}
+
+export interface BatchSummary extends BatchCounts {
+  /** Ended early by the signal; what is not counted was not touched. */
+  readonly cancelled: boolean;
+  readonly failures: readonly ImageFailure[];
+  /** Folders that are projects of their own and were left out. */
+  readonly nested: readonly string[];
+  /** Journal lines that could not be read. */
+  readonly brokenLines: number;
+  readonly seconds: number;
+}
+
+export interface FolderProgress extends BatchCounts {
   readonly imagesPerSecond: number | null;
   readonly etaSeconds: number | null;
   /** Posix paths, relative to the root, of the images finished since the last report. */
   readonly images: readonly string[];
 }
 
-export interface FolderSummary extends FolderCounts {
+export interface FolderSummary extends BatchSummary {
   /** Absolute path of the root. */
   readonly root: string;
-  readonly cancelled: boolean;
-  /** Each image (posix path relative to the root) with one sentence. */
-  readonly failures: readonly { readonly image: string; readonly message: string }[];
-  /** Folders that are projects of their own and were left out. */
-  readonly nested: readonly string[];
-  readonly brokenLines: number;
-  readonly seconds: number;
   /** Execution provider in use, null where no engine was asked, and engine processes. */
   readonly device: string | null;
   readonly engines: number;

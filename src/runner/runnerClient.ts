@@ -3,7 +3,7 @@ import { UserError } from '../core/userError';
 import { findRoot } from '../dataset/files/folder';
 import { ChildCrashError, type RunningChild, startChild, withRestarts } from '../processes/child';
 import type {
-  FolderCounts,
+  BatchCounts,
   FolderJob,
   FolderProgress,
   FolderSummary,
@@ -38,7 +38,7 @@ export interface LabelOptions {
   readonly onNote?: (note: string) => void;
 }
 
-const NOTHING: FolderCounts = { done: 0, skipped: 0, kept: 0, absent: 0, failed: 0, total: 0 };
+const NOTHING: BatchCounts = { done: 0, skipped: 0, kept: 0, absent: 0, failed: 0, total: 0 };
 
 /**
  * One job runs at a time, since one has use for all cores; others wait for their turn in the order of their calls. A
@@ -144,7 +144,7 @@ export class RunnerClient {
   }
 
   /** The summary of a job that could not make its own. */
-  private async cancelled({ targets }: FolderJob, counts: FolderCounts = NOTHING): Promise<FolderSummary> {
+  private async cancelled({ targets }: FolderJob, counts: BatchCounts = NOTHING): Promise<FolderSummary> {
     const { done, skipped, kept, absent, failed, total } = counts;
     return {
       ...{ done, skipped, kept, absent, failed, total },

@@ -3,13 +3,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { toRuns } from '../../src/core/pixels/mask';
 import { UserError } from '../../src/core/userError';
-import {
-  type BatchJob,
-  type BatchOptions,
-  type BatchSummary,
-  type ImageReport,
-  runBatch,
-} from '../../src/dataset/batch/batch';
+import { type BatchJob, type BatchOptions, type ImageReport, runBatch } from '../../src/dataset/batch/batch';
 import { inShard } from '../../src/dataset/batch/batchPlan';
 import type { BatchProgress } from '../../src/dataset/batch/batchProgress';
 import { PersonCommitter } from '../../src/dataset/commits/personCommit';
@@ -20,6 +14,7 @@ import { loadProject } from '../../src/dataset/project/project';
 import { makeReference } from '../../src/dataset/project/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
+import type { BatchSummary } from '../../src/protocol/runnerApi';
 import {
   CLASSES,
   DRAWN,

@@ -3,7 +3,7 @@ import { appendFile, link, mkdir, readdir, readFile, rm, symlink } from 'node:fs
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { toRuns } from '../../src/core/pixels/mask';
-import { type BatchJob, type BatchSummary, runBatch } from '../../src/dataset/batch/batch';
+import { type BatchJob, runBatch } from '../../src/dataset/batch/batch';
 import { type Conflict, type LabelSave, PersonCommitter, type Saved } from '../../src/dataset/commits/personCommit';
 import { heldInstances, readInstances } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
@@ -13,6 +13,7 @@ import { EMPTY_HASH } from '../../src/disk/atomicFile';
 import { sha256 } from '../../src/disk/hashing';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import type { SegmentResult } from '../../src/protocol/engineApi';
+import type { BatchSummary } from '../../src/protocol/runnerApi';
 import { refusal } from '../refusal';
 import {
   CLASSES,

@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, rm, symlink, truncate } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../src/core/userError';
-import { type BatchJob, type BatchSummary, runBatch } from '../../src/dataset/batch/batch';
+import { type BatchJob, runBatch } from '../../src/dataset/batch/batch';
 import { PersonCommitter } from '../../src/dataset/commits/personCommit';
 import { instancesFile } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
@@ -15,6 +15,7 @@ import { loadProject, projectFile, projectText, saveProject, updateProject } fro
 import { supportMaskCopy } from '../../src/dataset/project/reference';
 import { setReference } from '../../src/dataset/project/references';
 import { FILE_KINDS } from '../../src/disk/guardedFile';
+import type { BatchSummary } from '../../src/protocol/runnerApi';
 import { refusal } from '../refusal';
 import { FakeEngine, jobWith, labels, lineWith, projectOf, put, SIZE } from './fixtures';
 

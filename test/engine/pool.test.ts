@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { NoEngineError } from '../../src/core/userError';
 import { type DisposableEngine, defaultParallelism, EnginePool } from '../../src/engineClient/pool';
+import { startPool } from '../../src/engineClient/poolStart';
 import type { SegmentRequest } from '../../src/protocol/engineApi';
 
 /** An engine whose calls end when the test says so. */
@@ -156,5 +158,28 @@ describe('defaultParallelism', () => {
     [16, 4, 4],
   ])('on %i cores: %i engines of %i threads', (cores, engines, threads) => {
     expect(defaultParallelism(cores)).toEqual({ engines, threads });
+  });
+});
+
+describe('startPool', () => {
+  const models = { modelsDir: '/models', homeDir: '/home', encoder: 'e', segmenter: 's' };
+  const config = { ...models, cacheBytes: 0, pixelLimit: 1 };
+  const options = { entry: '/engine.js', trying: {} };
+
+  it('has the engines that were asked for, else those that suit the device', async () => {
+    const cores = availableParallelism();
+    const [asked, cpu, gpu] = await Promise.all([
+      startPool({ ...options, config, engines: 3 }),
+      startPool({ ...options, config }),
+      startPool({ ...options, config: { ...config, device: 'webgpu' } }),
+    ]);
+    expect([asked.size, cpu.size, gpu.size]).toEqual([3, defaultParallelism(cores).engines, 1]);
+    // The next images are read while the GPU has one.
+    expect([asked.lanes, gpu.lanes]).toEqual([6, 5]);
+  });
+
+  it('tries the devices where nobody has said which, with the models at hand', async () => {
+    const lost = startPool({ ...options, config: { ...config, device: 'auto' } });
+    await expect(lost).rejects.toThrow('There is no encoder called "e"');
   });
 });

@@ -2,13 +2,14 @@
 import { resolve } from 'node:path';
 import { UserError } from '../../core/userError';
 import { makeFolder } from '../../disk/atomicFile';
+import type { BatchSummary } from '../../protocol/runnerApi';
 import { resolveMaskFolder } from '../files/maskFolder';
 import { BATCH_WRITER_PREFIX, JournalWriter } from '../journal/journal';
-import type { BatchJob, BatchOptions, BatchSummary } from './batchJob';
+import type { BatchJob, BatchOptions } from './batchJob';
 import { BatchRun } from './batchRun';
 import { type Shard, ShardLock } from './lock';
 
-export type { BatchEngine, BatchJob, BatchOptions, BatchSummary, ClassReport, ImageReport } from './batchJob';
+export type { BatchEngine, BatchJob, BatchOptions, ClassReport, ImageReport } from './batchJob';
 
 const WHOLE: Shard = { index: 1, count: 1 };
 

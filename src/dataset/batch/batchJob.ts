@@ -9,12 +9,12 @@ import type {
   Shown,
 } from '../../protocol/engineApi';
 import type { CommitStep } from '../commits/maskProtocol';
-import type { FolderScan, ImageFailure } from '../files/folder';
+import type { FolderScan } from '../files/folder';
 import type { WindowEngine } from '../project/folderWindow';
 import type { Project, ProjectReference } from '../project/project';
 import type { CheckedReference, ReferenceEngine } from '../project/reference';
 import type { OverwritePolicy } from './batchPlan';
-import type { BatchCounts, BatchOutcome, BatchProgress } from './batchProgress';
+import type { BatchOutcome, BatchProgress } from './batchProgress';
 import type { Shard } from './lock';
 
 /** What a batch needs of the engines. Every call rejects when its signal aborts. */
@@ -48,8 +48,7 @@ export interface BatchJob {
   readonly shard?: Shard;
 }
 
-/** What became of one image. */
-/** Also says how images were shown to the models. */
+/** What became of one image; also says how images were shown to the models. */
 export interface ImageReport extends Shown {
   /** Posix path relative to the root. */
   readonly image: string;
@@ -80,15 +79,4 @@ export interface BatchOptions {
   readonly onNote?: (note: string) => void;
   /** Called after each step of a commit; see `ProtocolContext`. */
   readonly onStep?: (step: CommitStep, image: string) => void | Promise<void>;
-}
-
-export interface BatchSummary extends BatchCounts {
-  /** Ended early by the signal; what is not counted was not touched. */
-  readonly cancelled: boolean;
-  readonly failures: readonly ImageFailure[];
-  /** Folders that are projects of their own and were left out. */
-  readonly nested: readonly string[];
-  /** Journal lines that could not be read. */
-  readonly brokenLines: number;
-  readonly seconds: number;
 }

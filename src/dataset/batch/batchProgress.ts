@@ -1,17 +1,20 @@
 /** Counts, rate and remaining time of a batch. */
+import type { BatchCounts } from '../../protocol/runnerApi';
 
-export interface BatchCounts {
-  /** Masks written by this run. */
-  readonly done: number;
-  /** Finished before, or left alone by the overwrite policy. */
-  readonly skipped: number;
-  /** Left alone because the mask is a person's. */
-  readonly kept: number;
-  /** Nothing in the image matched the reference. */
-  readonly absent: number;
-  readonly failed: number;
-  /** Images of the shard. */
-  readonly total: number;
+/** Images that have an outcome. */
+export const finished = ({ done, skipped, kept, absent, failed }: BatchCounts): number =>
+  done + skipped + kept + absent + failed;
+
+/** "120 labelled, 3 without the object, 2 failed of 125 images": what a run comes to, for a person. */
+export function countsText({ done, absent, skipped, kept, failed, total }: BatchCounts): string {
+  const parts = [
+    `${done} labelled`,
+    ...(absent > 0 ? [`${absent} without the object`] : []),
+    ...(skipped > 0 ? [`${skipped} done before`] : []),
+    ...(kept > 0 ? [`${kept} kept as a person left them`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ];
+  return `${parts.join(', ')} of ${total} images`;
 }
 
 export type BatchOutcome = Exclude<keyof BatchCounts, 'total'>;
@@ -67,6 +70,6 @@ export class ProgressMeter {
 
   /** Images that have no outcome yet. */
   remaining(): number {
-    return this.total - Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
+    return this.total - finished(this.counts());
   }
 }

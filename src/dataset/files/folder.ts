@@ -10,6 +10,7 @@ import { byCodeUnits, entriesIn } from '../../disk/listing';
 import { realPath, spelledPath } from '../../disk/nameForms';
 import { errorCode } from '../../disk/storageError';
 import { FORMAT_BYTES, IMAGE_FORMATS, imageFormatOf, READ_FORMATS, whatInstead } from '../../formats/imageFormat';
+import type { ImageFailure } from '../../protocol/runnerApi';
 import { mapBounded } from './bounded';
 import { hasImageSuffix, mayBeImage } from './imageNames';
 import { isLitter } from './litter';
@@ -21,13 +22,6 @@ export const PROJECT_FOLDER = '.apmedsam';
 
 /** Files whose first bytes are read at the same time: enough to hide a network disk's latency. */
 export const OPEN_FILES = 16;
-
-export interface ImageFailure {
-  /** Posix path relative to the root. */
-  readonly image: string;
-  /** One sentence. */
-  readonly message: string;
-}
 
 export interface FolderScan {
   /** Readable images in code-unit order. */
