@@ -61,6 +61,14 @@ describe('docs/architecture.md', () => {
     }
   });
 
+  it('says of every package why it is there', () => {
+    const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Record<string, object>;
+    const [, table] = page.split('## Packages');
+    for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
+      expect(table, name).toMatch(new RegExp(`^\\| ([^|]*, )?${name}[, ]`, 'm'));
+    }
+  });
+
   it('names folders and files that are there', () => {
     const [, table] = /\| room \| what it holds \|\n(.*?)\n\n/s.exec(page)!;
     const named = table!
