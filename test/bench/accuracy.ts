@@ -4,7 +4,8 @@
  * Each data folder holds one folder per set, each with images/ and masks/. Per set and seed, some references label up
  * to so many of the other images; Dice per target, mean per set, mean over sets. With `--ablation`, what each stage is
  * worth: the paired difference. A worker with an engine of its own takes one reference after the other and asks all
- * variants, so that references are prepared once and images, kept on disk, are encoded once.
+ * variants, so that references are prepared once and images, kept on disk, are encoded once. Each reference begins with
+ * another variant: the first one waits for images that the others find encoded.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -108,8 +109,14 @@ async function measure(jobs: readonly Job[], measured: Measured): Promise<string
     const queue = jobs.entries();
     const work = async (pool: EnginePool) => {
       for (const [index, job] of queue) {
-        const dices = await askAll(job, pool, measured);
-        console.error(`${index + 1}/${jobs.length} ${job.group} ${job.set} seed ${job.seed}: Dice ${dices.join(' ')}`);
+        const first = index % variants.length;
+        await askAll(job, [...variants.slice(first), ...variants.slice(0, first)], pool, measured);
+        const dices = variants.map(
+          (variant) => summarise(rowsOf(variant, [job], measured).map(({ dice }) => dice)).mean,
+        );
+        console.error(
+          `${index + 1}/${jobs.length} ${job.group} ${job.set} seed ${job.seed}: Dice ${dices.map((dice) => dice.toFixed(3)).join(' ')}`,
+        );
       }
     };
     await Promise.all(pools.map(work));
@@ -120,12 +127,11 @@ async function measure(jobs: readonly Job[], measured: Measured): Promise<string
   }
 }
 
-/** All variants of one reference; returns their mean Dice. */
-async function askAll(job: Job, pool: EnginePool, measured: Measured): Promise<string[]> {
+/** Some variants of one reference, in this order. */
+async function askAll(job: Job, order: readonly Variant[], pool: EnginePool, measured: Measured): Promise<void> {
   const { group, set, seed, voters } = job;
   const [reference] = voters;
-  const dices: string[] = [];
-  for (const variant of variants) {
+  for (const variant of order) {
     const missing = job.targets.filter((target) => !measured.has(keyIn(job, variant, target)));
     const { engine, referenceNotes } = keeping(pool);
     const { failures } = await evaluateReference([reference, ...missing], reference, engine, {
@@ -141,10 +147,7 @@ async function askAll(job: Job, pool: EnginePool, measured: Measured): Promise<s
       },
     });
     for (const { message } of failures) console.error(`${variant.name}: ${message}`);
-    const found = job.targets.flatMap((target) => measured.get(keyIn(job, variant, target)) ?? []);
-    dices.push(summarise(found.map(({ dice }) => dice)).mean.toFixed(3));
   }
-  return dices;
 }
 
 /** An engine that keeps every image's encoding on disk, and what it says of the reference. */
