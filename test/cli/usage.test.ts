@@ -275,7 +275,7 @@ describe('results for programs, progress for people', () => {
         mask: path.join(root, 'masks', `nuclei_0${n}.png`),
         outcome: 'done',
         trust: expect.closeTo(0.8, 0),
-        trustParts: expect.objectContaining({ stability: expect.closeTo(0.9, 0), priorAgreement: null }),
+        trustParts: expect.objectContaining({ stability: expect.closeTo(0.9, 0), borderKept: expect.any(Number) }),
         iouPrediction: expect.closeTo(0.8, 0),
         milliseconds: expect.any(Number),
         notes: [],

@@ -26,9 +26,9 @@ const tested = async (gentle: number, strong: number): Promise<ReferenceModel> =
 it('is gentle, and nothing of the answer, where the references were not tested', async () => {
   const untested = await learnReferences(references, plainRunner, false);
   expect(untested.selfTest).toBeUndefined();
-  const { told, scores } = over(untested, true);
+  const { told } = over(untested, true);
   expect(told).not.toHaveProperty('answerPrior');
-  expect(told.maskPrompt.size).toEqual(scores.size);
+  expect(told.maskPrompt.size).toEqual(grid);
   expect(told).toEqual(over(await tested(0.9, 0.8), true).told);
 });
 
@@ -43,7 +43,7 @@ it('is strong where the reference says so and the matches agree', async () => {
 
 it('learns from a mask that is sure of something, if it may', async () => {
   const model = await tested(0.9, 0.8);
-  const sure = { size: grid, data: Float32Array.from(over(model, true).scores.data, (score) => 4 * score) };
+  const sure = { size: grid, data: Float32Array.from(over(model, false).told.maskPrompt.data, (score) => 4 * score) };
   const nothing = { size: grid, data: new Float32Array(grid.width * grid.height).fill(-4) };
   expect(over(model, true).adapt(sure)?.maskPrompt.data).not.toEqual(over(model, true).told.maskPrompt.data);
   expect(over(model, true).adapt(nothing)).toBeUndefined();

@@ -3,14 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
 import { maskExtent } from '../../src/core/pixels/maskExtent';
 import type { FloatMap } from '../../src/core/pixels/raster';
-import { type MatchTable, matchTokens, type PatchSets } from '../../src/core/tokens/matching';
-import {
-  type CountedParts,
-  TRUST_COEFFICIENTS,
-  type TrustInput,
-  trustOf,
-  trustParts,
-} from '../../src/core/tokens/trust';
+import { matchTokens, type PatchSets } from '../../src/core/tokens/matching';
+import { TRUST_COEFFICIENTS, type TrustInput, type TrustParts, trustOf, trustParts } from '../../src/core/tokens/trust';
 import { discs, tokensFromMask } from '../fakes';
 
 const size = { width: 96, height: 96 };
@@ -21,7 +15,6 @@ const likeness: TrustInput['likeness'] = {
   scores: { size: grid, data: Float32Array.from({ length: area(grid) }, (_, patch) => (patch % 12 < 6 ? 1 : -1)) },
   reach: 4,
 };
-const prior: FloatMap = { size: grid, data: new Float32Array(area(grid)).fill(-1) };
 const reference = tokensFromMask(drawn, grid, 1);
 const target = tokensFromMask(drawn, grid, 2);
 const proposers: PatchSets = { foreground: Int32Array.of(39, 52, 53, 65), background: Int32Array.of(0, 11, 130, 143) };
@@ -32,7 +25,6 @@ const parts = (input: Partial<TrustInput> = {}) =>
     logits: [logits],
     table,
     proposers,
-    consistency: 0.75,
     likeness,
     support: { area: 0.2, border: 0 },
     ...input,
@@ -43,29 +35,15 @@ const row = (...values: number[]): FloatMap => ({
   data: Float32Array.from(values),
 });
 
-const sigmoid = (value: number) => 1 / (1 + Math.exp(-value));
-
 describe('how sure a mask is', () => {
   it('is counted over the pixels of all objects', () => {
-    const { stability, confidence, areaRatio } = parts({
-      logits: [row(2, 0.5, -0.5, -1), row(-3, 0, 1, 1.5)],
-      support: { area: 0.5, border: 0 },
-    });
-    // Above -1: 2, 0.5, -0.5, 0, 1, 1.5; above +1: 2, 1.5; drawn: 2, 0.5, 1, 1.5.
+    const { stability } = parts({ logits: [row(2, 0.5, -0.5, -1), row(-3, 0, 1, 1.5)] });
+    // Above -1: 2, 0.5, -0.5, 0, 1, 1.5; above +1: 2, 1.5.
     expect(stability).toBeCloseTo(2 / 6, 3);
-    expect(confidence).toBeCloseTo((sigmoid(2) + sigmoid(0.5) + sigmoid(1) + sigmoid(1.5)) / 4, 3);
-    expect(areaRatio).toBe(2);
   });
 
   it('is nothing for an empty mask', () => {
-    const { stability, confidence, areaRatio, reverseMatch, reverseDice } = parts({ logits: [row(-2, -3)] });
-    expect({ stability, confidence, areaRatio, reverseMatch, reverseDice }).toEqual({
-      stability: 0,
-      confidence: 0,
-      areaRatio: 0,
-      reverseMatch: 0,
-      reverseDice: 0,
-    });
+    expect(parts({ logits: [row(-2, -3)] }).stability).toBe(0);
   });
 });
 
@@ -81,32 +59,16 @@ describe('similarity', () => {
   const both = [...proposers.foreground, ...proposers.background];
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-  it('is the mean cosine of nearest neighbours, both ways', () => {
-    const { forwardSimilarity, backwardSimilarity } = parts();
+  it('is the mean cosine of the nearest neighbours of all proposers', () => {
+    const { forwardSimilarity } = parts();
     expect(forwardSimilarity).toBeCloseTo(mean(both.map((i) => Math.max(...all.map((j) => cosine(i, j))))), 3);
-    expect(backwardSimilarity).toBeCloseTo(mean(all.map((j) => Math.max(...both.map((i) => cosine(i, j))))), 3);
-  });
-
-  it('and reverse matching tell the object from the rest of the image', () => {
-    const good = parts();
-    expect(good.reverseMatch).toBeGreaterThan(0.85);
-    const elsewhere = discs(size, { x: 80, y: 80, radius: 12 });
-    const bad = parts({ logits: [{ size, data: Float32Array.from(elsewhere.data, (value) => value - 0.5) }] });
-    expect(bad.reverseMatch).toBeLessThan(0.15);
-    expect(bad.reverseDice).toBeLessThan(good.reverseDice);
   });
 
   it('does without background', () => {
     const alone: PatchSets = { ...proposers, background: new Int32Array(0) };
-    const { reverseMatch, backwardSimilarity } = parts({
-      proposers: alone,
-      table: matchTokens(reference, target, alone),
-    });
-    expect(reverseMatch).toBe(1);
-    expect(backwardSimilarity).toBeCloseTo(
-      mean(all.map((j) => Math.max(...[...alone.foreground].map((i) => cosine(i, j))))),
-      3,
-    );
+    const { forwardSimilarity } = parts({ proposers: alone, table: matchTokens(reference, target, alone) });
+    const foreground = [...alone.foreground];
+    expect(forwardSimilarity).toBeCloseTo(mean(foreground.map((i) => Math.max(...all.map((j) => cosine(i, j))))), 3);
   });
 });
 
@@ -152,30 +114,8 @@ describe('reach', () => {
   });
 });
 
-describe('agreement with the prior', () => {
-  it('is the Dice of patches, and null without a prior', () => {
-    expect(parts().priorAgreement).toBeNull();
-    expect(parts({ prior }).priorAgreement).toBe(0);
-    // Four pixels in two patches: the first half taken, the second wholly.
-    const two: MatchTable = { ...table, targetGrid: { width: 2, height: 1 } };
-    const first: FloatMap = { size: two.targetGrid, data: Float32Array.of(1, -1) };
-    const few = {
-      nearestForeground: table.nearestForeground.slice(0, 2),
-      nearestForegroundDistance: table.nearestForegroundDistance.slice(0, 2),
-      nearestBackgroundDistance: table.nearestBackgroundDistance.slice(0, 2),
-    };
-    const found = parts({
-      logits: [row(1, -1, 1, 1)],
-      table: { ...two, ...few },
-      prior: first,
-      likeness: { scores: first, reach: 1 },
-    });
-    expect(found.priorAgreement).toBeCloseTo((2 * 0.5) / (1 + 1.5), 3);
-  });
-});
-
 describe('trust', () => {
-  const typical: CountedParts = {
+  const typical: TrustParts = {
     stability: 0.9,
     forwardSimilarity: 0.85,
     priorContrast: 0.8,
@@ -183,7 +123,7 @@ describe('trust', () => {
   };
 
   it('rises with every part, from 0 to 1', () => {
-    for (const part of Object.keys(typical) as (keyof CountedParts)[]) {
+    for (const part of Object.keys(typical) as (keyof TrustParts)[]) {
       const along = Array.from({ length: 101 }, (_, k) => trustOf({ ...typical, [part]: k / 100 }));
       along.forEach((value, k) => {
         expect(value).toBeGreaterThanOrEqual(along[Math.max(0, k - 1)]);

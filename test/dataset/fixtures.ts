@@ -60,16 +60,9 @@ export const exists = (path: string): Promise<boolean> =>
 /** What an engine may say of a mask. */
 export const TRUST_PARTS: TrustParts = {
   stability: 0.8,
-  confidence: 0.9,
   forwardSimilarity: 0.7,
-  backwardSimilarity: 0.6,
   priorContrast: 1,
   borderKept: 1,
-  consistency: 0.5,
-  reverseMatch: 0.4,
-  reverseDice: 0.3,
-  priorAgreement: null,
-  areaRatio: 2,
 };
 
 export const CLASSES = [

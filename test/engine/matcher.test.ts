@@ -6,14 +6,8 @@ import { Matcher } from '../../src/engine/matching/matcher';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
 import { seededRandom } from '../seeded';
 
-const indexFields = ['nearestTarget', 'farthestTarget', 'nearestReference', 'nearestForeground'] as const;
-const floatFields = [
-  'nearestTargetDistance',
-  'farthestTargetDistance',
-  'nearestReferenceDistance',
-  'nearestForegroundDistance',
-  'nearestBackgroundDistance',
-] as const;
+const indexFields = ['nearestTarget', 'farthestTarget', 'nearestReference'] as const;
+const floatFields = ['nearestTargetDistance', 'farthestTargetDistance', 'nearestReferenceDistance'] as const;
 
 function expectSameTable(actual: MatchTable, expected: MatchTable): void {
   for (const field of indexFields) expect([...actual[field]], field).toEqual([...expected[field]]);

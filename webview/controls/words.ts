@@ -101,19 +101,12 @@ export const formatPrediction = (value: number | null): string => (value === nul
 /** Trust, or words where nobody judged. */
 export const formatTrust = (value: number | null): string => (value === null ? 'not judged' : value.toFixed(2));
 
-/** What trust is made of, those first that count. */
+/** What trust is made of. Journals of earlier versions hold more, which never counted and is not shown. */
 const TRUST_PARTS: readonly (readonly [part: string, name: string])[] = [
   ['forwardSimilarity', 'Similarity to the reference'],
   ['priorContrast', 'Stands out from the rest'],
   ['stability', 'Sharpness of the outline'],
   ['borderKept', 'Keeps off the border'],
-  ['backwardSimilarity', 'Similarity back (not counted)'],
-  ['confidence', 'Confidence (not counted)'],
-  ['consistency', 'Matches that come back (not counted)'],
-  ['reverseMatch', 'Mask nearer to the object (not counted)'],
-  ['reverseDice', 'Dice back (not counted)'],
-  ['priorAgreement', 'Agreement with the prior (not counted)'],
-  ['areaRatio', "Area over the reference's (not counted)"],
 ];
 
 /** Rows that say what trust was made of; parts that could not be had are left out. */

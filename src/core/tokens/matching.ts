@@ -31,13 +31,6 @@ export interface MatchTable {
   /** int32 [m]: argmin over *all* reference patches; -1 for target patches that nothing proposed. */
   readonly nearestReference: Int32Array;
   readonly nearestReferenceDistance: Float32Array;
-  /** int32 [m]: for every target patch the foreground proposer it is nearest to; -1 where there is none. */
-  readonly nearestForeground: Int32Array;
-  readonly nearestForegroundDistance: Float32Array;
-  /**
-   * float32 [m]: distance of every target patch to the background proposer it is nearest to; Infinity without one.
-   */
-  readonly nearestBackgroundDistance: Float32Array;
 }
 
 /** One proposed match: a target patch and the reference patch that proposed it. */
@@ -90,16 +83,6 @@ export function matchTokens(reference: PatchTokens, target: PatchTokens, propose
     table.nearestReference[j] = near;
     table.nearestReferenceDistance[j] = Math.sqrt(all[near]);
   }
-  for (let j = 0; j < m; j++) {
-    const own = Array.from(foreground, (i) => squared(i, j));
-    const other = Array.from(background, (i) => squared(i, j));
-    if (own.length > 0) {
-      const near = own.indexOf(Math.min(...own));
-      table.nearestForeground[j] = foreground[near];
-      table.nearestForegroundDistance[j] = Math.sqrt(own[near]);
-    }
-    if (other.length > 0) table.nearestBackgroundDistance[j] = Math.sqrt(Math.min(...other));
-  }
   return table;
 }
 
@@ -130,9 +113,6 @@ export function emptyTable(referenceGrid: Size, targetGrid: Size): MatchTable {
     farthestTargetDistance: new Float32Array(n).fill(Number.POSITIVE_INFINITY),
     nearestReference: new Int32Array(m).fill(-1),
     nearestReferenceDistance: new Float32Array(m).fill(Number.POSITIVE_INFINITY),
-    nearestForeground: new Int32Array(m).fill(-1),
-    nearestForegroundDistance: new Float32Array(m).fill(Number.POSITIVE_INFINITY),
-    nearestBackgroundDistance: new Float32Array(m).fill(Number.POSITIVE_INFINITY),
   };
 }
 

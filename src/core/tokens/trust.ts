@@ -16,10 +16,9 @@
 import { area } from '../geometry';
 import { type MaskExtent, maskExtent } from '../pixels/maskExtent';
 import type { FloatMap } from '../pixels/raster';
-import { scoreDice } from './foregroundPrior';
 import type { MatchTable, PatchSets } from './matching';
 
-/** What trust is made of, and what else there is to say about a mask without knowing the right one. */
+/** What trust is made of. */
 export interface TrustParts {
   /** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]: 1 where the outline is sharp. */
   readonly stability: number;
@@ -35,20 +34,6 @@ export interface TrustParts {
    * away from the border or the reference's object does not.
    */
   readonly borderKept: number;
-  /** Told, not counted: mean cosine of the target's patches with the proposing patch nearest to each. */
-  readonly backwardSimilarity: number;
-  /** Told, not counted: mean probability of the mask's pixels, in [0.5, 1]; 0 for an empty mask. */
-  readonly confidence: number;
-  /** Told, not counted: share of the object's proposers whose match comes back to the object, see `consistency`. */
-  readonly consistency: number;
-  /** Told, not counted: share of the mask that is nearer to a patch of the object than to one of the background. */
-  readonly reverseMatch: number;
-  /** Told, not counted: Dice of that share and the object's proposers that the mask's patches are nearest to. */
-  readonly reverseDice: number;
-  /** Told, not counted: Dice of the mask and the patches that the foreground prior calls object; null without prior. */
-  readonly priorAgreement: number | null;
-  /** Told, not counted: area of the mask over that of the support mask, each as a share of its image. */
-  readonly areaRatio: number;
 }
 
 export interface TrustInput {
@@ -56,12 +41,8 @@ export interface TrustInput {
   readonly logits: readonly FloatMap[];
   readonly table: MatchTable;
   readonly proposers: PatchSets;
-  /** Share of the foreground proposers whose match came back. */
-  readonly consistency: number;
   /** What the reference's classifier says of the target, and how far its scores stand out in the references. */
   readonly likeness: { readonly scores: FloatMap; readonly reach: number };
-  /** Scores that led to the mask, positive where it looks like the object; none where the segmenter was given none. */
-  readonly prior?: FloatMap | undefined;
   /** The mean over the references' support masks. */
   readonly support: MaskExtent;
 }
@@ -85,53 +66,24 @@ const RUNS_OFF = 0.02;
 const liesInside = ({ border }: MaskExtent): boolean => border <= TOUCHES;
 
 /** Parts of the trust in a mask. Tokens of reference and target must be of unit length. */
-export function trustParts({ logits, table, proposers, ...about }: TrustInput): TrustParts {
-  const { nearestForeground, nearestForegroundDistance, nearestBackgroundDistance } = table;
-  const { stability, confidence } = maskSureness(logits);
+export function trustParts({ logits, table, proposers, likeness, support }: TrustInput): TrustParts {
   const extent = maskExtent(logits);
-  const coverage = gridCoverage(logits, table);
-  const patches = nearestForeground.length;
-  let covered = 0;
-  let returning = 0;
-  let nearest = 0;
-  const landed = new Set<number>();
-  for (let patch = 0; patch < patches; patch++) {
-    const own = nearestForegroundDistance[patch];
-    const other = nearestBackgroundDistance[patch];
-    const isObject = own < other;
-    nearest += cosineOf(isObject ? own : other);
-    covered += coverage[patch];
-    if (!isObject) continue;
-    returning += coverage[patch];
-    if (coverage[patch] >= 0.5) landed.add(nearestForeground[patch]);
-  }
-  const reverseMatch = covered > 0 ? returning / covered : 0;
-  const landing = proposers.foreground.length > 0 ? landed.size / proposers.foreground.length : 0;
   return {
-    stability: rounded(stability),
+    stability: rounded(maskStability(logits)),
     forwardSimilarity: rounded(forwardSimilarity(table, proposers)),
-    priorContrast: rounded(contrast(coverage, about.likeness)),
-    borderKept: rounded(liesInside(about.support) ? 1 - Math.min(1, extent.border / RUNS_OFF) : 1),
-    backwardSimilarity: rounded(nearest / patches),
-    confidence: rounded(confidence),
-    consistency: rounded(about.consistency),
-    reverseMatch: rounded(reverseMatch),
-    reverseDice: rounded(reverseMatch + landing > 0 ? (2 * reverseMatch * landing) / (reverseMatch + landing) : 0),
-    priorAgreement: about.prior ? rounded(scoreDice(about.prior, coverage)) : null,
-    areaRatio: rounded(about.support.area > 0 ? extent.area / about.support.area : 0),
+    priorContrast: rounded(contrast(gridCoverage(logits, table), likeness)),
+    borderKept: rounded(liesInside(support) ? 1 - Math.min(1, extent.border / RUNS_OFF) : 1),
   };
 }
 
 /** To what means anything, and makes a short line in the journal. */
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
 
-/** The parts that count. */
-export type CountedParts = Pick<TrustParts, 'stability' | 'borderKept' | 'forwardSimilarity' | 'priorContrast'>;
-
 /**
  * Of `test/bench/trust.ts` on twelve sets, seeds 0 and 1, each 3 references x 20 targets with as many object-free
- * images. Every coefficient is such that trust rises with its part. The parts that are told but not counted were tried
- * too: with them trust orders the images of a set that the fit has not seen no better.
+ * images. Every coefficient is such that trust rises with its part. Seven more parts were tried (similarity back,
+ * confidence, consistency, two ways of matching back, agreement with the prior, area): with them trust orders the
+ * images of a set that the fit has not seen no better.
  */
 export const TRUST_COEFFICIENTS = {
   outline: { bias: -0.531, stability: 1.142, borderKept: 0.94 },
@@ -139,7 +91,7 @@ export const TRUST_COEFFICIENTS = {
 } as const;
 
 /** Trust in [0, 1], rising with each of the parts. */
-export function trustOf(parts: CountedParts): number {
+export function trustOf(parts: TrustParts): number {
   const { outline, presence } = TRUST_COEFFICIENTS;
   const { stability, borderKept, forwardSimilarity, priorContrast } = trustTerms(parts);
   return rounded(
@@ -149,7 +101,7 @@ export function trustOf(parts: CountedParts): number {
 }
 
 /** The parts as the sums take them: shares as log odds, similarities as the negative log of what they lack of 1. */
-export function trustTerms(parts: CountedParts): CountedParts {
+export function trustTerms(parts: TrustParts): TrustParts {
   return {
     stability: logOdds(parts.stability),
     forwardSimilarity: -Math.log(Math.max(LEAST_LACK, 1 - parts.forwardSimilarity)),
@@ -193,29 +145,17 @@ function contrast(coverage: Float32Array, { scores, reach }: TrustInput['likenes
   return reach > 0 && share > 0 && rest > 0 ? (inside / share - (all - inside) / rest) / reach : 0;
 }
 
-/** Area of the mask at a logit threshold of +1 over that at -1, in [0, 1]. */
-export const maskStability = (logits: readonly FloatMap[]): number => maskSureness(logits).stability;
-
-/** Logits over all objects: how sharp and sure the mask is. */
-function maskSureness(maps: readonly FloatMap[]): { stability: number; confidence: number } {
+/** Area of the mask at a logit threshold of +1 over that at -1, over all objects, in [0, 1]; 0 for an empty mask. */
+export function maskStability(maps: readonly FloatMap[]): number {
   let loose = 0;
   let strict = 0;
-  let drawn = 0;
-  let probability = 0;
   for (const { data } of maps) {
     for (const logit of data) {
-      if (logit <= -1) continue;
-      loose++;
-      if (logit <= 0) continue;
-      drawn++;
-      probability += sigmoid(logit);
+      if (logit > -1) loose++;
       if (logit > 1) strict++;
     }
   }
-  return {
-    stability: loose > 0 ? strict / loose : 0,
-    confidence: drawn > 0 ? probability / drawn : 0,
-  };
+  return loose > 0 ? strict / loose : 0;
 }
 
 /**

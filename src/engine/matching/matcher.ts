@@ -53,19 +53,6 @@ export class Matcher implements MatcherPort {
       table.farthestTargetDistance[patch] = toDistance(farthestCloseness[row]);
     });
 
-    const { foreground, background } = this.proposers;
-    if (foreground.length > 0) {
-      const own = proposed.foreground.data as BigInt64Array;
-      const ownCloseness = proposed.foreground_closeness.data as Float32Array;
-      for (let patch = 0; patch < own.length; patch++) {
-        table.nearestForeground[patch] = foreground[Number(own[patch])];
-        table.nearestForegroundDistance[patch] = toDistance(ownCloseness[patch]);
-      }
-    }
-    if (background.length > 0) {
-      table.nearestBackgroundDistance.set((proposed.background_closeness.data as Float32Array).map(toDistance));
-    }
-
     const asked = proposedTargets(table, this.proposers);
     const answered = await this.backward.run({ tokens, patches: patchTensor(asked) });
     const back = answered.nearest.data as BigInt64Array;
@@ -106,7 +93,7 @@ interface BuiltGraph {
   readonly contract: Contract;
 }
 
-/** Closeness of all target patches (rows) to the proposers (columns), reduced over the former and over the latter. */
+/** Closeness of all target patches (rows) to the proposers (columns), reduced over the former. */
 function forwardGraph(reference: PatchTokens, proposers: PatchSets): BuiltGraph {
   const rows = rowsOf(proposers);
   const nodes: Node[] = [];
@@ -121,23 +108,6 @@ function forwardGraph(reference: PatchTokens, proposers: PatchSets): BuiltGraph 
   reduce('ReduceMax', 'nearest_closeness', 'float32');
   reduce('ArgMin', 'farthest', 'int64');
   reduce('ReduceMin', 'farthest_closeness', 'float32');
-  const { foreground, background } = proposers;
-  const sets = [
-    { name: 'foreground', width: foreground.length },
-    { name: 'background', width: background.length },
-  ].filter(({ width }) => width > 0);
-  const widths = BigInt64Array.from(sets, ({ width }) => BigInt(width));
-  initializers.push({ name: 'widths', type: 'int64', dims: [sets.length], data: widths });
-  const columns = sets.map(({ name }) => `${name}_columns`);
-  nodes.push({ op: 'Split', inputs: ['closeness', 'widths'], outputs: columns, attributes: { axis: 1 } });
-  sets.forEach(({ name }, k) => {
-    const across = { inputs: [columns[k]] };
-    nodes.push({ op: 'ReduceMax', ...across, outputs: [`${name}_closeness`], attributes: { axes: [1], keepdims: 0 } });
-    outputs.push({ name: `${name}_closeness`, type: 'float32', dims: ['m'] });
-    if (name === 'background') return;
-    nodes.push({ op: 'ArgMax', ...across, outputs: [name], attributes: { axis: 1, keepdims: 0 } });
-    outputs.push({ name, type: 'int64', dims: ['m'] });
-  });
   return build('forward', nodes, initializers, [tokensInput(reference.dim)], outputs);
 }
 

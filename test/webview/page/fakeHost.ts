@@ -306,7 +306,7 @@ function inventResult({ size, data }: LabelMap, classId: number): AutomaticResul
     candidates,
     heatMap,
     trust: 0.88,
-    trustParts: { forwardSimilarity: 0.71, stability: 0.93, priorAgreement: null },
+    trustParts: { forwardSimilarity: 0.71, stability: 0.93, borderKept: null },
     iouPrediction: 0.93,
     outcome: 'mask',
     notes: ['The reference tells object from background well: the prior leads.'],

@@ -117,22 +117,15 @@ interface KnownObject {
   /** Whether each of the references shows one object. */
   readonly single: boolean;
   /** Undefined where the references' tokens are not of unit length: the coefficients of trust belong to cosines. */
-  readonly judge: ((target: EncodedImage, matches: Matches, prior: TargetPrior | undefined) => Judge) | undefined;
+  readonly judge: ((target: EncodedImage, table: MatchTable, prior: TargetPrior | undefined) => Judge) | undefined;
   readonly leastTrust: number;
-}
-
-interface Matches {
-  readonly table: MatchTable;
-  /** Share of the foreground's proposers whose match came back. */
-  readonly consistency: number;
 }
 
 async function segment(known: KnownObject, target: EncodedImage, stages: StageRunner): Promise<Segmentation> {
   const { stage } = stages;
   const { matcher, sets, proposers, ablation } = known;
   const table = await stage('match', () => matcher.match(target.tokens));
-  const matches = { table, consistency: consistency(table, proposers.foreground, sets.foreground) };
-  const consistent = matches.consistency >= LEAST_CONSISTENCY;
+  const consistent = consistency(table, proposers.foreground, sets.foreground) >= LEAST_CONSISTENCY;
   const prior = await stage('prior', () => known.prior?.over(target.tokens, table, consistent));
   const expectedSize = known.expectedSize(target.size);
   const candidates = await stage('prompts', async () => {
@@ -142,7 +135,7 @@ async function segment(known: KnownObject, target: EncodedImage, stages: StageRu
     });
     return prior && ablation.sparse ? fewPoints(all) : all;
   });
-  const judge = await stage('trust', () => known.judge?.(target, matches, prior) ?? noJudge);
+  const judge = await stage('trust', () => known.judge?.(target, table, prior) ?? noJudge);
   const about = { candidates, judge };
   const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
   const drop = { specks: ablation.specks, rivals: ablation.specks && known.single };
@@ -170,10 +163,10 @@ function judgeFrom(
 ): NonNullable<KnownObject['judge']> {
   const { classifier, reach } = learnt?.model ?? learnClassifier(references);
   const support = meanExtent(references.map(({ mask }) => maskExtent([mask])));
-  return ({ tokens }, matches, prior) => {
+  return ({ tokens }, table, prior) => {
     if (!tokens.normalised) return noJudge;
     const scores = prior?.likeness ?? foregroundScores(classifier, tokens);
-    return judgeBy({ ...matches, proposers, support, likeness: { scores, reach }, prior: prior?.scores });
+    return judgeBy({ table, proposers, support, likeness: { scores, reach } });
   };
 }
 

@@ -13,8 +13,6 @@ import { gentlePrompt, placeReferences, type ReferenceModel, strongPrompt } from
 export interface TargetPrior {
   /** Scores of the classifier as the references alone taught it, float32 on the target's grid. */
   readonly likeness: FloatMap;
-  /** The scores that the segmenter is told, with a standard deviation of 2; positive means foreground. */
-  readonly scores: FloatMap;
   readonly told: ToldPrior;
   /**
    * The same from scores that have learnt from the mask with these logits (over the whole image); undefined where there
@@ -50,11 +48,9 @@ export class ReferencePrior {
     const likeness = foregroundScores(model.classifier, tokens);
     const own = this.promptScores(likeness, tokens);
     const alignments = places.map((place) => alignReference(table, place));
-    const scores = withMissing(own, places, alignments);
     return {
       likeness,
-      scores,
-      told: this.tell(scores, consistent),
+      told: this.tell(withMissing(own, places, alignments), consistent),
       adapt: (logits) => {
         const adapted = ablation.refine ? adaptedScores(model.classifier, own, tokens, logits) : undefined;
         return adapted && this.tell(withMissing(adapted, places, alignments), consistent);
