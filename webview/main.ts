@@ -1,7 +1,8 @@
 /** Entry of the label editor's page: connects it with the extension host. */
 import type { Port } from '../src/rpc';
 import { registerComponents } from './controls/toolkit';
-import { openPage, type StateStore } from './editorPage';
+import type { StateStore } from './document/keptView';
+import { openPage } from './openPage';
 import './style.css';
 
 /** What VS Code gives to the script of a webview, once. */

@@ -44,7 +44,7 @@ function tellError(log: vscode.LogOutputChannel, error: unknown): void {
   });
 }
 
-export const isCancellation = (error: unknown): boolean =>
+const isCancellation = (error: unknown): boolean =>
   error instanceof vscode.CancellationError || (error instanceof Error && error.name === 'AbortError');
 
 /** A signal that aborts with a cancellation token. */

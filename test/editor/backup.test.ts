@@ -5,7 +5,7 @@ import { serialize } from 'node:v8';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
 import { toLabelRuns } from '../../src/core/pixels/labelMap';
-import { BLANK_STATE, type DocumentState, LabelDocument } from '../../src/editor/document/labelDocument';
+import { type DocumentState, LabelDocument } from '../../src/editor/document/labelDocument';
 import { readBackup } from '../../src/editor/unsaved/backup';
 import { UnsavedFolder } from '../../src/editor/unsaved/unsavedFolder';
 import { UnsavedWork } from '../../src/editor/unsaved/unsavedWork';
@@ -30,6 +30,8 @@ const STATE: DocumentState = {
   automatic: null,
   origins: new Map([[1, { by: 'person' }]]),
 };
+
+const BLANK_STATE: DocumentState = { session: null, automatic: null, origins: new Map() };
 
 const DOCUMENT = 'file:///images/a.png';
 

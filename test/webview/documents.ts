@@ -2,6 +2,7 @@
 import { type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
 import type { PromptCandidate } from '../../src/core/prompting/prompts';
 import type { AutomaticResult, DocumentFacts, EditorState, PromptSession } from '../../src/protocol/editorApi';
+import type { PageModel } from '../../webview/document/pageModel';
 import { everyCapability } from '../fakes';
 
 export const someFacts: DocumentFacts = {
@@ -79,4 +80,11 @@ export function automaticOf(
     device: 'CPU x2',
     ...about,
   };
+}
+
+/** Whether a model lets the host wait because somebody is drawing. */
+export function isWaiting(model: PageModel): boolean {
+  const facts = { ...model.facts };
+  model.showFacts(facts);
+  return model.facts !== facts;
 }

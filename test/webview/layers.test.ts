@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LabelMap } from '../../src/core/pixels/labelMap';
-import { heatColour, heatPicture } from '../../webview/canvas/heatColours';
+import { heatPicture } from '../../webview/canvas/heatColours';
 import { brightnessTable } from '../../webview/canvas/layerStyle';
 import { type Side, visitBorders } from '../../webview/canvas/outline';
 import { paintLabels, paletteOf, parseColour } from '../../webview/canvas/palette';
@@ -146,7 +146,14 @@ describe('visitBorders', () => {
   });
 });
 
-describe('heatColour', () => {
+/** The colour of a value, in a map most of whose values are 1: no pixels lie between its cells. */
+function heatColour(value: number): number[] {
+  const data = new Float32Array(512).fill(1);
+  data[0] = value;
+  return [...heatPicture({ size: { width: 512, height: 1 }, data }).pixels.slice(0, 4)];
+}
+
+describe('a colour of the heat map', () => {
   it('is transparent at 0, warm above, cool below, strongest at the ends', () => {
     expect(heatColour(0)[3]).toBe(0);
     const [red, , blue, opacity] = heatColour(1);

@@ -7,7 +7,7 @@ import { blankLabels, type LabelMap, toLabelRuns } from '../../src/core/pixels/l
 import type { DocumentUpdate, EditorState } from '../../src/protocol/editorApi';
 import { type ModelHost, PageModel } from '../../webview/document/pageModel';
 import { drawLabels, randomLabels, rowsOf, seededRandom } from '../seeded';
-import { sessionOf, someFacts, stateOf } from './documents';
+import { isWaiting, sessionOf, someFacts, stateOf } from './documents';
 
 const copyOf = ({ size, data }: LabelMap): LabelMap => ({ size, data: data.slice() });
 
@@ -153,7 +153,7 @@ describe('a stroke', () => {
     expect(rowsOf(model.labels)).toEqual(['1.2', '...']);
     expect(sent).toEqual([]);
     expect(told.boxes.length).toBe(2);
-    expect(model.isDrawing).toBe(false);
+    expect(isWaiting(model)).toBe(false);
   });
 });
 
@@ -215,7 +215,7 @@ describe('a reset', () => {
     model.reset(stateOf(labels, { dirty: true }));
     expect(model.labels).toEqual(labels);
     expect(model.facts.dirty).toBe(true);
-    expect(model.isDrawing).toBe(false);
+    expect(isWaiting(model)).toBe(false);
     expect(told.resets).toBe(1);
     expect(sent).toEqual([]);
   });

@@ -16,7 +16,7 @@ import { PointTool } from '../../webview/tools/pointTool';
 import { PolygonTool } from '../../webview/tools/polygonTool';
 import { clampToImage, PanTool, type Tool, type ToolContext, type ToolPointer } from '../../webview/tools/tool';
 import { drawLabels, rowsOf } from '../seeded';
-import { automaticOf, candidateAt, sessionOf, stateOf } from './documents';
+import { automaticOf, candidateAt, isWaiting, sessionOf, stateOf } from './documents';
 
 interface Setup {
   readonly labels?: LabelMap;
@@ -115,7 +115,7 @@ describe('the brush', () => {
     const brush = new BrushTool(context, false);
     brush.press(at(1.5, 1.5));
     brush.drag(at(4.5, 1.5));
-    expect(model.isDrawing).toBe(true);
+    expect(isWaiting(model)).toBe(true);
     expect(screen.draft).toEqual({ kind: 'cursor', centre: { x: 4.5, y: 1.5 }, radius: 0.5, erases: false });
     brush.release();
     expect(rowsOf(model.labels)[1]).toBe('.1111...');
@@ -165,7 +165,7 @@ describe('the brush', () => {
     expect(brush.cancel()).toBe(true);
     brush.release();
     expect(model.labels.data.includes(1)).toBe(false);
-    expect(model.isDrawing).toBe(false);
+    expect(isWaiting(model)).toBe(false);
     expect(paints).toEqual([]);
   });
 

@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import {
-  BRUSH_LIMITS,
-  DEFAULT_VIEW_STATE,
-  readViewState,
-  steppedDiameter,
-  type ViewState,
-} from '../../webview/document/viewState';
+import { BRUSH_LIMITS, readViewState, steppedDiameter, type ViewState } from '../../webview/document/viewState';
+
+/** What a page begins with. */
+const defaults = readViewState(undefined);
 
 const some: ViewState = {
   tool: 'polygon',
@@ -32,12 +29,15 @@ const some: ViewState = {
 describe('readViewState', () => {
   it('gives back what was kept', () => {
     expect(readViewState(JSON.parse(JSON.stringify(some)))).toEqual(some);
-    expect(readViewState(JSON.parse(JSON.stringify(DEFAULT_VIEW_STATE)))).toEqual(DEFAULT_VIEW_STATE);
+    expect(readViewState(JSON.parse(JSON.stringify(defaults)))).toEqual(defaults);
   });
 
-  it.each([undefined, null, 3, 'x', [], {}])('is the default for %j', (kept) => {
-    expect(readViewState(kept)).toEqual(DEFAULT_VIEW_STATE);
-    expect(readViewState(kept, { ...DEFAULT_VIEW_STATE, panelOpen: false }).panelOpen).toBe(false);
+  it('begins with the pan tool, the whole image and an open panel', () => {
+    expect(defaults).toMatchObject({ tool: 'pan', place: null, panelOpen: true, polygon: [] });
+  });
+
+  it.each([null, 3, 'x', [], {}])('is the default for %j', (kept) => {
+    expect(readViewState(kept)).toEqual(defaults);
   });
 
   it('keeps what is good beside what is not', () => {
@@ -50,10 +50,10 @@ describe('readViewState', () => {
       place: { ...some.place, scale: 0 },
       polygon: [{ x: 1, y: 2 }, { x: 'a', y: 2 }, null],
     };
-    const { brush, style } = DEFAULT_VIEW_STATE;
+    const { brush, style } = defaults;
     expect(readViewState(kept)).toEqual({
       ...some,
-      tool: DEFAULT_VIEW_STATE.tool,
+      tool: defaults.tool,
       brush: { diameter: brush.diameter, overOthers: false, erasesAll: true },
       style: { ...some.style, maskOpacity: style.maskOpacity, brightness: { low: style.brightness.low, high: 90 } },
       folded: ['Layers'],

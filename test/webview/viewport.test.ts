@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Point } from '../../src/core/geometry';
-import { TILE_QUANTUM, Viewport } from '../../webview/canvas/viewport';
+import { Viewport } from '../../webview/canvas/viewport';
 import { seededRandom } from '../seeded';
 
+/** Sides of tiles are multiples of this many pixels. */
+const TILE_QUANTUM = 256;
 const SCREEN = { width: 1000, height: 700 };
 const LARGE = { width: 8000, height: 6000 };
 const SMALL = { width: 40, height: 30 };
@@ -190,5 +192,25 @@ describe('Viewport', () => {
       expect(isOnScreen(left, top)).toBe(true);
       expect(isOnScreen(right - 1, bottom - 1)).toBe(true);
     });
+  });
+});
+
+describe('a zoom button', () => {
+  const shown = Viewport.fit(LARGE, SCREEN, 2).zoomedAt({ x: 100, y: 100 }, 4);
+  const under = (viewport: Viewport, screenPx: Point) => viewport.toTarget(screenPx);
+
+  it('keeps what is under the pointer where it is, or else the centre, and comes back', () => {
+    for (const about of [{ x: 300, y: 200 }, undefined]) {
+      const held = about ?? { x: SCREEN.width / 2, y: SCREEN.height / 2 };
+      const nearer = shown.zoomed('in', about, 2);
+      expect(nearer.scale / shown.scale).toBeCloseTo(1.5, 1);
+      expect(under(nearer, held).x).toBeCloseTo(under(shown, held).x, -1);
+      expect(nearer.zoomed('out', about, 2).scale).toBe(shown.scale);
+    }
+  });
+
+  it('shows the whole image, or one of its pixels for each of the screen', () => {
+    expect(shown.zoomed('fit', undefined, 2).isFitted).toBe(true);
+    expect(shown.zoomed('actual', undefined, 2).scale).toBe(0.5);
   });
 });

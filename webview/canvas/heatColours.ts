@@ -42,7 +42,7 @@ export function heatPicture(map: FloatMap): HeatPicture {
 }
 
 /** Red, green, blue and opacity, each 0 to 255, of a value from -1 (cool) to 1 (warm); beyond as at the ends. */
-export function heatColour(value: number): [red: number, green: number, blue: number, opacity: number] {
+function heatColour(value: number): [red: number, green: number, blue: number, opacity: number] {
   const strength = Math.min(1, Math.abs(value));
   const [faint, strong] = value < 0 ? COOL : WARM;
   const between = (k: 0 | 1 | 2) => Math.round(faint[k] + (strong[k] - faint[k]) * strength);

@@ -7,6 +7,7 @@ import { drawPicture } from './tileDrawing';
 import type { DeviceFrame } from './viewport';
 
 export class HeatLayer {
+  private map: FloatMap | null = null;
   private picture: OffscreenCanvas | null = null;
 
   constructor(private readonly sheet: Sheet) {}
@@ -15,14 +16,12 @@ export class HeatLayer {
     return this.picture === null;
   }
 
-  show(map: FloatMap | null): void {
-    if (map === null) {
-      this.picture = null;
-      return;
-    }
-    const { size, pixels } = heatPicture(map);
-    this.picture = new OffscreenCanvas(size.width, size.height);
-    this.picture.getContext('2d')?.putImageData(new ImageData(pixels, size.width, size.height), 0, 0);
+  /** Shows another map; says whether it is another. */
+  show(map: FloatMap | null): boolean {
+    if (map === this.map) return false;
+    this.map = map;
+    this.picture = map && pictureOf(map);
+    return true;
   }
 
   draw(frame: DeviceFrame, visible: Box, target: Size, opacity: number): void {
@@ -36,4 +35,11 @@ export class HeatLayer {
     drawPicture(context, picture, { width: picture.width, height: picture.height }, whole, frame, visible);
     context.globalAlpha = 1;
   }
+}
+
+function pictureOf(map: FloatMap): OffscreenCanvas {
+  const { size, pixels } = heatPicture(map);
+  const picture = new OffscreenCanvas(size.width, size.height);
+  picture.getContext('2d')?.putImageData(new ImageData(pixels, size.width, size.height), 0, 0);
+  return picture;
 }

@@ -49,11 +49,11 @@ export class LabelLayer {
 
   constructor(private readonly sheet: Sheet) {}
 
-  /** Shows another map, or the same one in other colours. */
-  show(labels: LabelMap, classes: readonly ClassInfo[]): void {
+  /** Shows another map, or the same one in other colours; says whether anything is another. */
+  show(labels: LabelMap, classes: readonly ClassInfo[]): boolean {
     const colours = classes.map(({ id, colour }) => `${id}${colour}`).join();
     const isSameMap = labels === this.labels;
-    if (isSameMap && colours === this.colours) return;
+    if (isSameMap && colours === this.colours) return false;
     if (!this.labels || !sameSize(labels.size, this.labels.size)) this.painted.clear();
     this.pyramid = isSameMap && this.pyramid ? this.pyramid : new LabelPyramid(labels, TILE_SIZE);
     // Tiles of the map before stay on screen until they are painted anew.
@@ -63,6 +63,7 @@ export class LabelLayer {
     this.labels = labels;
     this.palette = paletteOf(classes);
     this.colours = colours;
+    return true;
   }
 
   /** Labels in the box (targetPx) have changed. */

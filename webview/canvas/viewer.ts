@@ -3,8 +3,7 @@
  * layer has a canvas of its own, so that a frame draws only the layers that have changed. The wheel zooms; everything
  * else that a pointer or key does is up to the tools.
  */
-import type { Box, Point } from '../../src/core/geometry';
-import { type Size, sameSize } from '../../src/core/geometry';
+import { type Box, type Point, type Size, sameSize } from '../../src/core/geometry';
 import type { LabelMap } from '../../src/core/pixels/labelMap';
 import type { FloatMap } from '../../src/core/pixels/raster';
 import type { AutomaticResult, ClassInfo, DisplayImage, PromptSession } from '../../src/protocol/editorApi';
@@ -19,12 +18,9 @@ import { DEFAULT_STYLE, type LayerStyle } from './layerStyle';
 import { PromptLayer } from './promptLayer';
 import { type Marker, markerAt, markersOf, type PromptHit, sameHit } from './promptMarkers';
 import { Sheet } from './sheet';
+import { addFocusRing, devicePxOf, makeSurface, watchSize } from './surface';
 import { Viewport } from './viewport';
 import { wheelAction } from './wheel';
-
-export type { Draft } from './draft';
-export type { LayerStyle } from './layerStyle';
-export type { PromptHit } from './promptMarkers';
 
 export interface ViewerEvents {
   onViewport?(viewport: Viewport): void;
@@ -42,7 +38,7 @@ const NOTHING: Size = { width: 1, height: 1 };
 
 export class Viewer {
   /** Gets the focus, pointer, wheel and key events. */
-  readonly surface = document.createElement('div');
+  readonly surface = makeSurface();
   private readonly sheets: Readonly<Record<Layer, Sheet>>;
   private readonly image: ImageLayer;
   private readonly heatMap: HeatLayer;
@@ -69,22 +65,6 @@ export class Viewer {
     private readonly events: ViewerEvents,
   ) {
     const { surface } = this;
-    surface.className = 'viewer';
-    surface.tabIndex = 0;
-    surface.setAttribute('role', 'application');
-    surface.setAttribute('aria-roledescription', 'canvas');
-    surface.setAttribute('aria-label', 'Image with its labels');
-    Object.assign(surface.style, {
-      position: 'relative',
-      width: '100%',
-      height: '100%',
-      overflow: 'hidden',
-      isolation: 'isolate',
-      outline: 'none',
-      touchAction: 'none',
-      userSelect: 'none',
-      background: 'var(--vscode-editor-background)',
-    });
     this.backdrop = new Backdrop(surface);
     this.contrast = new ContrastFilter(surface);
     this.sheets = Object.fromEntries(LAYERS.map((layer) => [layer, new Sheet(surface)])) as Record<Layer, Sheet>;
@@ -99,15 +79,9 @@ export class Viewer {
     addFocusRing(surface);
     container.append(surface);
     surface.addEventListener('wheel', this.onWheel, { passive: false });
-    this.observer = new ResizeObserver(([entry]) => this.resize(entry));
-    try {
-      this.observer.observe(surface, { box: 'device-pixel-content-box' });
-    } catch {
-      // Browsers that cannot tell devicePx are asked for CSS pixels.
-      this.observer.observe(surface);
-    }
+    this.observer = watchSize(surface, (screen, size) => this.setScreen(screen, size));
     const { width, height } = surface.getBoundingClientRect();
-    this.setScreen({ width, height }, scaled({ width, height }, devicePixelRatio));
+    this.setScreen({ width, height }, devicePxOf({ width, height }));
   }
 
   get viewport(): Viewport {
@@ -132,8 +106,7 @@ export class Viewer {
    * Keeps the map: whoever writes into it calls `labelsChanged` afterwards. The same map again only changes colours.
    */
   showLabels(labels: LabelMap, classes: readonly ClassInfo[]): void {
-    this.mask.show(labels, classes);
-    this.redraw('mask');
+    if (this.mask.show(labels, classes)) this.redraw('mask');
   }
 
   /** Labels inside the box (targetPx) have changed. */
@@ -150,7 +123,7 @@ export class Viewer {
   }
 
   showHeatMap(map: FloatMap | null): void {
-    this.heatMap.show(map);
+    if (!this.heatMap.show(map)) return;
     this.updateVisibility();
     this.redraw('heatMap');
   }
@@ -208,16 +181,6 @@ export class Viewer {
     this.shown = viewport;
     this.redraw(...LAYERS);
     this.events.onViewport?.(viewport);
-  }
-
-  private resize(entry: ResizeObserverEntry): void {
-    const { width, height } = entry.contentRect;
-    const expected = scaled({ width, height }, devicePixelRatio);
-    const [box] = entry.devicePixelContentBoxSize ?? [];
-    // It differs by less than one devicePx, but under an emulated pixel ratio, which it does not know.
-    const isMeasured =
-      box && Math.abs(box.inlineSize - expected.width) <= 1 && Math.abs(box.blockSize - expected.height) <= 1;
-    this.setScreen({ width, height }, isMeasured ? { width: box.inlineSize, height: box.blockSize } : expected);
   }
 
   private setScreen(screen: Size, size: Size): void {
@@ -292,27 +255,3 @@ export class Viewer {
     return highlighted && (this.markers.find(({ hit }) => sameHit(hit, highlighted)) ?? null);
   }
 }
-
-/** The browser's own ring would lie under the canvases. */
-function addFocusRing(surface: HTMLElement): void {
-  const ring = document.createElement('div');
-  Object.assign(ring.style, {
-    position: 'absolute',
-    inset: '0',
-    border: '1px solid var(--vscode-focusBorder, currentColor)',
-    pointerEvents: 'none',
-    display: 'none',
-  });
-  surface.append(ring);
-  surface.addEventListener('focus', () => {
-    ring.style.display = surface.matches(':focus-visible') ? '' : 'none';
-  });
-  surface.addEventListener('blur', () => {
-    ring.style.display = 'none';
-  });
-}
-
-const scaled = ({ width, height }: Size, factor: number): Size => ({
-  width: Math.round(width * factor),
-  height: Math.round(height * factor),
-});

@@ -9,7 +9,7 @@
 import { area, type Box, describeSize, type Point, type Size, sameSize } from '../../src/core/geometry';
 
 /** Sides of tiles are multiples of this many pixels of their level. */
-export const TILE_QUANTUM = 256;
+const TILE_QUANTUM = 256;
 
 /** Most devicePx per targetPx. */
 const LARGEST_PIXEL = 64;
@@ -19,6 +19,12 @@ const SMALLEST_FIT = 1 / 4;
 
 /** ScreenPx left free around an image that fits. */
 const FIT_MARGIN = 12;
+
+/** Factor of one step of the zoom buttons and keys. */
+const ZOOM_STEP = 1.5;
+
+/** What the zoom buttons and keys do. */
+export type Zoom = 'in' | 'out' | 'fit' | 'actual';
 
 /** How targetPx lie on the devicePx of a canvas: devicePx = left + targetPx * scale, and alike for top. */
 export interface DeviceFrame {
@@ -91,6 +97,25 @@ export class Viewport {
       x: held.x - screenPx.x / scale,
       y: held.y - screenPx.y / scale,
     }));
+  }
+
+  /**
+   * As a zoom button or key has it.
+   *
+   * @param about screenPx that a step in or out keeps in place; undefined: the centre
+   * @param devicePixelRatio devicePx per screenPx, for the actual pixels
+   */
+  zoomed(zoom: Zoom, about: Point | undefined, devicePixelRatio: number): Viewport {
+    switch (zoom) {
+      case 'in':
+        return this.zoomedAt(about ?? this.centre(), ZOOM_STEP);
+      case 'out':
+        return this.zoomedAt(about ?? this.centre(), 1 / ZOOM_STEP);
+      case 'fit':
+        return this.fitted();
+      case 'actual':
+        return this.actual(devicePixelRatio);
+    }
   }
 
   /** Moves the image by this much: positive is to the right and down. */

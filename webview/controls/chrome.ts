@@ -1,5 +1,4 @@
 /** What stands around the canvas is drawn from one snapshot of the page, and acts through one set of actions. */
-import type { Point } from '../../src/core/geometry';
 import type {
   AutomaticResult,
   CanvasTool,
@@ -11,10 +10,10 @@ import type {
 } from '../../src/protocol/editorApi';
 import type { IntensityWindow } from '../../src/protocol/engineApi';
 import type { LayerStyle } from '../canvas/layerStyle';
+import type { Zoom } from '../canvas/viewport';
+import type { Message } from '../document/messageLine';
 import type { BrushSettings, ViewState } from '../document/viewState';
 import type { Situation } from './availability';
-
-export type Zoom = 'in' | 'out' | 'fit' | 'actual';
 
 export interface PageActions {
   selectTool(tool: CanvasTool): void;
@@ -37,11 +36,6 @@ export interface PageActions {
   refuse(reason: string): void;
 }
 
-export interface Message {
-  readonly text: string;
-  readonly kind: 'plain' | 'busy' | 'error';
-}
-
 export interface PageSnapshot {
   readonly image: DisplayImage;
   readonly facts: DocumentFacts;
@@ -57,14 +51,6 @@ export interface PageSnapshot {
   readonly zoom: number;
   /** Share of the pixels that have a value, 0 to 1. */
   shareOf(value: number): number;
-}
-
-/** What the status line says of the pixel under the pointer. */
-export interface PixelUnder {
-  /** Column and row. */
-  readonly pixel: Point;
-  /** 0 to 255 as in the labels. */
-  readonly value: number;
 }
 
 export const classOf = ({ classes }: DocumentFacts, id: number): ClassInfo | undefined =>

@@ -83,7 +83,7 @@ export class HoverCard {
  * Upper left corner of a card of `size` that leaves the point free: to the right of and below it, or on the other side
  * where there is no room, along the border of the screen if need be. Null where the screen has no such place.
  */
-export function cornerBeside(at: Point, size: Size, screen: Size): Point | null {
+function cornerBeside(at: Point, size: Size, screen: Size): Point | null {
   const along = (place: number, length: number, room: number) => {
     if (place + GAP + length <= room) return { start: place + GAP, isFree: true };
     if (place - GAP - length >= 0) return { start: place - GAP - length, isFree: true };

@@ -2,8 +2,11 @@
 import { describeSize } from '../../src/core/geometry';
 import { IGNORE } from '../../src/core/pixels/labelMap';
 import type { DocumentFacts } from '../../src/protocol/editorApi';
+import type { Zoom } from '../canvas/viewport';
+import type { Message } from '../document/messageLine';
+import type { PixelUnder } from '../document/pageModel';
 import { ActionButton, keepFocus, toolbar } from './buttons';
-import { classOf, type Message, type PageActions, type PageSnapshot, type PixelUnder, type Zoom } from './chrome';
+import { classOf, type PageActions, type PageSnapshot } from './chrome';
 import { element, rebuild, setShown, setText, swatch } from './dom';
 import { type IconName, icon } from './icons';
 import { formatZoom } from './words';

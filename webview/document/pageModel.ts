@@ -12,7 +12,7 @@ import {
   type LabelChange,
   rebase,
 } from '../../src/core/drawing/labelChange';
-import { area, type Box } from '../../src/core/geometry';
+import { area, type Box, type Point, type Size } from '../../src/core/geometry';
 import { fromLabelRuns, type LabelMap } from '../../src/core/pixels/labelMap';
 import type {
   AutomaticResult,
@@ -38,6 +38,14 @@ export interface ModelEvents {
   /** Everything has been replaced, the label map too. */
   onReset(): void;
   onError(error: unknown): void;
+}
+
+/** A pixel of the labels. */
+export interface PixelUnder {
+  /** Column and row. */
+  readonly pixel: Point;
+  /** 0 to 255 as in the labels. */
+  readonly value: number;
 }
 
 /** A change that is shown and sent, and not answered yet. */
@@ -75,14 +83,17 @@ export class PageModel {
     this.counts = countsOf(state);
   }
 
-  /** True from `startStroke` until its end. */
-  get isDrawing(): boolean {
-    return this.drawing;
-  }
-
   /** Share of the pixels that have a value, 0 to 1. */
   shareOf(value: number): number {
     return this.counts[value] / area(this.labels.size);
+  }
+
+  /** The pixel that a point (targetPx) lies in, null outside the image. */
+  pixelAt(targetPx: Point): PixelUnder | null {
+    const { size, data } = this.labels;
+    if (!isInside(targetPx, size)) return null;
+    const pixel = { x: Math.floor(targetPx.x), y: Math.floor(targetPx.y) };
+    return { pixel, value: data[pixel.y * size.width + pixel.x] };
   }
 
   /** From now on somebody writes into `labels`: what the host tells waits until the stroke has ended. */
@@ -257,6 +268,10 @@ export class PageModel {
     }
   }
 }
+
+/** Whether a point (targetPx) lies on an image of this size. */
+export const isInside = ({ x, y }: Point, { width, height }: Size): boolean =>
+  x >= 0 && y >= 0 && x < width && y < height;
 
 function countsOf({ labels: { values, lengths } }: EditorState): Float64Array {
   const counts = new Float64Array(256);

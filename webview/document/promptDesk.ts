@@ -95,6 +95,11 @@ export class PromptDesk {
     return { ...adoptCandidate(automatic, hit.index, facts.capabilities?.wholeClass ?? true), isNew: true, isRejected };
   }
 
+  /** Takes away the prompt that was hit, else the point that was touched last; says whether there was one. */
+  removeAt(hit: PromptHit | null, since: number): boolean {
+    return this.removeTouched(hit && this.touch(hit), since) || this.removeSelected(since);
+  }
+
   /** Takes away a prompt on screen, and says whether it was one to take away. */
   removeTouched(touched: Touched | null, since: number): boolean {
     if (!touched || touched.isRejected) return false;
@@ -135,6 +140,13 @@ export class PromptDesk {
     this.queue.push({ label, prompts }, since);
   }
 
+  /** Gives whether there is a session to finish, once the answer that is under way is part of it. */
+  async settled(): Promise<boolean> {
+    if (!this.isActive) return false;
+    await this.queue.settled();
+    return true;
+  }
+
   /** Nobody waits for the answers any more: the session has ended. */
   forget(): void {
     this.preview = null;
@@ -158,7 +170,7 @@ const withoutPoint = ({ points, box }: PromptsEdit, index: number): PromptsEdit 
  *
  * @returns also which of the points the candidate has become
  */
-export function adoptCandidate(
+function adoptCandidate(
   { candidates }: AutomaticResult,
   index: number,
   wholeClass: boolean,

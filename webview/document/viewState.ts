@@ -53,7 +53,7 @@ export const TOOLS: readonly CanvasTool[] = [
 
 export const BRUSH_LIMITS = { least: 1, most: 1000 } as const;
 
-export const DEFAULT_VIEW_STATE: ViewState = {
+const DEFAULT_VIEW_STATE: ViewState = {
   tool: 'pan',
   brush: { diameter: 24, overOthers: false, erasesAll: false },
   style: DEFAULT_STYLE,
@@ -64,11 +64,9 @@ export const DEFAULT_VIEW_STATE: ViewState = {
   polygon: [],
 };
 
-/**
- * Takes what an earlier page has kept, perhaps of another version: whatever is not as expected becomes what `fallback`
- * says.
- */
-export function readViewState(kept: unknown, fallback = DEFAULT_VIEW_STATE): ViewState {
+/** Takes what an earlier page has kept, perhaps of another version: whatever is not as expected is as at first. */
+export function readViewState(kept: unknown): ViewState {
+  const fallback = DEFAULT_VIEW_STATE;
   const saved = recordOf(kept);
   const brush = recordOf(saved.brush);
   return {

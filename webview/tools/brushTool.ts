@@ -59,8 +59,7 @@ export class BrushTool extends Tool {
     else this.press(pointer);
   }
 
-  /** The size has changed. */
-  refresh(): void {
+  override refresh(): void {
     if (this.centre) this.show(this.centre);
   }
 

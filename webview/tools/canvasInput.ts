@@ -1,12 +1,14 @@
 /**
  * Pointer and keys of the canvas. Every tool pans with Space, the middle button and, where it draws nothing, the
  * arrows; points that are worked on obey in every tool; all else goes to the tool. Letter keys are VS Code's key
- * bindings and never handled here.
+ * bindings and never handled here. One file although it is long: whichever of the two begins a gesture, the other one
+ * must know of it.
  */
 import type { Point } from '../../src/core/geometry';
 import type { CanvasTool } from '../../src/protocol/editorApi';
 import type { PromptHit } from '../canvas/promptMarkers';
 import type { Viewer } from '../canvas/viewer';
+import { KeyboardCursor } from './keyboardCursor';
 import type { PointGrip } from './pointGrip';
 import type { Tool, ToolPointer } from './tool';
 
@@ -34,12 +36,8 @@ export interface InputEvents {
 
 /** ScreenPx that an arrow key moves the image by. */
 const PAN_STEP = 48;
-/** ScreenPx that an arrow key moves the keyboard's cursor by, or one targetPx where that is more. */
-const CURSOR_STEP = 4;
 /** Shift with an arrow goes this many times as far. */
 const FAST = 8;
-/** ScreenPx between the keyboard's cursor and the border of the canvas at which the image begins to move along. */
-const CURSOR_MARGIN = 32;
 
 const ARROWS: Readonly<Record<string, Point>> = {
   ArrowLeft: { x: -1, y: 0 },
@@ -47,6 +45,10 @@ const ARROWS: Readonly<Record<string, Point>> = {
   ArrowUp: { x: 0, y: -1 },
   ArrowDown: { x: 0, y: 1 },
 };
+
+/** The keys of the canvas, as a screen reader tells them. */
+const KEYS =
+  'Arrow keys move the cursor of a tool, or the image with the pan tool; Shift goes further. Enter acts at the cursor, Shift+Enter does the opposite. On a point Enter flips it, Shift+Enter or Delete removes it. Escape gives up.';
 
 type Gesture = { readonly kind: 'pan'; last: Point } | { readonly kind: 'tool' | 'point' };
 
@@ -56,11 +58,9 @@ export class CanvasInput {
   private isSpaceHeld = false;
   /** Where the pointer was last, while it is over the canvas. */
   private pointer: ToolPointer | undefined;
-  /** TargetPx of the keyboard's cursor while it is shown. */
-  private keyboardPx: Point | undefined;
   /** A press now would be for a point. */
   private isOverPoint = false;
-  private readonly crosshair: HTMLElement;
+  private readonly cursor: KeyboardCursor;
 
   constructor(
     private readonly viewer: Viewer,
@@ -71,10 +71,7 @@ export class CanvasInput {
     private readonly events: InputEvents,
   ) {
     this.active = first;
-    this.crosshair = document.createElement('div');
-    this.crosshair.className = 'keyboard-cursor';
-    this.crosshair.hidden = true;
-    container.append(this.crosshair);
+    this.cursor = new KeyboardCursor(viewer, container);
     const { surface } = viewer;
     surface.addEventListener('pointerdown', (event) => this.pointerDown(event));
     surface.addEventListener('pointermove', (event) => this.pointerMove(event));
@@ -89,6 +86,13 @@ export class CanvasInput {
     surface.addEventListener('blur', () => this.blurred());
     this.tool.enter();
     this.updateCursor();
+  }
+
+  /** Tells those who do not see the canvas what it shows, and which keys it takes. */
+  describe(name: string): void {
+    const { surface } = this.viewer;
+    surface.setAttribute('aria-label', `Canvas: ${name}`);
+    surface.setAttribute('aria-description', KEYS);
   }
 
   get tool(): Tool {
@@ -137,7 +141,7 @@ export class CanvasInput {
 
   /** The image has moved under the keyboard's cursor, or prompts have moved under the pointer. */
   refresh(): void {
-    this.placeCrosshair();
+    this.cursor.place();
     this.point();
   }
 
@@ -155,7 +159,7 @@ export class CanvasInput {
     // A middle click would start the browser's own scrolling.
     if (event.button === 1) event.preventDefault();
     this.viewer.surface.focus({ preventScroll: true });
-    this.hideCrosshair();
+    this.hideCursor();
     this.viewer.surface.setPointerCapture(event.pointerId);
     const pointer = this.pointerOf(event);
     this.pointer = pointer;
@@ -174,7 +178,7 @@ export class CanvasInput {
   }
 
   private pointerMove(event: PointerEvent): void {
-    this.hideCrosshair();
+    this.hideCursor();
     const pointer = this.pointerOf(event);
     this.pointer = pointer;
     const { gesture } = this;
@@ -257,8 +261,9 @@ export class CanvasInput {
 
   private enter(event: KeyboardEvent): boolean {
     if (event.repeat || this.gesture) return false;
-    if (!this.keyboardPx) return this.tool.finish(event.shiftKey);
-    const pointer = { ...this.pointerAt(this.keyboardPx, event.timeStamp), opposite: event.shiftKey };
+    const { targetPx } = this.cursor;
+    if (!targetPx) return this.tool.finish(event.shiftKey);
+    const pointer = { ...this.pointerAt(targetPx, event.timeStamp), opposite: event.shiftKey };
     this.events.onActed(pointer.screenPx);
     if (!(this.obeys() && this.grip.act(pointer, this.tool.adopts)) && this.isAllowed()) this.tool.act(pointer);
     this.point();
@@ -267,61 +272,27 @@ export class CanvasInput {
 
   /** Pans, or moves the keyboard's cursor for a tool that has a use for it. */
   private arrow(direction: Point, isFast: boolean): void {
-    const { viewer } = this;
+    const times = isFast ? FAST : 1;
     if (this.active === 'pan') {
-      const step = PAN_STEP * (isFast ? FAST : 1);
+      const { viewer } = this;
+      const step = PAN_STEP * times;
       viewer.setViewport(viewer.viewport.panned(-direction.x * step, -direction.y * step));
       return;
     }
-    const { viewport } = viewer;
-    const { width, height } = viewport.target;
-    const step = Math.max(1, Math.round(CURSOR_STEP / viewport.scale)) * (isFast ? FAST : 1);
-    const isShown = this.keyboardPx !== undefined;
-    const from = this.keyboardPx ?? this.startOfCursor();
-    const within = (value: number, pixels: number) => Math.min(pixels - 1, Math.max(0, Math.floor(value))) + 0.5;
-    this.keyboardPx = isShown
-      ? { x: within(from.x + direction.x * step, width), y: within(from.y + direction.y * step, height) }
-      : { x: within(from.x, width), y: within(from.y, height) };
-    this.followCursor(this.keyboardPx);
-    this.placeCrosshair();
-    this.tool.hover(this.pointerAt(this.keyboardPx, performance.now()));
+    const targetPx = this.cursor.move(direction, times, this.pointer?.targetPx);
+    this.tool.hover(this.pointerAt(targetPx, performance.now()));
     this.point();
   }
 
-  /** Under the pointer, else in the middle of what is visible. */
-  private startOfCursor(): Point {
-    if (this.pointer) return this.pointer.targetPx;
-    const { left, top, right, bottom } = this.viewer.viewport.visible();
-    return { x: (left + right) / 2, y: (top + bottom) / 2 };
-  }
-
-  private followCursor(targetPx: Point): void {
-    const { viewport } = this.viewer;
-    const { x, y } = viewport.toScreen(targetPx);
-    const beyond = (at: number, length: number) =>
-      Math.max(0, CURSOR_MARGIN - at) - Math.max(0, at - (length - CURSOR_MARGIN));
-    const dx = beyond(x, viewport.screen.width);
-    const dy = beyond(y, viewport.screen.height);
-    if (dx !== 0 || dy !== 0) this.viewer.setViewport(viewport.panned(dx, dy));
-  }
-
-  private placeCrosshair(): void {
-    this.crosshair.hidden = !this.keyboardPx;
-    if (!this.keyboardPx) return;
-    const { x, y } = this.viewer.viewport.toScreen(this.keyboardPx);
-    this.crosshair.style.transform = `translate(${x}px, ${y}px)`;
-  }
-
-  private hideCrosshair(): void {
-    if (!this.keyboardPx) return;
+  private hideCursor(): void {
+    if (!this.cursor.targetPx) return;
     this.lift();
-    this.keyboardPx = undefined;
-    this.placeCrosshair();
+    this.cursor.hide();
   }
 
   /** A brush that was put down with the keyboard is lifted, a box that was begun is given up. */
   private lift(): void {
-    if (!this.keyboardPx) return;
+    if (!this.cursor.targetPx) return;
     this.tool.leave();
     this.tool.enter();
   }
@@ -345,7 +316,8 @@ export class CanvasInput {
 
   /** The keyboard's cursor where it is shown, else the pointer. */
   private at(): ToolPointer | undefined {
-    return this.keyboardPx ? this.pointerAt(this.keyboardPx, performance.now()) : this.pointer;
+    const { targetPx } = this.cursor;
+    return targetPx ? this.pointerAt(targetPx, performance.now()) : this.pointer;
   }
 
   private point(): void {

@@ -1,5 +1,6 @@
 /** Sets positive and negative points, answered by the segmenter. */
-import { isInside, Tool, type ToolContext, type ToolPointer } from './tool';
+import { isInside } from '../document/pageModel';
+import { Tool, type ToolContext, type ToolPointer } from './tool';
 
 export class PointTool extends Tool {
   override readonly adopts = true;

@@ -2,10 +2,10 @@
  * What a tool of the canvas is: it gets pointers in the frame of the image and acts on the document through its
  * context.
  */
-import type { Box, Point } from '../../src/core/geometry';
+import type { Box, Point, Size } from '../../src/core/geometry';
 import type { Draft } from '../canvas/draft';
 import type { PromptHit } from '../canvas/promptMarkers';
-import type { PageModel } from '../document/pageModel';
+import { isInside, type PageModel } from '../document/pageModel';
 import type { PromptDesk } from '../document/promptDesk';
 import type { BrushSettings } from '../document/viewState';
 
@@ -65,6 +65,9 @@ export abstract class Tool {
   /** Takes up what was left unfinished, where that is kept. */
   enter(): void {}
 
+  /** The settings of tools have changed. */
+  refresh(): void {}
+
   /** Another tool is chosen, or the page goes away: ends what is being dragged. */
   leave(): void {
     this.context.screen.showDraft(null);
@@ -97,11 +100,8 @@ export class PanTool extends Tool {
   override readonly cursor = 'grab';
 }
 
-export const isInside = ({ x, y }: Point, { width, height }: { width: number; height: number }): boolean =>
-  x >= 0 && y >= 0 && x < width && y < height;
-
 /** The nearest point of the image, never beyond the centre of an outermost pixel unless the point lies there itself. */
-export function clampToImage(point: Point, size: { width: number; height: number }): Point {
+export function clampToImage(point: Point, size: Size): Point {
   if (isInside(point, size)) return point;
   return {
     x: Math.min(Math.max(point.x, 0.5), size.width - 0.5),

@@ -53,7 +53,7 @@ export interface Work {
   readonly maskHash: string | null;
 }
 
-export const BLANK_STATE: DocumentState = { session: null, automatic: null, origins: new Map() };
+const BLANK_STATE: DocumentState = { session: null, automatic: null, origins: new Map() };
 
 export interface Edit {
   /** For the Edit menu: "Brush Stroke". */

@@ -6,7 +6,8 @@ import type { Box, Point, Size } from '../../../src/core/geometry';
 import type { LabelMap } from '../../../src/core/pixels/labelMap';
 import type { PromptCandidate } from '../../../src/core/prompting/prompts';
 import type { AutomaticResult, DisplayImage, PromptSession } from '../../../src/protocol/editorApi';
-import { type LayerStyle, Viewer } from '../../../webview/canvas/viewer';
+import type { LayerStyle } from '../../../webview/canvas/layerStyle';
+import { Viewer } from '../../../webview/canvas/viewer';
 import type { Viewport } from '../../../webview/canvas/viewport';
 import { seededRandom } from '../../seeded';
 import { codedPixel, type FrameTimes, type PageFrame, type PixelComparison, PLAIN, type Scenario } from './measures';
@@ -338,6 +339,8 @@ function candidates(size: Size, count: number): AutomaticResult {
     classId: 1,
     candidates: list,
     heatMap: null,
+    trust: null,
+    trustParts: {},
     iouPrediction: null,
     outcome: 'mask',
     notes: [],
