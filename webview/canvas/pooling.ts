@@ -1,7 +1,7 @@
 /**
  * Four pixels of a label map, or of one of its coarser levels, as one of the next. It holds the label that covers most
- * of it (of equals the lowest, so that a class comes before what is ignored) and the share that is covered by any. It is
- * empty only if all below it is: nothing thin gets lost.
+ * of it (of equals the lowest, so that a class comes before what is ignored) and the share that is covered by any. It
+ * is empty only if all below it is: nothing thin gets lost.
  */
 import type { Size } from '../../src/core/geometry';
 import type { TileRect } from './palette';

@@ -1,4 +1,4 @@
-/** All that stands around the canvas, put together: drawn from one snapshot of the page, acting by one set of actions. */
+/** All that stands around the canvas, put together: drawn from one snapshot of the page, with one set of actions. */
 import type { DocumentFacts } from '../../src/protocol/editorApi';
 import type { PixelUnder } from '../document/pageModel';
 import type { PageActions, PageSnapshot } from './chrome';
