@@ -10,9 +10,10 @@
 import { area, type Box, type Point, type Size } from '../geometry';
 import { foregroundComponents } from '../pixels/components';
 import type { Mask } from '../pixels/mask';
-import type { FloatMap } from '../pixels/raster';
+import { type FloatMap, resampleBilinear, type Taps, tapsAt } from '../pixels/raster';
 import type { PatchTokens } from '../tokens/patchGrid';
 import { meanObjectSize } from '../tokens/supportMask';
+import { scaleToUnit } from '../tokens/tokenRows';
 import type { DecodedMask, PromptableImage, PromptSet, SegmenterCapabilities } from './segmenter';
 
 /**
@@ -144,14 +145,7 @@ export class TokenStitcher {
   finish(): PatchTokens {
     const { data, dim, normalised } = this;
     if (data === undefined) throw new RangeError('expected the tokens of all tiles, got none');
-    if (normalised) {
-      for (let start = 0; start < data.length; start += dim) {
-        let squares = 0;
-        for (let k = start; k < start + dim; k++) squares += data[k] * data[k];
-        const scale = squares > 0 ? 1 / Math.sqrt(squares) : 1;
-        for (let k = start; k < start + dim; k++) data[k] *= scale;
-      }
-    }
+    if (normalised) scaleToUnit(data, dim);
     return { grid: this.plan.grid, dim, data, normalised };
   }
 }
@@ -172,19 +166,16 @@ export class LogitBlender {
     };
     this.map ??= { size, data: new Float32Array(area(size)) };
     const { data } = this.map;
-    const columns = tapsOf(tile.column, tileGrid.width, grid.width, size.width, logits.size.width);
-    const rows = tapsOf(tile.row, tileGrid.height, grid.height, size.height, logits.size.height);
-    const { width } = logits.size;
-    for (const down of rows) {
-      for (const right of columns) {
-        const upper = down.index * width + right.index;
-        const lower = down.next * width + right.index;
-        const beside = right.next - right.index;
-        const above = logits.data[upper] + (logits.data[upper + beside] - logits.data[upper]) * right.share;
-        const below = logits.data[lower] + (logits.data[lower + beside] - logits.data[lower]) * right.share;
-        data[down.at * size.width + right.at] += down.weight * right.weight * (above + (below - above) * down.share);
-      }
-    }
+    const columns = coverageOf(tile.column, tileGrid.width, grid.width, size.width, logits.size.width);
+    const rows = coverageOf(tile.row, tileGrid.height, grid.height, size.height, logits.size.height);
+    const values = resampleBilinear(logits, rows.taps, columns.taps).data;
+    let from = 0;
+    rows.weights.forEach((down, y) => {
+      const start = (rows.first + y) * size.width + columns.first;
+      columns.weights.forEach((right, x) => {
+        data[start + x] += down * right * values[from++];
+      });
+    });
   }
 
   finish(): FloatMap {
@@ -193,39 +184,28 @@ export class LogitBlender {
   }
 }
 
-interface Tap {
-  /** In the whole map. */
-  readonly at: number;
-  /** Of the tile there. */
-  readonly weight: number;
-  /** The two values of the tile that it lies between, and its share of the second. */
-  readonly index: number;
-  readonly next: number;
-  readonly share: number;
+/** The values of the whole map that a tile covers, along one axis. */
+interface Coverage {
+  /** The first of them. */
+  readonly first: number;
+  /** float64 [covered]: of the tile in each. */
+  readonly weights: Float64Array;
+  /** Where each lies among the values of the tile. */
+  readonly taps: Taps;
 }
 
-/**
- * Where the values of the whole map that a tile covers lie in the tile, along one axis; whole steps meet its values.
- */
-function tapsOf(start: number, patches: number, whole: number, length: number, tileLength: number): Tap[] {
-  const taps: Tap[] = [];
+function coverageOf(start: number, patches: number, whole: number, length: number, tileLength: number): Coverage {
   const first = Math.max(0, Math.floor((start * length) / whole));
   const last = Math.min(length, Math.ceil(((start + patches) * length) / whole));
-  for (let at = first; at < last; at++) {
-    const patch = ((at + 0.5) * whole) / length;
-    const weight = weightAt(patch, start, patches, whole);
-    if (weight === 0) continue;
-    const position = Math.min(tileLength - 1, Math.max(0, ((patch - start) * tileLength) / patches - 0.5));
-    const index = Math.floor(position + 1e-6);
-    taps.push({
-      at,
-      weight,
-      index,
-      next: Math.min(index + 1, tileLength - 1),
-      share: Math.max(0, position - index),
-    });
-  }
-  return taps;
+  const at = Float64Array.from({ length: last - first }, (_, k) => ((first + k + 0.5) * whole) / length);
+  return {
+    first,
+    weights: at.map((patch) => weightAt(patch, start, patches, whole)),
+    taps: tapsAt(
+      at.map((patch) => ((patch - start) * tileLength) / patches - 0.5),
+      tileLength,
+    ),
+  };
 }
 
 /** A segmenter bound to one tile, whose prompts are in the tile's own frame. */
@@ -329,31 +309,20 @@ function partOf(map: FloatMap, tile: Tile, tileGrid: Size, grid: Size): FloatMap
     width: Math.max(1, Math.round((map.size.width * tileGrid.width) / grid.width)),
     height: Math.max(1, Math.round((map.size.height * tileGrid.height) / grid.height)),
   };
-  const columns = positions(tile.column, tileGrid.width, grid.width, size.width, map.size.width);
-  const rows = positions(tile.row, tileGrid.height, grid.height, size.height, map.size.height);
-  const data = new Float32Array(area(size));
-  for (let y = 0; y < size.height; y++) {
-    const { index: upper, next: lower, share: down } = rows[y];
-    for (let x = 0; x < size.width; x++) {
-      const { index, next, share } = columns[x];
-      const at = (row: number) => {
-        const value = map.data[row * map.size.width + index];
-        return value + (map.data[row * map.size.width + next] - value) * share;
-      };
-      const above = at(upper);
-      data[y * size.width + x] = above + (at(lower) - above) * down;
-    }
-  }
-  return { size, data };
+  return resampleBilinear(
+    map,
+    partTaps(tile.row, tileGrid.height, grid.height, size.height, map.size.height),
+    partTaps(tile.column, tileGrid.width, grid.width, size.width, map.size.width),
+  );
 }
 
-function positions(start: number, patches: number, whole: number, length: number, wholeLength: number) {
-  return Array.from({ length }, (_, at) => {
+/** Where each of `length` values of a tile lies among those of the whole map, along one axis. */
+function partTaps(start: number, patches: number, whole: number, length: number, wholeLength: number): Taps {
+  const positions = Float64Array.from({ length }, (_, at) => {
     const patch = start + ((at + 0.5) * patches) / length;
-    const position = Math.min(wholeLength - 1, Math.max(0, (patch * wholeLength) / whole - 0.5));
-    const index = Math.floor(position + 1e-6);
-    return { index, next: Math.min(index + 1, wholeLength - 1), share: Math.max(0, position - index) };
+    return (patch * wholeLength) / whole - 0.5;
   });
+  return tapsAt(positions, wholeLength);
 }
 
 /**

@@ -9,7 +9,7 @@
 import { area } from '../geometry';
 import { type FloatMap, resizeBilinear } from '../pixels/raster';
 import type { PatchTokens } from './patchGrid';
-import { pickRows } from './tokenRows';
+import { pickRows, unitScale } from './tokenRows';
 
 /** Tokens of some patches with the labelled share of each. */
 export interface LabelledRows {
@@ -172,11 +172,7 @@ function centredSum(rows: TeachingRows, factors: Float64Array, mean: Float64Arra
 function unitScales({ data, dim, normalised }: LabelledRows['tokens']): Float64Array {
   const scales = new Float64Array(data.length / dim).fill(1);
   if (normalised) return scales;
-  for (let patch = 0, k = 0; patch < scales.length; patch++) {
-    let squares = 0;
-    for (const end = k + dim; k < end; k++) squares += data[k] * data[k];
-    if (squares > 0) scales[patch] = 1 / Math.sqrt(squares);
-  }
+  for (let patch = 0; patch < scales.length; patch++) scales[patch] = unitScale(data, patch * dim, dim);
   return scales;
 }
 

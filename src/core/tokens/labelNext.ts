@@ -9,6 +9,7 @@
  */
 import { area } from '../geometry';
 import { checkTokens, type PatchTokens } from './patchGrid';
+import { unitScale } from './tokenRows';
 
 /** What an image looks like as a whole: the mean of its unit tokens, made unit itself, float32 [dim]. */
 export function describeImage(tokens: PatchTokens): Float32Array {
@@ -17,16 +18,11 @@ export function describeImage(tokens: PatchTokens): Float32Array {
   const sum = new Float64Array(dim);
   for (let patch = 0; patch < area(grid); patch++) {
     const start = patch * dim;
-    let scale = 1;
-    if (!normalised) {
-      let squares = 0;
-      for (let k = start; k < start + dim; k++) squares += data[k] * data[k];
-      scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    }
+    const scale = normalised ? 1 : unitScale(data, start, dim);
     for (let k = 0; k < dim; k++) sum[k] += scale * data[start + k];
   }
-  const length = Math.hypot(...sum);
-  return Float32Array.from(sum, (value) => (length > 0 ? value / length : 0));
+  const scale = unitScale(sum, 0, dim);
+  return Float32Array.from(sum, (value) => value * scale);
 }
 
 /** An image that is unlike both belongs to neither's group, though one is nearer by a hair. */

@@ -14,7 +14,7 @@ export const rowCount = ({ data, dim }: TokenRows): number => data.length / dim;
 export function unitTokens(tokens: PatchTokens): PatchTokens {
   if (tokens.normalised) return tokens;
   const data = tokens.data.slice();
-  for (let start = 0; start < data.length; start += tokens.dim) scaleToUnit(data.subarray(start, start + tokens.dim));
+  scaleToUnit(data, tokens.dim);
   return { ...tokens, data, normalised: true };
 }
 
@@ -40,7 +40,7 @@ export function meanDirection({ data, dim }: TokenRows): TokenRows {
   const sum = new Float64Array(dim);
   for (let at = 0; at < data.length; at++) sum[at % dim] += data[at];
   const mean = Float32Array.from(sum, (value) => (value * dim) / data.length);
-  scaleToUnit(mean);
+  scaleToUnit(mean, dim);
   return { dim, data: mean };
 }
 
@@ -81,10 +81,17 @@ export function dotAt(a: Float32Array, x: number, b: Float32Array, y: number, di
   return sum0 + sum1 + sum2 + sum3;
 }
 
-function scaleToUnit(token: Float32Array): void {
+/** What the `dim` values from `start` are multiplied with to have length 1; 1 where all are 0. */
+export function unitScale(values: Float32Array | Float64Array, start: number, dim: number): number {
   let squares = 0;
-  for (const value of token) squares += value * value;
-  if (squares === 0) return;
-  const scale = 1 / Math.sqrt(squares);
-  for (let k = 0; k < token.length; k++) token[k] *= scale;
+  for (let k = start; k < start + dim; k++) squares += values[k] * values[k];
+  return squares > 0 ? 1 / Math.sqrt(squares) : 1;
+}
+
+/** Scales each of the rows to length 1, in place; one of zeros stays. */
+export function scaleToUnit(rows: Float32Array, dim: number): void {
+  for (let start = 0; start < rows.length; start += dim) {
+    const scale = unitScale(rows, start, dim);
+    for (let k = start; k < start + dim; k++) rows[k] *= scale;
+  }
 }
