@@ -18,7 +18,7 @@ await build(
     target: 'node20',
     format: 'cjs',
     define: { 'import.meta.dirname': '__dirname' },
-    external: ['onnxruntime-node', 'sharp', 'esbuild', 'playwright-core'],
+    external: ['onnxruntime-node', 'sharp', 'esbuild', 'playwright-core', 'vite'],
   }),
 );
 const { status } = spawnSync(process.execPath, ['--enable-source-maps', outfile, ...args], { stdio: 'inherit' });
