@@ -1,7 +1,7 @@
 /**
- * npm run house: the house in numbers, as the house rules read it. Of each folder of the product its files and lines, and
- * what a drawing of its dependencies would show: boxes (files and folders directly in it) and arrows between them. Then
- * the longest files and functions.
+ * npm run house: the house in numbers, as the house rules read it. Of each folder of the product its files and lines,
+ * and what a drawing of its dependencies would show: boxes (files and folders directly in it) and arrows between them.
+ * Then the longest files and functions.
  */
 import path from 'node:path';
 import { textTable } from '../src/cli/textTable';

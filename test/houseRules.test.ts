@@ -44,7 +44,6 @@ const STILL_TO_GO: readonly string[] = [
   'prepare',
   'suggestNext',
   'activate',
-  'startChild',
   'connect',
   'constructor',
 ];

@@ -102,24 +102,26 @@ const TAIL_LINES = 30;
 /** How long after its process a child's last output may still arrive. */
 const LAST_WORDS_MS = 500;
 
-/** Forks a bundle. Waiting calls reject with ChildCrashError when it ends. */
-export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<LocalApi>): RunningChild<RemoteApi> {
-  const { name, entry, config, handlers, log, onReady } = options;
-  const env: NodeJS.ProcessEnv = {
-    ...process.env,
-    ELECTRON_RUN_AS_NODE: '1',
-    ORT_DISABLE_TELEMETRY: '1',
-    ...options.env,
-  };
+/** Forks a bundle, with our environment but what would make another program of it. */
+function forkBundle({
+  entry,
+  config,
+  v8Options = [],
+  env: added,
+}: Omit<ChildOptions<object>, 'handlers'>): ChildProcess {
+  const env: NodeJS.ProcessEnv = { ...process.env, ELECTRON_RUN_AS_NODE: '1', ORT_DISABLE_TELEMETRY: '1', ...added };
   // A debugger or a preload meant for the editor must not follow into the child.
   delete env.NODE_OPTIONS;
-  const child = fork(entry, [JSON.stringify(config)], {
+  return fork(entry, [JSON.stringify(config)], {
     serialization: 'advanced',
-    execArgv: [...(options.v8Options ?? [])],
+    execArgv: [...v8Options],
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+}
 
+/** Logs what a child writes. The last lines of its stderr, as long as it writes. */
+function readLines(child: ChildProcess, log: ((line: string) => void) | undefined): readonly string[] {
   const tail: string[] = [];
   createInterface({ input: child.stdout! }).on('line', (line) => log?.(line));
   createInterface({ input: child.stderr! }).on('line', (line) => {
@@ -127,7 +129,20 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
     tail.push(line);
     if (tail.length > TAIL_LINES) tail.shift();
   });
+  return tail;
+}
 
+/** A process of the child's that outlives it, as a crash reporter may, holds the pipes and would hold us with them. */
+function letGo({ stdout, stderr }: ChildProcess): void {
+  stdout?.destroy();
+  stderr?.destroy();
+}
+
+/** Starts a bundle. Waiting calls reject with ChildCrashError when it ends. */
+export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<LocalApi>): RunningChild<RemoteApi> {
+  const { name, handlers, onReady } = options;
+  const child = forkBundle(options);
+  const tail = readLines(child, options.log);
   let ready = false;
   child.once('message', () => {
     ready = true;
@@ -144,16 +159,10 @@ export function startChild<RemoteApi, LocalApi = object>(options: ChildOptions<L
 
   let stopping = false;
   const crash = (ending: string) => peer.close(new ChildCrashError(name, ending, tail.join('\n'), ready));
-  const letGo = () => {
-    child.stdout?.destroy();
-    child.stderr?.destroy();
-  };
   const ended = new Promise<void>((resolve) => {
     const end = (ending: string) => {
       crash(ending);
-      // A process of the child's that outlives it, as a crash reporter may, holds the pipes and would hold us with
-      // them.
-      setTimeout(letGo, LAST_WORDS_MS).unref();
+      setTimeout(() => letGo(child), LAST_WORDS_MS).unref();
       resolve();
     };
     child.on('error', (error) => {
