@@ -80,7 +80,10 @@ export interface Peer<RemoteApi> {
   close(reason: Error): void;
 }
 
-/** Answers calls from `port` with `handlers` and returns the way to call the other end. */
+/**
+ * Answers calls from `port` with `handlers` and returns the way to call the other end. One piece, because both
+ * directions end together: whatever closes the conversation has the calls of either in hand.
+ */
 export function connect<RemoteApi, LocalApi = object>(port: Port, handlers: Handlers<LocalApi>): Peer<RemoteApi> {
   const pending = new Map<number, Pending>();
   const running = new Map<number, AbortController>();

@@ -33,18 +33,9 @@ const STILL_TO_GO: readonly string[] = [
   'meanTokenDistances',
   'patchAt',
   'projectOut',
-  'groupByRoot',
-  'heldInstances',
-  'saveProject',
-  'preferReference',
-  'decodeMaskPng',
-  'showDevices',
-  'run',
   'commandTable',
   'prepare',
-  'suggestNext',
   'activate',
-  'connect',
   'constructor',
 ];
 

@@ -52,28 +52,7 @@ async function showDevices(args: Arguments, context: CommandContext): Promise<nu
   }
   const trials: readonly DeviceTrial[] = answer?.trials ?? candidatesOf().map(untried);
   const best = answer?.best ?? 'cpu';
-  const cpuMs = trials.find(({ measured }) => measured)?.measured?.cpuMilliseconds;
-  const rows = [
-    {
-      device: 'cpu' as const,
-      works: true,
-      agrees: true,
-      ms: cpuMs,
-      cpuMs,
-      reason: 'the CPU itself',
-      used: best === 'cpu',
-    },
-    ...trials.map((trial) => ({
-      device: trial.device,
-      works: trial.measured !== undefined,
-      agrees: trial.measured && trial.measured.difference <= 0.01,
-      difference: trial.measured?.difference,
-      ms: trial.measured?.milliseconds,
-      cpuMs: trial.measured?.cpuMilliseconds,
-      reason: verdictOf(trial).reason,
-      used: trial.device === best,
-    })),
-  ];
+  const rows = deviceRows(trials, best);
   if (args.flag('json')) {
     for (const row of rows) out(JSON.stringify({ ...row, tried: answer !== undefined }));
     return EXIT.done;
@@ -98,6 +77,32 @@ async function showDevices(args: Arguments, context: CommandContext): Promise<nu
   }
   if (answer) for (const sentence of whyNotBetter(answer.trials, best)) if (args.flag('verbose')) err(sentence);
   return EXIT.done;
+}
+
+/** What is known of each device, the CPU first. */
+function deviceRows(trials: readonly DeviceTrial[], best: DeviceAnswer['best']) {
+  const cpuMs = trials.find(({ measured }) => measured)?.measured?.cpuMilliseconds;
+  return [
+    {
+      device: 'cpu' as const,
+      works: true,
+      agrees: true,
+      ms: cpuMs,
+      cpuMs,
+      reason: 'the CPU itself',
+      used: best === 'cpu',
+    },
+    ...trials.map((trial) => ({
+      device: trial.device,
+      works: trial.measured !== undefined,
+      agrees: trial.measured && trial.measured.difference <= 0.01,
+      difference: trial.measured?.difference,
+      ms: trial.measured?.milliseconds,
+      cpuMs: trial.measured?.cpuMilliseconds,
+      reason: verdictOf(trial).reason,
+      used: trial.device === best,
+    })),
+  ];
 }
 
 const untried = (device: DeviceTrial['device']): DeviceTrial => {

@@ -81,34 +81,12 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
     throw new UsageError('--add needs a --reference to add');
   if (args.text('mask-value') !== undefined && args.text('reference') === undefined)
     throw new UsageError('--mask-value says how to read the mask of a --reference');
-  const classNames = args.texts('class');
-  if (classNames.length > 1 && args.text('reference') !== undefined)
+  if (args.texts('class').length > 1 && args.text('reference') !== undefined)
     throw new UsageError('--reference is the example of one class: give --class once');
   const engines = engineSettings(args);
   const shard = shardOf(args.text('shard'));
   const overlays = overlayFolder(args.text('save-overlays'), targets);
-  const request: BatchRequest = {
-    targets,
-    settings: {
-      ...chosenStrategy(args),
-      encoder: args.text('encoder'),
-      segmenter: args.text('segmenter'),
-      maskFolder: args.text('out'),
-      bands: chosenBands(args),
-    },
-    grants: new MaskFolderGrants(context.home),
-    reference: {
-      image: args.text('reference'),
-      mask: args.text('mask'),
-      manner: maskManner(args),
-      classNames,
-      keepOthers: args.flag('add'),
-    },
-    overwrite: overwritePolicy(args),
-    signal: context.signal,
-    ...(shard && { shard }),
-  };
-
+  const request = batchRequest(args, context, targets, shard);
   const progress = new ProgressLine(context);
   try {
     let engine!: EnginePool;
@@ -143,6 +121,35 @@ async function run(args: Arguments, context: CommandContext): Promise<number> {
   } finally {
     progress.clear();
   }
+}
+
+function batchRequest(
+  args: Arguments,
+  context: CommandContext,
+  targets: BatchRequest['targets'],
+  shard: Shard | undefined,
+): BatchRequest {
+  return {
+    targets,
+    settings: {
+      ...chosenStrategy(args),
+      encoder: args.text('encoder'),
+      segmenter: args.text('segmenter'),
+      maskFolder: args.text('out'),
+      bands: chosenBands(args),
+    },
+    grants: new MaskFolderGrants(context.home),
+    reference: {
+      image: args.text('reference'),
+      mask: args.text('mask'),
+      manner: maskManner(args),
+      classNames: args.texts('class'),
+      keepOthers: args.flag('add'),
+    },
+    overwrite: overwritePolicy(args),
+    signal: context.signal,
+    ...(shard && { shard }),
+  };
 }
 
 /** Masks of this run that are named at the end for a person to look at first, and the trust below which one is. */

@@ -5,12 +5,13 @@ import { describe, expect, it, vi } from 'vitest';
 import { type BatchJob, runBatch } from '../../src/dataset/batch/batch';
 import { type BatchRequest, prepareBatch } from '../../src/dataset/batch/batchSetUp';
 import { MaskFolderGrants } from '../../src/dataset/files/maskFolderGrants';
-import { loadProject, saveProject } from '../../src/dataset/project/project';
+import { loadProject } from '../../src/dataset/project/project';
 import { makeReference } from '../../src/dataset/project/reference';
 import { sha256File } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { EngineInfo } from '../../src/protocol/engineApi';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import { CLASSES, exists, FakeEngine, labels, projectOf, put, putImages, temporaryFolder } from './fixtures';
 
 vi.mock('../../src/disk/hashing', async (importOriginal) => {

@@ -5,10 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { runBatch } from '../../src/dataset/batch/batch';
 import { PersonCommitter } from '../../src/dataset/commits/personCommit';
 import { type ExportRequest, exportFolder } from '../../src/dataset/exportFolder';
-import { saveProject } from '../../src/dataset/project/project';
 import { type DatasetFormat, labelStates } from '../../src/formats/datasets/datasetFormat';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import { CLASSES, exists, FakeEngine, imageBytes, jobWith, labels, projectOf, put } from './fixtures';
 
 /** A line for each image, to see what a format is given. */

@@ -1,7 +1,7 @@
 import { mkdir, symlink } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findImages, findRoot, groupByRoot, isAmongImages, scanFolder } from '../../src/dataset/files/folder';
+import { findImages, findRoot, isAmongImages, scanFolder } from '../../src/dataset/files/folder';
 import { resolveMaskFolder } from '../../src/dataset/files/maskFolder';
 import { masksBeside } from '../../src/dataset/files/maskNames';
 import { encodeMaskPng } from '../../src/formats/maskPng';
@@ -34,41 +34,6 @@ describe('findRoot', () => {
   test('a path that does not exist is a sentence', async () => {
     const missing = join(await temporaryFolder(), 'no');
     await expect(findRoot(missing)).rejects.toThrow(`${missing} does not exist or cannot be read.`);
-  });
-});
-
-describe('groupByRoot', () => {
-  const grouped = async (top: string, clicked: string[]) =>
-    [...(await groupByRoot(clicked.map((path) => join(top, path))))].map(([root, targets]) => [
-      relative(top, root),
-      targets.map((target) => relative(top, target)),
-    ]);
-
-  test('keeps the order of clicks, and what belongs to one root together', async () => {
-    const top = await temporaryFolder();
-    await putImages(top, ['b/x.png', 'a/images/y.png', 'a/images/z.png', 'c/sub/w.png']);
-    await mkdir(join(top, 'c', '.apmedsam'));
-    expect(await grouped(top, ['b', 'a/images/y.png', 'c/sub', 'a/images/z.png', 'c'])).toEqual([
-      ['b', ['b']],
-      ['a', ['a/images/y.png', 'a/images/z.png']],
-      ['c', ['c/sub', 'c']],
-    ]);
-    expect(await grouped(top, [])).toEqual([]);
-  });
-
-  test('takes a folder for a part of another that was clicked with it, unless it is a project of its own', async () => {
-    const top = await temporaryFolder();
-    await putImages(top, ['set/x.png', 'set/new/y.png', 'set/new/deep/z.png', 'set/own/w.png', 'setting/v.png']);
-    await mkdir(join(top, 'set', 'own', '.apmedsam'));
-    expect(await grouped(top, ['set/new/deep', 'set/own', 'set/new', 'set/x.png', 'setting'])).toEqual([
-      ['set', ['set/new/deep', 'set/new', 'set/x.png']],
-      ['set/own', ['set/own']],
-      ['setting', ['setting']],
-    ]);
-  });
-
-  test('what does not exist is a sentence', async () => {
-    await expect(groupByRoot([join(await temporaryFolder(), 'no')])).rejects.toThrow(/does not exist/);
   });
 });
 

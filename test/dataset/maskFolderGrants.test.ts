@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { prepareBatch } from '../../src/dataset/batch/batchSetUp';
 import { PersonCommitter } from '../../src/dataset/commits/personCommit';
 import { MaskFolderGrants } from '../../src/dataset/files/maskFolderGrants';
-import { saveProject } from '../../src/dataset/project/project';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import { FakeEngine, jobWith, labels, projectOf, SIZE } from './fixtures';
 
 const isWindows = process.platform === 'win32';

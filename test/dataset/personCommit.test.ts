@@ -8,13 +8,14 @@ import { type Conflict, type LabelSave, PersonCommitter, type Saved } from '../.
 import { heldInstances, readInstances } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
 import { JournalView, JournalViews } from '../../src/dataset/journal/journalView';
-import { loadProject, saveProject } from '../../src/dataset/project/project';
+import { loadProject } from '../../src/dataset/project/project';
 import { EMPTY_HASH } from '../../src/disk/atomicFile';
 import { sha256 } from '../../src/disk/hashing';
 import { decodeMaskPng, encodeMaskPng } from '../../src/formats/maskPng';
 import type { SegmentResult } from '../../src/protocol/engineApi';
 import type { BatchSummary } from '../../src/protocol/runnerApi';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import {
   CLASSES,
   DRAWN,

@@ -9,12 +9,12 @@ import {
   projectFile,
   projectText,
   resolveStored,
-  saveProject,
   storedPath,
   updateProject,
 } from '../../src/dataset/project/project';
 import { checkReference, makeReference } from '../../src/dataset/project/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
+import { saveProject } from '../saveProject';
 import { CLASSES, FakeEngine, imageBytes, labels, projectOf, put, temporaryFolder } from './fixtures';
 
 const HASH = 'a'.repeat(64);

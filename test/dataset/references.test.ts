@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { encode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { runBatch } from '../../src/dataset/batch/batch';
-import { loadProject, projectFile, saveProject } from '../../src/dataset/project/project';
+import { loadProject, projectFile } from '../../src/dataset/project/project';
 import {
   checkReference,
   makeReference,
@@ -15,7 +15,6 @@ import {
   addClass,
   listReferences,
   type NewReference,
-  preferReference,
   removeReference,
   setReference,
 } from '../../src/dataset/project/references';
@@ -23,6 +22,7 @@ import { PROJECT_DEFAULTS } from '../../src/dataset/project/setUp';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import {
   CLASSES,
   exists,
@@ -337,25 +337,19 @@ describe('listReferences', () => {
   });
 });
 
-describe('preferReference and removeReference', () => {
-  it('choose which one runs use', async () => {
+describe('removeReference', () => {
+  it('removes a reference with its copy of the mask, once, and leaves the mask', async () => {
     const root = await newRoot();
     const a = await set(root, 'a.png');
     const b = await set(root, 'images/b.png');
-    await preferReference(root, a);
-    expect(await imagesIn(root)).toEqual([
-      [1, 'a.png'],
-      [1, 'images/b.png'],
-    ]);
     await removeReference(root, a);
-    await preferReference(root, a);
     await removeReference(root, a);
     expect((await loadProject(root))!.references).toEqual([b]);
     expect(await copies(root)).toEqual([`${b.maskHash}.png`]);
     expect(await exists(join(root, 'masks', 'a.png'))).toBe(true);
   });
 
-  it('keep a copy that another reference needs', async () => {
+  it('keeps a copy that another reference needs', async () => {
     const root = await newRoot();
     const a = await set(root, 'a.png');
     const shared = await set(root, 'c.png', { classId: 2, mask: join(root, 'masks', 'a.png') });

@@ -7,12 +7,13 @@ import { type BatchJob, runBatch } from '../../src/dataset/batch/batch';
 import { PersonCommitter } from '../../src/dataset/commits/personCommit';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
 import { JournalViews } from '../../src/dataset/journal/journalView';
-import { projectFile, saveProject } from '../../src/dataset/project/project';
+import { projectFile } from '../../src/dataset/project/project';
 import { setReference } from '../../src/dataset/project/references';
 import { Review, type ReviewOptions } from '../../src/dataset/review/review';
 import { countStatuses } from '../../src/dataset/review/reviewOrder';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import {
   CLASSES,
   FakeEngine,

@@ -4,7 +4,7 @@ import path, { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { UserError } from '../../src/core/userError';
-import { loadProject, type Project, projectFile, saveProject } from '../../src/dataset/project/project';
+import { loadProject, type Project, projectFile } from '../../src/dataset/project/project';
 import {
   chooseReference,
   openProject,
@@ -16,6 +16,7 @@ import {
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import {
   CLASSES,
   exists,

@@ -11,12 +11,13 @@ import { PersonCommitter } from '../../src/dataset/commits/personCommit';
 import { instancesFile } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
 import { JournalView } from '../../src/dataset/journal/journalView';
-import { loadProject, projectFile, projectText, saveProject, updateProject } from '../../src/dataset/project/project';
+import { loadProject, projectFile, projectText, updateProject } from '../../src/dataset/project/project';
 import { supportMaskCopy } from '../../src/dataset/project/reference';
 import { setReference } from '../../src/dataset/project/references';
 import { FILE_KINDS } from '../../src/disk/guardedFile';
 import type { BatchSummary } from '../../src/protocol/runnerApi';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import { FakeEngine, jobWith, labels, lineWith, projectOf, put, SIZE } from './fixtures';
 
 const isWindows = process.platform === 'win32';

@@ -3,12 +3,13 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NoEngineError, UserError } from '../../src/core/userError';
 import { JournalWriter } from '../../src/dataset/journal/journal';
-import { type Project, saveProject } from '../../src/dataset/project/project';
+import type { Project } from '../../src/dataset/project/project';
 import { makeReference } from '../../src/dataset/project/reference';
 import { type Suggestion, type SuggestionEngine, suggestNext } from '../../src/dataset/review/suggestion';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import type { IntensityWindow } from '../../src/protocol/engineApi';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import { CLASSES, labels, lineWith, projectOf, put, putImages, SIZE, temporaryFolder } from './fixtures';
 
 const KINDS: Readonly<Record<string, readonly number[]>> = { red: [1, 0, 0], green: [0, 1, 0], odd: [0, 0, 1] };

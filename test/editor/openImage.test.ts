@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
 import type { PointPrompt } from '../../src/core/prompting/segmenter';
 import { type JournalLine, JournalWriter } from '../../src/dataset/journal/journal';
-import { loadProject, saveProject } from '../../src/dataset/project/project';
+import { loadProject } from '../../src/dataset/project/project';
 import { makeReference } from '../../src/dataset/project/reference';
 import { sha256 } from '../../src/disk/hashing';
 import { encodeMaskPng } from '../../src/formats/maskPng';
@@ -22,6 +22,7 @@ import {
   temporaryFolder,
 } from '../dataset/fixtures';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 import { FakeEditorEngine, listeningPage, openImage } from './fakeEditor';
 
 const BLANK = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

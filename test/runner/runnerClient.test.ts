@@ -6,7 +6,7 @@ import path, { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JournalView } from '../../src/dataset/journal/journalView';
-import { projectFile, saveProject } from '../../src/dataset/project/project';
+import { projectFile } from '../../src/dataset/project/project';
 import { makeReference } from '../../src/dataset/project/reference';
 import { encodeMaskPng } from '../../src/formats/maskPng';
 import { ChildCrashError } from '../../src/processes/child';
@@ -15,6 +15,7 @@ import { RunnerClient, type RunnerClientOptions } from '../../src/runner/runnerC
 import { childrenOf, filesIn, isRunning, models, repository, sampleImage, sampleMask, Workshop } from '../cli/runCli';
 import { CLASSES, imageBytes, labels, projectOf, put, putImages } from '../dataset/fixtures';
 import { refusal } from '../refusal';
+import { saveProject } from '../saveProject';
 
 /** Whether a folder can be made read-only in a world of its own: root may write wherever modes forbid it. */
 const mountable = (() => {

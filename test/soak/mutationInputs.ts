@@ -7,7 +7,7 @@ import { MaskLocator } from '../../src/dataset/files/maskLocator';
 import { readInstances, saveInstances } from '../../src/dataset/journal/instanceFile';
 import { type JournalLine, JournalWriter, journalFolder } from '../../src/dataset/journal/journal';
 import { JournalView } from '../../src/dataset/journal/journalView';
-import { loadProject, projectFile, saveProject } from '../../src/dataset/project/project';
+import { loadProject, projectFile } from '../../src/dataset/project/project';
 import { projectStrategy } from '../../src/dataset/project/setUp';
 import { sha256 } from '../../src/disk/hashing';
 import { imageFormatOf, whatInstead } from '../../src/formats/imageFormat';
@@ -17,6 +17,7 @@ import { readManifest } from '../../src/models/manifest';
 import type { EngineApi } from '../../src/protocol/engineApi';
 import type { Remote } from '../../src/rpc';
 import { makeBmp } from '../formats/makeBmp';
+import { saveProject } from '../saveProject';
 
 export const repository = path.resolve(import.meta.dirname, '..', '..');
 const models = path.join(repository, 'models');

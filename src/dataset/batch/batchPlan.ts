@@ -1,6 +1,6 @@
 /** Which images a batch has to segment. */
 import { stat } from 'node:fs/promises';
-import { EMPTY_HASH, hashIfPresent } from '../../disk/atomicFile';
+import { EMPTY_HASH } from '../../disk/atomicFile';
 import { FILE_KINDS, readNamed } from '../../disk/guardedFile';
 import { sha256, sha256File } from '../../disk/hashing';
 import type { Patience } from '../../disk/patience';
@@ -30,33 +30,42 @@ export function inShard(image: string, { index, count }: Shard): boolean {
   return Number.parseInt(sha256(image).slice(0, 8), 16) % count === index - 1;
 }
 
+/** The mask of an image as it is on the disk. */
+export interface MaskOnDisk {
+  /** Absolute. */
+  readonly path: string;
+  /** Null where there is no file. */
+  readonly bytes: Uint8Array | null;
+  /** SHA-256 of the bytes. */
+  readonly hash: string | null;
+}
+
+/** Reads a mask, once for all classes. Throws UserError if it cannot be read. */
+export async function readMask(path: string, signal: AbortSignal): Promise<MaskOnDisk> {
+  const bytes = await readNamed(path, FILE_KINDS.mask, { signal });
+  return { path, bytes, hash: bytes && sha256(bytes) };
+}
+
 /**
- * What an image needs. Both paths are absolute, `image` is its name in the journal. Throws UserError if a mask is there
- * that cannot be read, also for one that is kept since nobody knows whose it is: a mask that has rotted is not written
- * over.
+ * What an image needs; `image` is its name in the journal, the path is absolute. Throws UserError if its mask is kept
+ * since nobody knows whose it is, and has been cut or altered since it was written: it is not written over.
  */
-export async function needOf(context: PlanContext, image: string, imagePath: string, maskPath: string): Promise<Need> {
-  const { view, classId, run, overwrite } = context;
-  const patience = { signal: context.signal };
-  const maskHash = await hashIfPresent(maskPath, patience);
-  const present = maskHash !== null && maskHash !== EMPTY_HASH;
-  if (isKept(view, image, classId, maskHash)) {
-    if (present && !view.knowsMask(image, maskHash)) await checkMask(maskPath, patience);
+export async function needOf(
+  { view, classId, run, overwrite, signal }: PlanContext,
+  image: string,
+  imagePath: string,
+  { path, bytes, hash }: MaskOnDisk,
+): Promise<Need> {
+  const present = hash !== null && hash !== EMPTY_HASH;
+  if (isKept(view, image, classId, hash)) {
+    if (present && !view.knowsMask(image, hash)) checkMaskFile(bytes!, path);
     return 'kept';
   }
   if (present && overwrite === 'skip') return 'skipped';
   const entry = view.entry(image, classId);
   if (entry === undefined || entry.run !== run) return 'segment';
   const settled = entry.status === 'absent' || (entry.status === 'auto' && present);
-  return settled && (await isSameFile(imagePath, entry.file, patience)) ? 'skipped' : 'segment';
-}
-
-/**
- * Throws UserError for a mask that has been cut or altered since it was written. It was read just now, to be hashed.
- */
-async function checkMask(path: string, patience: Patience): Promise<void> {
-  const bytes = await readNamed(path, FILE_KINDS.mask, patience);
-  if (bytes !== null) checkMaskFile(bytes, path);
+  return settled && (await isSameFile(imagePath, entry.file, { signal })) ? 'skipped' : 'segment';
 }
 
 /** Whether a file is still the one that was read; its bytes are hashed only if size or time differ. */

@@ -18,7 +18,7 @@ import { JournalView } from '../journal/journalView';
 import { type CheckedReference, checkReference, referenceFolder } from '../project/reference';
 import { noteOnMasks, targetsOf } from '../project/targets';
 import type { BatchJob, BatchOptions, ClassReport, ImageReport } from './batchJob';
-import { inShard, type Need, needOf, type PlanContext } from './batchPlan';
+import { inShard, type Need, needOf, type PlanContext, readMask } from './batchPlan';
 import { imageOutcome, ProgressMeter } from './batchProgress';
 import { lockFolder, type Shard } from './lock';
 import { Lowest } from './lowest';
@@ -182,9 +182,10 @@ export class BatchRun {
     let classes: readonly ClassReport[];
     try {
       mask = await this.masks.locate(image);
+      const found = await readMask(mask, this.signal);
       const needs = new Map<number, Need>();
       for (const { classId, plan } of prepared.classes) {
-        needs.set(classId, await needOf(plan, image, absolutePath(this.job.root, image), mask));
+        needs.set(classId, await needOf(plan, image, absolutePath(this.job.root, image), found));
       }
       if (prepared.classes.some(({ classId }) => isFound(prepared.view, image, classId, needs)))
         this.notePlace(prepared, image, mask);

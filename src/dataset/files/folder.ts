@@ -69,21 +69,6 @@ export async function findRoot(clicked: string): Promise<string> {
   return basename(folder) === IMAGES_FOLDER ? dirname(folder) : folder;
 }
 
-/** The roots of clicked folders and images, in the order of their first target, each with its targets. */
-export async function groupByRoot(clicked: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
-  const roots = await Promise.all(clicked.map(findRoot));
-  const hasProject = new Map<string, boolean>();
-  for (const root of new Set(roots)) hasProject.set(root, await isFolder(join(root, PROJECT_FOLDER)));
-  const groups = new Map<string, string[]>();
-  roots.forEach((root, i) => {
-    // A folder that is no project yet, clicked together with one that holds it, is a part of that one.
-    const holders = roots.filter((other) => !hasProject.get(root) && !leaves(relative(other, root)));
-    const outermost = [root, ...holders].reduce((a, b) => (b.length < a.length ? b : a));
-    groups.set(outermost, [...(groups.get(outermost) ?? []), resolve(clicked[i])]);
-  });
-  return groups;
-}
-
 /**
  * Images of a root, or of some folders and images in it.
  *

@@ -3,7 +3,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { oneLine, UserError } from '../../core/userError';
-import { createAtomic, replaceAtomic, writeAtomic } from '../../disk/atomicFile';
+import { createAtomic, replaceAtomic } from '../../disk/atomicFile';
 import { FILE_KINDS, readGuarded, textOf } from '../../disk/guardedFile';
 import { sha256, sortKeys } from '../../disk/hashing';
 import { absolutePath, PROJECT_FOLDER, relativePath } from '../files/folder';
@@ -96,11 +96,6 @@ export const projectFile = (root: string): string => join(root, PROJECT_FOLDER, 
 export async function loadProject(root: string): Promise<Project | null> {
   const bytes = await readGuarded(projectFile(root), root, FILE_KINDS.project);
   return bytes === null ? null : parseProject(textOf(bytes), projectFile(root));
-}
-
-/** Writes the project, whatever the file held; see `updateProject` to change one that others may be changing. */
-export async function saveProject(root: string, project: Project): Promise<void> {
-  await writeAtomic(projectFile(root), projectText(project), { within: root });
 }
 
 /** Updates by this process, by project file. */

@@ -83,15 +83,6 @@ export async function setReference(
   return reference;
 }
 
-/** Makes a stored reference the first one of its class. Does nothing to one that is stored no more. */
-export async function preferReference(root: string, reference: ProjectReference): Promise<void> {
-  await change(root, undefined, (now) => {
-    const found = now.references.find((one) => isSameReference(one, reference));
-    if (found === undefined) return now;
-    return { ...now, references: [found, ...now.references.filter((one) => one !== found)] };
-  });
-}
-
 /** Removes a reference with its copy of the mask. Image and mask stay. */
 export async function removeReference(root: string, reference: ProjectReference): Promise<void> {
   const project = await change(root, undefined, (now) => ({

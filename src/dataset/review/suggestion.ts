@@ -1,8 +1,9 @@
 /** Which images of a root a person should label next, and whether the references that there are fit the rest. */
-import { atypicality, type Candidate, rankCandidates } from '../../core/tokens/labelNext';
+import { atypicality, type Candidate, type Choice, rankCandidates } from '../../core/tokens/labelNext';
 import { Outcome, UserError } from '../../core/userError';
 import { nameForm, spelledPath } from '../../disk/nameForms';
-import type { ImageDescription, Shown } from '../../protocol/engineApi';
+import type { ImageDescription, IntensityWindow, Shown } from '../../protocol/engineApi';
+import type { ImageFailure } from '../../protocol/runnerApi';
 import { mapBounded } from '../files/bounded';
 import { absolutePath, scanFolder } from '../files/folder';
 import { imageFailure } from '../files/imageFailure';
@@ -67,7 +68,7 @@ export interface Suggestion {
   readonly looked: number;
   readonly total: number;
   /** Each image (posix path) that could not be looked at, with one sentence. */
-  readonly failures: readonly { readonly image: string; readonly message: string }[];
+  readonly failures: readonly ImageFailure[];
   readonly class: ProjectClass | undefined;
 }
 
@@ -83,7 +84,7 @@ const NEED_ABSENT = 0.5;
 
 /** Writes nothing. Throws UserError where there is no image to compare. */
 export async function suggestNext(request: SuggestionRequest): Promise<Suggestion> {
-  const { engine, root, project, className, targets = [], signal } = request;
+  const { engine, root, project, className, targets = [] } = request;
   const found = await scanFolder(root, { maskFolder: resolveMaskFolder(root, project.maskFolder), targets });
   const wanted = classOf(root, project, className);
   const view = await JournalView.read(root);
@@ -95,23 +96,8 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
   const others = scan.images.filter((image) => !isReference.has(nameForm(absolutePath(root, image))));
   const looked = spread(others, MOST_IMAGES);
   const window = project.window ?? (await measureWindow(engine, root, project, scan.images)) ?? undefined;
-  const failures: { image: string; message: string }[] = [...scan.failures];
-  let done = 0;
-  const total = looked.length + referencePaths.size;
-  const describe = async (path: string, name: string): Promise<Float32Array | null> => {
-    try {
-      signal.throwIfAborted();
-      const { low, high } = window ?? { low: 0, high: 0 };
-      const shown = { ...(window && { window: { low, high } }), ...(project.bands && { bands: project.bands }) };
-      return (await engine.describeImage({ image: path, ...shown }, { signal })).descriptor;
-    } catch (error) {
-      signal.throwIfAborted();
-      failures.push({ image: name, message: imageFailure(path, error, 'looked at').message });
-      return null;
-    } finally {
-      request.onProgress?.(++done, total);
-    }
-  };
+  const failures: ImageFailure[] = [...scan.failures];
+  const describe = describer(request, window, looked.length + referencePaths.size, failures);
   const described = await mapBounded(looked, engine.lanes, async (image) => ({
     image,
     entry: wanted && view.entry(image, wanted.id),
@@ -138,15 +124,8 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
     covering.map(({ descriptor }) => descriptor),
     request.count,
   );
-  const trustOf = (index: number) => images[index].entry?.trust ?? null;
   return {
-    images: choices.map(({ index, group, gain }) => {
-      const judged = group.map(trustOf).filter((trust) => trust !== null);
-      const meanTrust = judged.length > 0 ? judged.reduce((sum, trust) => sum + trust, 0) / judged.length : null;
-      const trust = trustOf(index);
-      const about = { serves: group.length, trust, meanTrust };
-      return { image: images[index].image, ...about, gain, reason: reasonOf(about, covering.length > 0) };
-    }),
+    images: choices.map((choice) => suggested(choice, images, covering.length > 0)),
     references: covering.map(({ image, descriptor }) => {
       const share = atypicality(
         descriptor,
@@ -160,6 +139,47 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
     failures,
     class: wanted,
   };
+}
+
+/**
+ * Describes an image by its absolute path: null where that fails, which is noted under `name`.
+ *
+ * @param total images that will be described, for progress
+ */
+function describer(
+  { engine, project, signal, onProgress }: SuggestionRequest,
+  window: IntensityWindow | undefined,
+  total: number,
+  failures: ImageFailure[],
+): (path: string, name: string) => Promise<Float32Array | null> {
+  let done = 0;
+  const { low, high } = window ?? { low: 0, high: 0 };
+  const shown = { ...(window && { window: { low, high } }), ...(project.bands && { bands: project.bands }) };
+  return async (path, name) => {
+    try {
+      signal.throwIfAborted();
+      return (await engine.describeImage({ image: path, ...shown }, { signal })).descriptor;
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push({ image: name, message: imageFailure(path, error, 'looked at').message });
+      return null;
+    } finally {
+      onProgress?.(++done, total);
+    }
+  };
+}
+
+/** What is told of an image that was chosen, with what is known of those that it stands for. */
+function suggested(
+  { index, group, gain }: Choice,
+  images: readonly { readonly image: string; readonly entry: JournalEntry | undefined }[],
+  isCovered: boolean,
+): SuggestedImage {
+  const trustOf = (at: number) => images[at].entry?.trust ?? null;
+  const judged = group.map(trustOf).filter((trust) => trust !== null);
+  const meanTrust = judged.length > 0 ? judged.reduce((sum, trust) => sum + trust, 0) / judged.length : null;
+  const about = { serves: group.length, trust: trustOf(index), meanTrust };
+  return { image: images[index].image, ...about, gain, reason: reasonOf(about, isCovered) };
 }
 
 /** The named class, or the one that has references, or the one that a first reference would get. */
