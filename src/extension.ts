@@ -19,11 +19,12 @@ import { DeviceWatch } from './editor/engines/deviceWatch';
 import { Engines } from './editor/engines/engines';
 import { PersonMasks } from './editor/image/saving';
 import { Prefetcher } from './editor/prefetcher';
-import { LabelEditorProvider, VIEW_TYPE } from './editor/provider';
+import { LabelEditorProvider } from './editor/provider';
 import { UnsavedFolder } from './editor/unsaved/unsavedFolder';
 import { PIXEL_LIMIT } from './engineClient/defaults';
 import { ModelStore } from './models/modelStore';
 import { Projects } from './projects';
+import { EDITOR_TYPE } from './protocol/contributions';
 import { RunnerClient } from './runner/runnerClient';
 import { DownloadJobs } from './views/downloadJobs';
 import { ModelsView } from './views/modelTree';
@@ -34,89 +35,40 @@ import { StatusBar } from './views/statusBar';
 /** What the tests inside VS Code look at. */
 export type TestApi = Pick<CommandServices, 'provider' | 'projects' | 'runner' | 'engines' | 'models'>;
 
+/** What everything stands on. */
+interface Ground {
+  readonly owner: Owner;
+  readonly log: vscode.LogOutputChannel;
+  /** Absolute path of the folder of bundles. */
+  readonly dist: string;
+  /** Absolute path of the engine's bundle. */
+  readonly engineEntry: string;
+  readonly modelsDir: string;
+  readonly homeDir: string;
+}
+
 export function activate(context: vscode.ExtensionContext): TestApi | undefined {
   const owner = new Owner();
   context.subscriptions.push(owner);
   const log = owner.register(vscode.window.createOutputChannel('AP-MedSAM', { log: true }));
   const dist = path.join(context.extensionPath, 'dist');
-  const engineEntry = path.join(dist, 'engine.js');
   const modelsDir = path.join(context.extensionPath, 'models');
-  const home = homeDir();
-  const store = new ModelStore(modelsDir, home);
+  const ground: Ground = { owner, log, dist, engineEntry: path.join(dist, 'engine.js'), modelsDir, homeDir: homeDir() };
   const journals = new JournalViews();
   const defaults = () => ({ ...PROJECT_DEFAULTS, ...projectChoices(readConfig()) });
-  const grants = new MaskFolderGrants(home, askForMaskFolder);
+  const grants = new MaskFolderGrants(ground.homeDir, askForMaskFolder);
   const projects = owner.register(new Projects(journals, defaults));
-  const statusBar = owner.register(new StatusBar('apMedSam.selectDevice'));
-  const engineConfig = () => ({
-    modelsDir,
-    homeDir: home,
-    cacheBytes: readConfig().cacheBytes,
-    pixelLimit: PIXEL_LIMIT,
-    device: readConfig().device,
-    imageSeconds: readConfig().imageSeconds,
-    verbose: true,
-  });
-  const engines = owner.register(
-    new Engines({
-      entry: engineEntry,
-      config: () => ({ ...engineConfig(), threads: readConfig().threads }),
-      log: (line) => log.info(`engine: ${line}`),
-      onPlaced: (info) => {
-        statusBar.showEngine(info);
-        deviceWatch.consider(info);
-      },
-    }),
-  );
-  const deviceWatch = owner.register(
-    new DeviceWatch({
-      entry: engineEntry,
-      modelsDir,
-      homeDir: home,
-      choice: () => readConfig().device,
-      renew: () => engines.renew(),
-      log: (line) => log.info(line),
-    }),
-  );
+  const statusBar = owner.register(new StatusBar());
+  const { engines, deviceWatch } = enginesOn(ground, statusBar);
   const session = randomBytes(6).toString('hex');
   const masks = owner.register(new PersonMasks({ session, journals, defaults: defaults(), grants }));
-  const unsaved = new UnsavedFolder(path.join(context.globalStorageUri.fsPath, 'unsaved'), session, (line) =>
-    log.warn(line),
-  );
-  const storage = [context.storageUri, context.globalStorageUri].flatMap((uri) => (uri ? [uri.fsPath] : []));
-  unsaved.sweep(storage).catch((error: unknown) => log.warn(String(error)));
-  const runner = owner.register(
-    new RunnerClient({
-      entry: path.join(dist, 'runner.js'),
-      config: () => ({
-        engineEntry,
-        engine: engineConfig(),
-        engines: readConfig().engines,
-      }),
-      log: (line) => log.info(`runner: ${line}`),
-    }),
-  );
-  const client = owner.register(
-    new ModelClient({
-      entry: path.join(dist, 'models.js'),
-      config: { modelsDir, homeDir: home },
-      log: (line) => log.info(`models: ${line}`),
-      confirm: confirmFiles,
-    }),
-  );
-  const jobs = owner.register(new DownloadJobs(client, readNetwork));
-  const models: ModelContext = {
-    store,
-    client,
-    jobs,
-    view: owner.register(new ModelsView(store, client, jobs, readConfig)),
-    useByDefault,
-    mirror: () => readNetwork().mirror,
-  };
+  const unsaved = unsavedOf(ground, context, session);
+  const runner = runnerOn(ground);
+  const { models, modelClient } = modelsOn(ground);
   const provider: LabelEditorProvider = owner.register(
     new LabelEditorProvider({
       extensionUri: context.extensionUri,
-      displayDir: homeDisplayDir(home),
+      displayDir: homeDisplayDir(ground.homeDir),
       copiesDir: path.join(context.globalStorageUri.fsPath, 'copies'),
       engines,
       projects,
@@ -127,44 +79,134 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       log,
     }),
   );
+  const reports = owner.register(new Reports());
+  const review = owner.register(new ReviewView(projects, provider, log));
   const services: CommandServices = {
+    ...settingsOf(ground),
     provider,
     projects,
     engines,
     runner,
     masks,
     grants,
-    reports: owner.register(new Reports()),
-    review: owner.register(new ReviewView(projects, provider, log)),
+    reports,
+    review,
     models,
-    samplesDir: path.join(modelsDir, 'samples'),
-    engineEntry,
-    homeDir: home,
-    device: () => readConfig().device,
-    probeTarget: () => {
-      const { encoder, segmenter } = readConfig();
-      return { modelsDir, homeDir: home, encoder, segmenter };
-    },
     deviceWatch,
-    modelClient: client,
-    network: readNetwork,
-    renewEngines: () => engines.renew(),
-    overwrite: () => readConfig().overwrite,
-    onRun: (text) => statusBar.showRun(text),
+    modelClient,
     log,
+    renewEngines: () => engines.renew(),
+    onRun: (text) => statusBar.showRun(text),
   };
+  register(ground, services, context);
+  return context.extensionMode === vscode.ExtensionMode.Test ? services : undefined;
+}
+
+/** Offers everything to VS Code. */
+function register({ owner }: Ground, services: CommandServices, { extension }: vscode.ExtensionContext): void {
+  const { projects, engines, provider, review } = services;
   owner.register(new ReferencesView(projects));
   owner.register(onConfigChange(() => void engines.renew()));
-  owner.register(new Prefetcher(provider, services.review, engines, () => readConfig().prefetch));
-  owner.register(registerCommands(services, commandsThatNeedTrust(context.extension)));
+  owner.register(new Prefetcher(provider, review, engines, () => readConfig().prefetch));
+  owner.register(registerCommands(services, commandsThatNeedTrust(extension)));
   owner.register(
-    vscode.window.registerCustomEditorProvider(VIEW_TYPE, provider, {
+    vscode.window.registerCustomEditorProvider(EDITOR_TYPE, provider, {
       supportsMultipleEditorsPerDocument: true,
       webviewOptions: { retainContextWhenHidden: false },
     }),
   );
-  return context.extensionMode === vscode.ExtensionMode.Test ? services : undefined;
 }
+
+/** What engines of editors and of folders are told alike. */
+const engineConfig = ({ modelsDir, homeDir }: Ground) => ({
+  modelsDir,
+  homeDir,
+  cacheBytes: readConfig().cacheBytes,
+  pixelLimit: PIXEL_LIMIT,
+  device: readConfig().device,
+  imageSeconds: readConfig().imageSeconds,
+  verbose: true,
+});
+
+/** Engines of editors, and what looks for a better device for them. */
+function enginesOn(ground: Ground, statusBar: StatusBar) {
+  const { owner, log, engineEntry: entry, modelsDir, homeDir } = ground;
+  const engines = owner.register(
+    new Engines({
+      entry,
+      config: () => ({ ...engineConfig(ground), threads: readConfig().threads }),
+      log: (line) => log.info(`engine: ${line}`),
+      onPlaced: (info) => {
+        statusBar.showEngine(info);
+        deviceWatch.consider(info);
+      },
+    }),
+  );
+  const deviceWatch = owner.register(
+    new DeviceWatch({
+      entry,
+      modelsDir,
+      homeDir,
+      choice: () => readConfig().device,
+      renew: () => engines.renew(),
+      log: (line) => log.info(line),
+    }),
+  );
+  return { engines, deviceWatch };
+}
+
+/** @param session hexadecimal, of this window */
+function unsavedOf({ log }: Ground, context: vscode.ExtensionContext, session: string): UnsavedFolder {
+  const folder = path.join(context.globalStorageUri.fsPath, 'unsaved');
+  const unsaved = new UnsavedFolder(folder, session, (line) => log.warn(line));
+  const storage = [context.storageUri, context.globalStorageUri].flatMap((uri) => (uri ? [uri.fsPath] : []));
+  unsaved.sweep(storage).catch((error: unknown) => log.warn(String(error)));
+  return unsaved;
+}
+
+const runnerOn = (ground: Ground): RunnerClient =>
+  ground.owner.register(
+    new RunnerClient({
+      entry: path.join(ground.dist, 'runner.js'),
+      config: () => ({
+        engineEntry: ground.engineEntry,
+        engine: engineConfig(ground),
+        engines: readConfig().engines,
+      }),
+      log: (line) => ground.log.info(`runner: ${line}`),
+    }),
+  );
+
+/** Models as they are listed, downloaded and imported. */
+function modelsOn({ owner, log, dist, modelsDir, homeDir }: Ground) {
+  const store = new ModelStore(modelsDir, homeDir);
+  const client = owner.register(
+    new ModelClient({
+      entry: path.join(dist, 'models.js'),
+      config: { modelsDir, homeDir },
+      log: (line) => log.info(`models: ${line}`),
+      confirm: confirmFiles,
+    }),
+  );
+  const jobs = owner.register(new DownloadJobs(client, readNetwork));
+  const view = owner.register(new ModelsView(store, client, jobs, readConfig));
+  const models: ModelContext = { store, client, jobs, view, useByDefault, mirror: () => readNetwork().mirror };
+  return { models, modelClient: client };
+}
+
+/** What commands ask of the settings, and where they find things. */
+const settingsOf = ({ engineEntry, modelsDir, homeDir }: Ground) => ({
+  samplesDir: path.join(modelsDir, 'samples'),
+  engineEntry,
+  homeDir,
+  device: () => readConfig().device,
+  probeTarget: () => {
+    const { encoder, segmenter } = readConfig();
+    return { modelsDir, homeDir, encoder, segmenter };
+  },
+  network: readNetwork,
+  overwrite: () => readConfig().overwrite,
+});
 
 /** As the manifest says it to VS Code, which greys their buttons. */
 function commandsThatNeedTrust({ packageJSON }: vscode.Extension<unknown>): ReadonlySet<string> {

@@ -33,10 +33,7 @@ const STILL_TO_GO: readonly string[] = [
   'meanTokenDistances',
   'patchAt',
   'projectOut',
-  'commandTable',
   'prepare',
-  'activate',
-  'constructor',
 ];
 
 /** What VS Code calls of its two entry points; the other bundles do what they do when they are loaded. */

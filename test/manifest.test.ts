@@ -7,6 +7,16 @@ import { strategyIds } from '../src/core/strategies';
 import { PROJECT_DEFAULTS } from '../src/dataset/project/setUp';
 import { deviceChoices } from '../src/devices/devices';
 import { READ_SUFFIXES } from '../src/formats/imageFormat';
+import {
+  CANVAS_ACTIONS,
+  CANVAS_FOCUS,
+  COMMANDS,
+  commandId,
+  EDITOR_TYPE,
+  VIEWS,
+  viewId,
+  WORKBENCH_COMMANDS,
+} from '../src/protocol/contributions';
 
 const root = path.resolve(import.meta.dirname, '..');
 const { commands, menus, keybindings, configuration, customEditors, viewsWelcome, walkthroughs } = contributes;
@@ -43,20 +53,25 @@ describe('settings', () => {
 });
 
 describe('commands', () => {
+  it('are those of the code, each once', () => {
+    const inCode = [...COMMANDS, ...CANVAS_ACTIONS.map((action) => `canvas.${action}` as const)].map(commandId);
+    expect(commands.map(({ command }) => command).sort()).toEqual(inCode.sort());
+  });
+
   it('are all that menus, keys, views and walkthroughs refer to', () => {
     const inMenus = Object.values(menus).flatMap((items) => items.map(({ command }) => command));
     const inKeys = keybindings.map(({ command }) => command);
     const inTexts = [...JSON.stringify([viewsWelcome, walkthroughs]).matchAll(/\(command:([\w.]+)\)/g)].map(
       ([, id]) => id,
     );
-    const builtIn = ['workbench.trust.manage'];
+    const builtIn = [WORKBENCH_COMMANDS.manageTrust];
     for (const command of [...inMenus, ...inKeys, ...inTexts]) expect([...known, ...builtIn]).toContain(command);
   });
 
   it('on plain keys act on the canvas alone', () => {
     for (const { key, when } of keybindings) {
       expect(key).toMatch(/^[a-z0-9[\]=-]$/);
-      expect(when).toBe('activeCustomEditorId == apMedSam.labelEditor && apMedSam.canvasFocus');
+      expect(when).toBe(`activeCustomEditorId == ${EDITOR_TYPE} && ${CANVAS_FOCUS}`);
     }
     expect(new Set(keybindings.map(({ key }) => key)).size).toBe(keybindings.length);
   });
@@ -70,6 +85,17 @@ describe('commands', () => {
 });
 
 describe('the editor', () => {
+  it('and its views are called as in the code', () => {
+    expect(customEditors.map(({ viewType }) => viewType)).toEqual([EDITOR_TYPE]);
+    const inManifest = Object.values(contributes.views).flatMap((views) => views.map(({ id }) => id));
+    expect(inManifest.sort()).toEqual(VIEWS.map(viewId).sort());
+    const named = [
+      ...JSON.stringify([menus, keybindings, viewsWelcome]).matchAll(/(?:activeCustomEditorId|view) == ([\w.]+)/g),
+    ];
+    expect(named.length).toBeGreaterThan(5);
+    for (const [, id] of named) expect([EDITOR_TYPE, ...inManifest]).toContain(id);
+  });
+
   it('opens the images that are read, in either case, and no others', () => {
     const patterns = READ_SUFFIXES.flatMap((suffix) => [`*.${suffix}`, `*.${suffix.toUpperCase()}`]);
     expect(customEditors[0].selector.map(({ filenamePattern }) => filenamePattern).sort()).toEqual(patterns.sort());

@@ -1,7 +1,8 @@
 /** The label editor's page: puts model, viewer, tools and controls together. */
 
 import { clearClass } from '../src/core/drawing/ink';
-import type { CanvasAction, CanvasTool, EditorApi, EditorState, PageCommand } from '../src/protocol/editorApi';
+import { CANVAS_TOOLS, type CanvasAction, type CanvasTool, type PageCommand } from '../src/protocol/contributions';
+import type { EditorApi, EditorState } from '../src/protocol/editorApi';
 import type { Params, Peer } from '../src/rpc';
 import { brightnessOf, greyHistogram } from './canvas/autoBrightness';
 import { pixelsOf } from './canvas/picturePixels';
@@ -15,7 +16,7 @@ import { MessageLine } from './document/messageLine';
 import { PageModel } from './document/pageModel';
 import { PromptDesk } from './document/promptDesk';
 import { PromptQueue } from './document/promptQueue';
-import { NARROW_BELOW, steppedDiameter, TOOLS, type ViewState } from './document/viewState';
+import { NARROW_BELOW, steppedDiameter, type ViewState } from './document/viewState';
 import { CanvasInput, type Pointed } from './tools/canvasInput';
 import { PointGrip } from './tools/pointGrip';
 import type { Tool, ToolContext } from './tools/tool';
@@ -339,4 +340,4 @@ export class EditorPage {
   }
 }
 
-const isTool = (action: CanvasAction): action is CanvasTool => TOOLS.some((tool) => tool === action);
+const isTool = (action: CanvasAction): action is CanvasTool => CANVAS_TOOLS.some((tool) => tool === action);

@@ -1,6 +1,7 @@
 /** How commands tell of outcomes and of errors: a sentence to the person, everything else to the log. */
 import * as vscode from 'vscode';
 import { isOutcome, type NextStep, Outcome, UserError } from '../core/userError';
+import { commandId } from '../protocol/contributions';
 
 const SHOW_LOG = 'Show Log';
 const DOWNLOAD = 'Download Model...';
@@ -40,7 +41,7 @@ function tellError(log: vscode.LogOutputChannel, error: unknown): void {
   const offers = error instanceof Error && error.name === 'ModelMissingError' ? [DOWNLOAD] : [];
   void vscode.window.showErrorMessage(sentence, ...offers, SHOW_LOG).then((choice) => {
     if (choice === SHOW_LOG) log.show();
-    if (choice === DOWNLOAD) void vscode.commands.executeCommand('apMedSam.downloadModel');
+    if (choice === DOWNLOAD) void vscode.commands.executeCommand(commandId('downloadModel'));
   });
 }
 

@@ -1,16 +1,32 @@
-/** Every command of the extension: id -> function, behind one wrapper that shows errors. */
-import { basename, dirname, extname, join } from 'node:path';
+/** Every command of the extension: name -> function, behind one wrapper that shows errors. */
 import * as vscode from 'vscode';
 import { Outcome } from '../core/userError';
 import type { PersonMasks } from '../editor/image/saving';
-import type { LabelDocumentHandle, OpenPlace } from '../editor/openDocuments';
-import type { LabelEditorProvider } from '../editor/provider';
-import { READ_SUFFIXES } from '../formats/imageFormat';
-import type { CanvasAction, PageCommand } from '../protocol/editorApi';
+import type { LabelDocumentHandle } from '../editor/openDocuments';
+import {
+  CANVAS_ACTIONS,
+  type CanvasAction,
+  type CommandName,
+  commandId,
+  focusOf,
+  type PageCommand,
+  WORKBENCH_COMMANDS,
+  type WorkbenchCommand,
+} from '../protocol/contributions';
 import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';
 import type { FailedNode, ImageNode, ReviewView } from '../views/reviewTree';
-import { failable, signalOf } from './failable';
+import { failable } from './failable';
+import {
+  acceptMask,
+  loadMask,
+  makeReference,
+  openInEditor,
+  placeFor,
+  saveMaskAs,
+  segmentImages,
+  tryAgain,
+} from './imageCommands';
 import { importModel } from './importModel';
 import {
   cancelDownload,
@@ -18,18 +34,10 @@ import {
   importModelFiles,
   type ModelContext,
   removeModel,
-  requireModels,
   useModelByDefault,
   verifyModels,
 } from './modelActions';
-import {
-  clearReferences,
-  MASKS,
-  type ReferenceContext,
-  setReferenceFromFiles,
-  useDocumentAsReference,
-  useFileAsReference,
-} from './referenceCommands';
+import { clearReferences, type ReferenceContext, setReferenceFromFiles } from './referenceCommands';
 import { openSamples } from './samples';
 import { type FolderContext, segmentFolder } from './segmentFolder';
 import { type DeviceContext, installCudaSupport, removeCudaSupport, selectDevice } from './selectDevice';
@@ -41,61 +49,31 @@ export interface CommandServices extends FolderContext, ReferenceContext, Device
   readonly samplesDir: string;
 }
 
-/** Keys and commands that are meant for the canvas. */
-const CANVAS_ACTIONS: readonly CanvasAction[] = [
-  'pan',
-  'positive',
-  'negative',
-  'box',
-  'brush',
-  'eraser',
-  'polygon',
-  'fill',
-  'finish',
-  'cancel',
-  'deletePoint',
-  'brushSmaller',
-  'brushLarger',
-  'zoomIn',
-  'zoomOut',
-  'zoomFit',
-  'zoomActual',
-  'toggleMask',
-  'togglePrompts',
-  'toggleHeatMap',
-  'clearClass',
-];
-
-/** VS Code's editor of whom one trusts. */
-const MANAGE_TRUST = 'workbench.trust.manage';
-
-/** Buttons of VS Code itself that pages offer. */
-const WORKBENCH_COMMANDS: Partial<Record<PageCommand, string>> = {
-  undo: 'undo',
-  redo: 'redo',
-  save: 'workbench.action.files.save',
-  manageTrust: MANAGE_TRUST,
-};
+/** VS Code gives what a command was clicked on: its menu decides what that is. */
+type Command = (...parameters: never[]) => unknown;
 
 /** @param needTrust ids of the commands that do nothing in Restricted Mode, where links and keys still reach them */
 export function registerCommands(services: CommandServices, needTrust: ReadonlySet<string>): vscode.Disposable {
-  const table = commandTable(services);
-  const run = (id: string, command: (...parameters: unknown[]) => unknown, parameters: unknown[]) => {
+  const run = (id: string, command: Command, parameters: never[]) => {
     if (needTrust.has(id) && !vscode.workspace.isTrusted) throw restricted();
     return command(...parameters);
   };
   return vscode.Disposable.from(
-    ...Object.entries(table).map(([name, command]) =>
-      vscode.commands.registerCommand(`apMedSam.${name}`, (...parameters: unknown[]) =>
-        failable(services.log, () => run(`apMedSam.${name}`, command, parameters)),
-      ),
-    ),
+    ...Object.entries(commandTable(services)).map(([name, command]) => {
+      const id = commandId(name as CommandName);
+      return vscode.commands.registerCommand(id, (...parameters: never[]) =>
+        failable(services.log, () => run(id, command, parameters)),
+      );
+    }),
   );
 }
 
 const restricted = (): Outcome =>
   new Outcome('Trust this workspace to do that: in Restricted Mode images and masks can only be looked at.', [
-    { label: 'Manage Workspace Trust', take: () => vscode.commands.executeCommand(MANAGE_TRUST) },
+    {
+      label: 'Manage Workspace Trust',
+      take: () => vscode.commands.executeCommand(WORKBENCH_COMMANDS.manageTrust),
+    },
   ]);
 
 /** What a button of a page does to the document that it shows. */
@@ -105,52 +83,20 @@ export function pageCommand(
   document: LabelDocumentHandle,
 ): Promise<void> {
   return failable(services.log, async () => {
-    const own = WORKBENCH_COMMANDS[command];
-    if (own !== undefined) await vscode.commands.executeCommand(own);
-    else await vscode.commands.executeCommand(`apMedSam.${command}`, document.uri);
+    if (isWorkbench(command)) await vscode.commands.executeCommand(WORKBENCH_COMMANDS[command]);
+    else await vscode.commands.executeCommand(commandId(command), document.uri);
   });
 }
 
-type Command = (...parameters: never[]) => unknown;
+const isWorkbench = (command: PageCommand): command is WorkbenchCommand => command in WORKBENCH_COMMANDS;
 
-function commandTable(services: CommandServices): Record<string, (...parameters: unknown[]) => unknown> {
+function commandTable(services: CommandServices): Record<CommandName, Command> {
   const { provider, projects, review, models, log } = services;
-
-  /** The document of a file, or of the active editor. */
-  const documentFor = async (uri: vscode.Uri | undefined): Promise<LabelDocumentHandle> => {
-    if (uri instanceof vscode.Uri) return provider.documentOf(uri) ?? (await provider.show(uri));
-    const document = provider.active ?? (await activeImage(provider));
-    if (!document) throw new Outcome('Open an image in the label editor first: right-click it in the Explorer.');
-    return document;
-  };
-
-  /** Where the open document of a file is, or the active editor, whether its image can be shown or not. */
-  const placeFor = async (uri: vscode.Uri | undefined): Promise<OpenPlace> => {
-    const open = uri instanceof vscode.Uri ? provider.placeOf(uri) : provider.activePlace;
-    if (open) return open;
-    const { image } = await documentFor(uri);
-    return { root: image.place.root, image: image.place.image, classId: image.selectedClass };
-  };
-
-  const table: Record<string, Command> = {
-    openEditor: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
-      for (const one of chosen(uri, uris)) await provider.openAny(one);
-      if (chosen(uri, uris).length === 0) await documentFor(undefined);
-    },
-    segmentImage: async (uri?: vscode.Uri, uris?: vscode.Uri[]) => {
-      if (uris && uris.length > 1) return segmentFolder(services, uris);
-      const document = await documentFor(uri);
-      await requireModels(models, await document.image.place.root.project());
-      const options = { location: vscode.ProgressLocation.Window, title: 'Segmenting', cancellable: true };
-      await vscode.window.withProgress(options, (_, token) => document.image.segment(signalOf(token)));
-    },
+  return {
+    openEditor: (uri?: vscode.Uri, uris?: vscode.Uri[]) => openInEditor(provider, chosen(uri, uris)),
+    segmentImage: (uri?: vscode.Uri, uris?: vscode.Uri[]) => segmentImages(services, uri, uris),
     segmentFolder: (uri?: vscode.Uri, uris?: vscode.Uri[]) => segmentFolder(services, chosen(uri, uris)),
-    useAsReference: async (uri?: vscode.Uri | { readonly uri: vscode.Uri }) => {
-      const file = uri instanceof vscode.Uri ? uri : uri?.uri;
-      const document = file ? provider.documentOf(file) : await documentFor(undefined);
-      if (document) await useDocumentAsReference(services, document);
-      else await useFileAsReference(services, file!);
-    },
+    useAsReference: (of?: vscode.Uri | ImageNode) => makeReference(services, of),
     setReferenceFromFiles: (folder?: vscode.Uri) =>
       setReferenceFromFiles(services, folder instanceof vscode.Uri ? folder : undefined),
     clearReferences: () => clearReferences(projects),
@@ -159,43 +105,13 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
       projects.changed(root);
     },
     reviewNext: () => review.openNext(provider.activePlace),
-    nextImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(uri), 1),
-    previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(uri), -1),
+    nextImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(provider, uri), 1),
+    previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(provider, uri), -1),
     tryAgain: (failed?: ImageNode | FailedNode) => tryAgain(services, failed ?? provider.activeUnreadable),
-    acceptMask: async (uri?: vscode.Uri) => {
-      const document = await documentFor(uri);
-      const { image } = document;
-      if (image.readOnly !== null) throw new Outcome(image.readOnly);
-      image.finishPrompts();
-      if (image.document.dirty) await provider.save(document);
-      await services.masks.accept(image);
-      projects.changed(image.place.root);
-      await image.refreshFacts();
-      image.say('Accepted');
-    },
-    loadMask: async (uri?: vscode.Uri) => {
-      const { image } = await documentFor(uri);
-      const picked = await vscode.window.showOpenDialog({
-        title: `Mask for ${basename(image.place.path)}`,
-        openLabel: 'Load',
-        defaultUri: vscode.Uri.file(dirname(image.place.mask)),
-        filters: MASKS,
-      });
-      if (picked) await image.loadMask(picked[0].fsPath);
-    },
-    saveMaskAs: async (uri?: vscode.Uri) => {
-      const { image } = await documentFor(uri);
-      const { path } = image.place;
-      // Never the image's own name: one careless Enter would cost the image.
-      const name = `${basename(path, extname(path))}_mask.png`;
-      const target = await vscode.window.showSaveDialog({
-        title: 'Save Mask As',
-        defaultUri: vscode.Uri.file(join(dirname(path), name)),
-        filters: { Masks: ['png'] },
-      });
-      if (target) await services.masks.saveCopy(image, target.fsPath);
-    },
-    manageModels: () => vscode.commands.executeCommand('apMedSam.models.focus'),
+    acceptMask: (uri?: vscode.Uri) => acceptMask(services, uri),
+    loadMask: (uri?: vscode.Uri) => loadMask(provider, uri),
+    saveMaskAs: (uri?: vscode.Uri) => saveMaskAs(services, uri),
+    manageModels: () => vscode.commands.executeCommand(focusOf('models')),
     verifyModels: () => verifyModels(models),
     verifyModel: (node: ModelNode) => verifyModels(models, node),
     downloadModel: (node?: ModelNode) => downloadModel(models, node),
@@ -211,31 +127,16 @@ function commandTable(services: CommandServices): Record<string, (...parameters:
     openSamples: () => openSamples(services.samplesDir),
     sortReview: () => review.askForOrder(),
     refreshReview: () => review.refresh(),
-    ...Object.fromEntries(CANVAS_ACTIONS.map((action) => [`canvas.${action}`, () => provider.act(action)])),
+    ...canvasCommands((action) => provider.act(action)),
   };
-  return table as Record<string, (...parameters: unknown[]) => unknown>;
 }
 
-/** Segments images that failed once more, as the next run would; one that could not be opened is opened anew. */
-async function tryAgain(
-  services: CommandServices,
-  failed: ImageNode | FailedNode | { readonly uri: vscode.Uri } | undefined,
-): Promise<void> {
-  if (!failed) throw new Outcome('Choose failed images in the Review view.');
-  const { projects, provider } = services;
-  const uris = 'failed' in failed ? failed.failed.map(({ uri }) => uri) : [failed.uri];
-  const root = await projects.at(uris[0].fsPath);
-  if ((await root.project()).references.length > 0) await segmentFolder(services, uris);
-  for (const uri of uris) await provider.reopenUnreadable(uri);
-}
+const canvasCommands = (act: (action: CanvasAction) => void) =>
+  Object.fromEntries(CANVAS_ACTIONS.map((action) => [`canvas.${action}`, () => act(action)])) as Record<
+    `canvas.${CanvasAction}`,
+    Command
+  >;
 
 /** What a menu of the Explorer was opened on: all that is selected, where what was clicked is part of it. */
 const chosen = (uri: vscode.Uri | undefined, uris: vscode.Uri[] | undefined): readonly vscode.Uri[] =>
   Array.isArray(uris) && uris.length > 0 ? uris : uri instanceof vscode.Uri ? [uri] : [];
-
-/** The image that is active in another editor, opened in the label editor. */
-async function activeImage(provider: LabelEditorProvider): Promise<LabelDocumentHandle | undefined> {
-  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
-  const uri = input instanceof vscode.TabInputCustom || input instanceof vscode.TabInputText ? input.uri : undefined;
-  return uri && READ_SUFFIXES.includes(extname(uri.path).slice(1).toLowerCase()) ? provider.show(uri) : undefined;
-}

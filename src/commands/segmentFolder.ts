@@ -9,6 +9,7 @@ import type { ProjectClass } from '../dataset/project/project';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import type { LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
+import { commandId, focusOf } from '../protocol/contributions';
 import type { FolderProgress, FolderSummary } from '../protocol/runnerApi';
 import type { RunnerClient } from '../runner/runnerClient';
 import { signalOf, tell } from './failable';
@@ -100,7 +101,7 @@ async function noReference(
       { label: 'Open First Image', take: () => provider.openAny(first) },
       {
         label: 'Use Mask File...',
-        take: () => vscode.commands.executeCommand('apMedSam.setReferenceFromFiles', folder),
+        take: () => vscode.commands.executeCommand(commandId('setReferenceFromFiles'), folder),
       },
     ],
   );
@@ -176,7 +177,7 @@ function showSummary({ reports, log }: FolderContext, root: ProjectRoot, summary
   const show = hasFailures ? vscode.window.showWarningMessage : vscode.window.showInformationMessage;
   void show(summaryText(summary), ...(hasFailures ? [failures] : []), review).then(async (choice) => {
     try {
-      if (choice === review) await vscode.commands.executeCommand('apMedSam.review.focus');
+      if (choice === review) await vscode.commands.executeCommand(focusOf('review'));
       if (choice === failures) await reports.show(`Failures in ${basename(root.root)}`, failureReport(root, summary));
     } catch (error) {
       tell(log, error);

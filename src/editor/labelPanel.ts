@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { Owner } from '../dispose';
-import type { EditorApi, PageCommand, ViewApi } from '../protocol/editorApi';
+import type { PageCommand } from '../protocol/contributions';
+import type { EditorApi, ViewApi } from '../protocol/editorApi';
 import { connect, type Handlers } from '../rpc';
 import type { ActiveEditor } from './activeEditor';
 import type { Page } from './image/pages';

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { UserError } from '../core/userError';
 import { Owner } from '../dispose';
 import type { Projects } from '../projects';
-import type { CanvasAction } from '../protocol/editorApi';
+import { CANVAS_FOCUS, type CanvasAction, EDITOR_TYPE } from '../protocol/contributions';
 import type { EngineInfo } from '../protocol/engineApi';
 import { ActiveEditor } from './activeEditor';
 import type { Edit } from './document/labelDocument';
@@ -24,11 +24,6 @@ import {
 import { Opening } from './opening';
 import { UNREADABLE_COMMANDS, unreadableHtml } from './page/unreadable';
 import type { UnsavedFolder } from './unsaved/unsavedFolder';
-
-export const VIEW_TYPE = 'apMedSam.labelEditor';
-
-/** Context key: the canvas has the keyboard, so plain letters are its. */
-const CANVAS_FOCUS = 'apMedSam.canvasFocus';
 
 export interface ProviderOptions extends Omit<LabelPanelOptions, 'active'> {
   /** Folder for copies of images that are not on this machine's disk. */
@@ -103,7 +98,7 @@ export class LabelEditorProvider extends Owner implements vscode.CustomEditorPro
    * could not.
    */
   async openAny(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<AnyDocument> {
-    await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE, { preview: false, ...options });
+    await vscode.commands.executeCommand('vscode.openWith', uri, EDITOR_TYPE, { preview: false, ...options });
     const document = this.documents.of(uri);
     if (!document) throw new UserError(`${uri.fsPath} could not be opened in the label editor.`);
     return document;

@@ -10,6 +10,7 @@ import type { RunMask } from '../core/pixels/mask';
 import type { FloatMap } from '../core/pixels/raster';
 import type { PromptCandidate } from '../core/prompting/prompts';
 import type { PointPrompt, SegmenterCapabilities } from '../core/prompting/segmenter';
+import type { CanvasAction, PageCommand } from './contributions';
 import type { IntensityWindow } from './engineApi';
 
 /** What the page asks of the host. Every call that changes the document is one undoable edit. */
@@ -44,20 +45,6 @@ export interface EditorApi {
   log(params: { level: 'info' | 'error'; message: string }): void;
 }
 
-/** Buttons of the page that are commands of the host. */
-export type PageCommand =
-  | 'segmentImage'
-  | 'acceptMask'
-  | 'useAsReference'
-  | 'loadMask'
-  | 'nextImage'
-  | 'previousImage'
-  | 'undo'
-  | 'redo'
-  | 'save'
-  | 'showLog'
-  | 'manageTrust';
-
 /** What the host tells the page. */
 export interface ViewApi {
   /** Replaces everything: after a revert, a restore, or when the mask on disk has changed. */
@@ -73,26 +60,6 @@ export interface ViewApi {
   /** A sentence about what is going on; `busy` until the next one. */
   say(params: { text: string; busy: boolean }): void;
 }
-
-/** Tools of the canvas: exactly one is active. */
-export type CanvasTool = 'pan' | 'positive' | 'negative' | 'box' | 'brush' | 'eraser' | 'polygon' | 'fill';
-
-/** What keys do on the canvas: choose a tool, or act at once. */
-export type CanvasAction =
-  | CanvasTool
-  | 'finish'
-  | 'cancel'
-  | 'deletePoint'
-  | 'brushSmaller'
-  | 'brushLarger'
-  | 'zoomIn'
-  | 'zoomOut'
-  | 'zoomFit'
-  | 'zoomActual'
-  | 'toggleMask'
-  | 'togglePrompts'
-  | 'toggleHeatMap'
-  | 'clearClass';
 
 /** Everything that a page shows. */
 export interface EditorState {

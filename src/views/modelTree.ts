@@ -5,6 +5,7 @@ import type { ModelClient } from '../downloads/modelClient';
 import { modelBytes, sizeText } from '../models/modelDescription';
 import type { ListedModel } from '../models/modelState';
 import type { ModelStore } from '../models/modelStore';
+import { viewId } from '../protocol/contributions';
 import type { ModelName } from '../protocol/modelApi';
 import type { DownloadJobs } from './downloadJobs';
 
@@ -37,7 +38,7 @@ export class ModelsView extends Owner implements vscode.TreeDataProvider<Node> {
   ) {
     super();
     this.register(jobs.onDidChange(() => this.changes.fire()));
-    const view = this.register(vscode.window.createTreeView('apMedSam.models', { treeDataProvider: this }));
+    const view = this.register(vscode.window.createTreeView(viewId('models'), { treeDataProvider: this }));
     // The command line may have downloaded or removed something meanwhile.
     this.register(view.onDidChangeVisibility(({ visible }) => visible && this.changes.fire()));
   }

@@ -5,8 +5,8 @@ import type { ProjectClass } from '../dataset/project/project';
 import { listReferences, type ReferenceState } from '../dataset/project/references';
 import type { ProjectRoot } from '../dataset/projectRoot';
 import { Owner } from '../dispose';
-import { VIEW_TYPE } from '../editor/provider';
 import type { Projects } from '../projects';
+import { EDITOR_TYPE, viewId } from '../protocol/contributions';
 import { classIcon } from './classIcon';
 
 export interface ReferenceNode {
@@ -24,7 +24,7 @@ export class ReferencesView extends Owner implements vscode.TreeDataProvider<Nod
     super();
     this.register(projects.onDidChange(() => this.changes.fire()));
     this.register(projects.onDidAdd(() => this.changes.fire()));
-    this.register(vscode.window.createTreeView('apMedSam.references', { treeDataProvider: this }));
+    this.register(vscode.window.createTreeView(viewId('references'), { treeDataProvider: this }));
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
@@ -76,7 +76,7 @@ function referenceItem({ image, mask, condition, sentence, usable, used }: Refer
   item.tooltip = sentence ?? `${image}\nmask: ${mask}${why}`;
   item.accessibilityInformation = { label: `reference ${basename(image)}, ${item.description || 'ok'}` };
   if (condition !== 'image missing') {
-    item.command = { title: 'Open', command: 'vscode.openWith', arguments: [vscode.Uri.file(image), VIEW_TYPE] };
+    item.command = { title: 'Open', command: 'vscode.openWith', arguments: [vscode.Uri.file(image), EDITOR_TYPE] };
   }
   return item;
 }

@@ -23,8 +23,9 @@ import {
 import { Owner } from '../dispose';
 import { LabelDocumentHandle, type OpenPlace } from '../editor/openDocuments';
 import type { Upcoming } from '../editor/prefetcher';
-import { type LabelEditorProvider, VIEW_TYPE } from '../editor/provider';
+import type { LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
+import { commandId, EDITOR_TYPE, focusOf, viewId } from '../protocol/contributions';
 
 /** A row of the view; commands of its menu take the file. */
 export interface ImageNode {
@@ -81,7 +82,7 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
   ) {
     super();
     this.tree = this.register(
-      vscode.window.createTreeView<Node>('apMedSam.review', { treeDataProvider: this, showCollapseAll: false }),
+      vscode.window.createTreeView<Node>(viewId('review'), { treeDataProvider: this, showCollapseAll: false }),
     );
     this.register(projects.onDidChange((root) => this.reviewChanged(root)));
     this.register(projects.onDidAdd(() => this.drawSoon()));
@@ -142,7 +143,7 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     const other = others.find((one) => one.root !== root && countToReview(one.counts) > 0)?.root;
     const maskFolder = vscode.Uri.file(await root.maskFolder());
     return new Outcome(`${said}${also}.`, [
-      ...(failed > 0 ? [stepOf('Show Failed', 'apMedSam.review.focus')] : []),
+      ...(failed > 0 ? [stepOf('Show Failed', focusOf('review'))] : []),
       ...(other ? [{ label: `Review ${basename(other.root)}`, take: () => this.openNext(startOf(other)) }] : []),
       ...(done > 0 ? [stepOf('Show Masks', revealing(maskFolder), maskFolder)] : []),
       SEGMENT_FOLDER,
@@ -188,7 +189,7 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     item.accessibilityInformation = {
       label: [basename(row.image), says, reason ?? trust ?? prediction].filter(Boolean).join(', '),
     };
-    item.command = { title: 'Open', command: 'vscode.openWith', arguments: [uri, VIEW_TYPE] };
+    item.command = { title: 'Open', command: 'vscode.openWith', arguments: [uri, EDITOR_TYPE] };
     return item;
   }
 
@@ -298,7 +299,7 @@ const stepOf = (label: string, command: string, ...parameters: readonly unknown[
   take: () => vscode.commands.executeCommand(command, ...parameters),
 });
 
-const SEGMENT_FOLDER = stepOf('Segment Folder...', 'apMedSam.segmentFolder');
+const SEGMENT_FOLDER = stepOf('Segment Folder...', commandId('segmentFolder'));
 
 /** The command that shows a folder: in the Explorer where that has it. */
 const revealing = (folder: vscode.Uri): string =>

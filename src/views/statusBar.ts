@@ -1,6 +1,7 @@
 /** The status bar item: the device that is truly in use, and what a run is doing. */
 import * as vscode from 'vscode';
 import { Owner } from '../dispose';
+import { commandId } from '../protocol/contributions';
 import type { EngineInfo } from '../protocol/engineApi';
 
 export class StatusBar extends Owner {
@@ -10,10 +11,10 @@ export class StatusBar extends Owner {
   private device = '';
   private run: string | undefined;
 
-  constructor(command: string) {
+  constructor() {
     super();
     this.item.name = 'AP-MedSAM';
-    this.item.command = command;
+    this.item.command = commandId('selectDevice');
   }
 
   /** Shows what the engine says of itself, from its first answer on. */

@@ -7,7 +7,8 @@ import { changeBetween, type LabelChange } from '../../src/core/drawing/labelCha
 import { fillPolygon } from '../../src/core/drawing/polygon';
 import type { Box, Point } from '../../src/core/geometry';
 import { blankLabels, type LabelMap, toLabelRuns } from '../../src/core/pixels/labelMap';
-import type { CanvasAction, DocumentFacts, PromptsEdit } from '../../src/protocol/editorApi';
+import type { CanvasAction } from '../../src/protocol/contributions';
+import type { DocumentFacts, PromptsEdit } from '../../src/protocol/editorApi';
 import type { ViewPlace, ViewState } from '../../webview/document/viewState';
 import { prepareBrowser } from '../vscode/install';
 import { launchChromium } from './chromium';

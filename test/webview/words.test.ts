@@ -1,6 +1,7 @@
 /** What the page says: tooltips, hints, numbers. */
 import { describe, expect, it } from 'vitest';
-import type { DocumentFacts, PageCommand } from '../../src/protocol/editorApi';
+import type { PageCommand } from '../../src/protocol/contributions';
+import type { DocumentFacts } from '../../src/protocol/editorApi';
 import { brightnessOf, greyHistogram } from '../../webview/canvas/autoBrightness';
 import { hintFor, type Situation, whyNotCommand, whyNotTool } from '../../webview/controls/availability';
 import {

@@ -1,5 +1,6 @@
 /** Which tools and commands can work now, and if not, why: one sentence each, fit for a tooltip. */
-import type { CanvasTool, DocumentFacts, PageCommand } from '../../src/protocol/editorApi';
+import type { CanvasTool, PageCommand } from '../../src/protocol/contributions';
+import type { DocumentFacts } from '../../src/protocol/editorApi';
 
 /** What that depends on. */
 export interface Situation {

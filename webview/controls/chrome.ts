@@ -1,11 +1,10 @@
 /** What stands around the canvas is drawn from one snapshot of the page, and acts through one set of actions. */
+import type { CanvasTool, PageCommand } from '../../src/protocol/contributions';
 import type {
   AutomaticResult,
-  CanvasTool,
   ClassInfo,
   DisplayImage,
   DocumentFacts,
-  PageCommand,
   PromptSession,
 } from '../../src/protocol/editorApi';
 import type { IntensityWindow } from '../../src/protocol/engineApi';

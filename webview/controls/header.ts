@@ -1,6 +1,6 @@
 /** The bar above the canvas: what is done with the whole image. */
 
-import type { PageCommand } from '../../src/protocol/editorApi';
+import type { PageCommand } from '../../src/protocol/contributions';
 import { whyNotCommand } from './availability';
 import { ActionButton, type ButtonOptions, keepFocus, separator, toolbar } from './buttons';
 import type { PageActions, PageSnapshot } from './chrome';

@@ -1,5 +1,5 @@
 /** What a person must know before going on: bars above the canvas, and a hint on it while it is empty. */
-import type { PageCommand } from '../../src/protocol/editorApi';
+import type { PageCommand } from '../../src/protocol/contributions';
 import { hintFor } from './availability';
 import type { PageActions, PageSnapshot } from './chrome';
 import { element, rebuild, setShown, setText } from './dom';

@@ -61,22 +61,11 @@ export class OptionsBar {
       this.number,
       element('span', { class: 'unit', 'aria-hidden': 'true' }, 'px'),
     );
-    this.finish = new ActionButton({
-      icon: 'finish',
-      label: 'Finish',
-      key: 'F',
-      withText: true,
-      onRefused: actions.refuse,
-      onPress: () => actions.finish(),
-    });
-    this.discard = new ActionButton({
-      icon: 'discard',
-      label: 'Discard',
-      key: 'Esc',
-      withText: true,
-      onRefused: actions.refuse,
-      onPress: () => actions.discard(),
-    });
+    const common = { withText: true, onRefused: actions.refuse };
+    const finish = () => actions.finish();
+    const discard = () => actions.discard();
+    this.finish = new ActionButton({ ...common, icon: 'finish', label: 'Finish', key: 'F', onPress: finish });
+    this.discard = new ActionButton({ ...common, icon: 'discard', label: 'Discard', key: 'Esc', onPress: discard });
     this.element = element(
       'div',
       { class: 'options', role: 'group', 'aria-label': 'Tool options' },

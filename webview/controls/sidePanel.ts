@@ -1,6 +1,6 @@
 /** The panel beside the canvas: layers, the result of Segment Image, the reference, and the classes. */
 import { IGNORE } from '../../src/core/pixels/labelMap';
-import type { PageCommand } from '../../src/protocol/editorApi';
+import type { PageCommand } from '../../src/protocol/contributions';
 import { whyNotCommand } from './availability';
 import { ActionButton, keepFocus, makeRoving } from './buttons';
 import { classOf, type PageActions, type PageSnapshot } from './chrome';

@@ -1,6 +1,6 @@
 /** The tools, beside the canvas. */
 
-import { TOOLS } from '../document/viewState';
+import { CANVAS_TOOLS } from '../../src/protocol/contributions';
 import { whyNotCommand, whyNotTool } from './availability';
 import { ActionButton, keepFocus, separator, toolbar } from './buttons';
 import type { PageActions, PageSnapshot } from './chrome';
@@ -12,7 +12,7 @@ export class ToolRail {
   private readonly clear: ActionButton;
 
   constructor(actions: PageActions) {
-    for (const tool of TOOLS) {
+    for (const tool of CANVAS_TOOLS) {
       const { name, key } = TOOL_WORDS[tool];
       const button = new ActionButton({
         icon: tool,
@@ -46,7 +46,7 @@ export class ToolRail {
   }
 
   update({ view, facts, situation }: PageSnapshot): void {
-    for (const tool of TOOLS) {
+    for (const tool of CANVAS_TOOLS) {
       this.buttons.get(tool)?.update({ pressed: view.tool === tool, reason: whyNotTool(tool, facts) });
     }
     this.clear.update({ reason: whyNotCommand('clearClass', situation) });

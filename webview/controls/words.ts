@@ -1,6 +1,7 @@
 /** What the page calls things. */
 import type { PromptReason, PromptSource } from '../../src/core/prompting/prompts';
-import type { AutomaticPrompt, CanvasTool, DocumentFacts } from '../../src/protocol/editorApi';
+import type { CanvasTool } from '../../src/protocol/contributions';
+import type { AutomaticPrompt, DocumentFacts } from '../../src/protocol/editorApi';
 
 /** Name and key of a tool, and what a hand does with it. The keys are VS Code's key bindings for the canvas. */
 export const TOOL_WORDS: Readonly<Record<CanvasTool, { name: string; key: string; hint: string }>> = {

@@ -1,6 +1,6 @@
 /** What a page keeps when it is hidden or reloaded: how a person looks at the document, never the document itself. */
 import type { Point, Size } from '../../src/core/geometry';
-import type { CanvasTool } from '../../src/protocol/editorApi';
+import { CANVAS_TOOLS, type CanvasTool } from '../../src/protocol/contributions';
 import { DEFAULT_STYLE, type LayerStyle } from '../canvas/layerStyle';
 
 export interface ViewState {
@@ -40,17 +40,6 @@ export interface ViewPlace {
   readonly centre: Point;
 }
 
-export const TOOLS: readonly CanvasTool[] = [
-  'pan',
-  'positive',
-  'negative',
-  'box',
-  'brush',
-  'eraser',
-  'polygon',
-  'fill',
-];
-
 export const BRUSH_LIMITS = { least: 1, most: 1000 } as const;
 
 const DEFAULT_VIEW_STATE: ViewState = {
@@ -70,7 +59,7 @@ export function readViewState(kept: unknown): ViewState {
   const saved = recordOf(kept);
   const brush = recordOf(saved.brush);
   return {
-    tool: TOOLS.find((tool) => tool === saved.tool) ?? fallback.tool,
+    tool: CANVAS_TOOLS.find((tool) => tool === saved.tool) ?? fallback.tool,
     brush: {
       diameter: numberIn(brush.diameter, BRUSH_LIMITS.least, BRUSH_LIMITS.most) ?? fallback.brush.diameter,
       overOthers: booleanOr(brush.overOthers, fallback.brush.overOthers),

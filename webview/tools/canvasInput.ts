@@ -5,7 +5,7 @@
  * must know of it.
  */
 import type { Point } from '../../src/core/geometry';
-import type { CanvasTool } from '../../src/protocol/editorApi';
+import type { CanvasTool } from '../../src/protocol/contributions';
 import type { PromptHit } from '../canvas/promptMarkers';
 import type { Viewer } from '../canvas/viewer';
 import { KeyboardCursor } from './keyboardCursor';

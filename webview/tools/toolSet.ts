@@ -1,6 +1,6 @@
 /** All tools of the canvas. */
 import type { Point } from '../../src/core/geometry';
-import type { CanvasTool } from '../../src/protocol/editorApi';
+import type { CanvasTool } from '../../src/protocol/contributions';
 import { BoxTool } from './boxTool';
 import { BrushTool } from './brushTool';
 import { FillTool } from './fillTool';

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { UserError } from '../../core/userError';
+import { PAGE_COMMANDS } from '../../protocol/contributions';
 import type { EditorApi } from '../../protocol/editorApi';
 import type { Handlers } from '../../rpc';
 
@@ -43,21 +44,7 @@ const schemas = {
   selectClass: z.object({ classId }),
   addClass: z.object({ name: z.string().trim().min(1).max(80), colour: z.string().regex(/^#[0-9a-fA-F]{6}$/) }),
   setDisplayWindow: z.object({ window: window.nullable() }),
-  run: z.object({
-    command: z.enum([
-      'segmentImage',
-      'acceptMask',
-      'useAsReference',
-      'loadMask',
-      'nextImage',
-      'previousImage',
-      'undo',
-      'redo',
-      'save',
-      'showLog',
-      'manageTrust',
-    ]),
-  }),
+  run: z.object({ command: z.enum(PAGE_COMMANDS) }),
   setCanvasFocus: z.object({ focused: z.boolean() }),
   log: z.object({ level: z.enum(['info', 'error']), message: z.string().max(10_000) }),
 } satisfies Record<keyof EditorApi, z.ZodType>;

@@ -1,5 +1,6 @@
 /** The page of an image that cannot be shown: it says why, and what can be done. */
 import { basename } from 'node:path';
+import { commandId } from '../../protocol/contributions';
 
 interface Unreadable {
   readonly uri: { readonly path: string };
@@ -10,7 +11,7 @@ interface Unreadable {
 }
 
 /** Commands that the page may run: they mean the image of the active editor, since a link cannot name a remote file. */
-export const UNREADABLE_COMMANDS: readonly string[] = ['apMedSam.tryAgain', 'apMedSam.nextImage'];
+export const UNREADABLE_COMMANDS: readonly string[] = [commandId('tryAgain'), commandId('nextImage')];
 
 /** A page without scripts: its buttons are links to commands. */
 export function unreadableHtml(

@@ -25,9 +25,9 @@ import type { RunMask } from '../../../src/core/pixels/mask';
 import type { FloatMap } from '../../../src/core/pixels/raster';
 import type { PromptCandidate, PromptReason } from '../../../src/core/prompting/prompts';
 import { UserError } from '../../../src/core/userError';
+import type { CanvasAction } from '../../../src/protocol/contributions';
 import type {
   AutomaticResult,
-  CanvasAction,
   DocumentFacts,
   EditorApi,
   EditorState,
