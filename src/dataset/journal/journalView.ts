@@ -1,41 +1,15 @@
 /** All journal files of a project merged: what is known of each image and class. */
-import { type FileHandle, lstat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { openGuarded, refuseIrregular, refuseLinks, textOf } from '../../disk/guardedFile';
-import { entriesIn } from '../../disk/listing';
 import { isPlain, nameForm, pathKey } from '../../disk/nameForms';
-import { explainReadError } from '../../disk/storageError';
 import { usualPlaces } from '../files/maskFolder';
-import {
-  BATCH_WRITER_PREFIX,
-  isPersons,
-  type JournalLine,
-  journalFolder,
-  journalLineSchema,
-  type LinePosition,
-  MOST_LINE_BYTES,
-  type PlaceLine,
-  placeLineSchema,
-} from './journal';
+import { isPersons, type JournalLine, type LinePosition, type PlaceLine } from './journal';
+import { JournalFiles, type Writers } from './journalFiles';
+import { beats, isNewer, isOfPerson, type Stamp, type Stamped, stampOf } from './lineOrder';
 
 /** The state of one class in one image: the line that counts, without its prompts, which would fill the memory. */
 export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'class'>;
 
 /** Told of each image that has another entry than before; null: of all images. */
 export type EntryListener = (image: string | null) => void;
-
-/**
- * How new a line is. In one file the later line is the newer one. Across files the time decides, and a line counts as
- * no older than those before it in its own file: so the clock of a machine that was ahead for a while does no harm.
- */
-interface Stamp extends LinePosition {
-  readonly time: string;
-}
-
-interface Stamped<T> {
-  readonly value: T;
-  readonly stamp: Stamp;
-}
 
 interface ImageRecord {
   /** Where the mask lies; undefined where no line has told. */
@@ -47,21 +21,11 @@ interface ImageRecord {
   readonly unfinished: Map<number, Stamped<JournalLine>>;
 }
 
-/** How far a file is merged. */
-interface Progress {
-  /** Bytes that are merged, always up to the end of a line but for a line that is too long. */
-  readonly offset: number;
-  /** What follows is more of a line that is too long. */
-  readonly isSkipping: boolean;
-}
-
-const NEWLINE = 0x0a;
-const READ_BYTES = 1 << 16;
-
 /** The last time that a journal line can carry. */
 const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 
 export class JournalView {
+  private readonly files: JournalFiles;
   private readonly images = new Map<string, ImageRecord>();
   /** Of names that can be spelled in several ways, the spellings of images by the form of the name. */
   private readonly spellings = new Map<string, Set<string>>();
@@ -69,16 +33,18 @@ export class JournalView {
   private readonly apart = new Set<string>();
   /** Images by the key of their mask's place; made when it is first asked for. */
   private byPlace: Map<string, string[]> | undefined;
-  /** By path. */
-  private readonly progress = new Map<string, Progress>();
   /** One string for each run key instead of one per line. */
   private readonly runs = new Map<string, string>();
   private readonly listeners = new Set<EntryListener>();
   private readonly classIds = new Set<number>();
   private refreshing: Promise<void> = Promise.resolve();
-  private broken = 0;
 
-  private constructor(private readonly root: string) {}
+  private constructor(root: string) {
+    this.files = new JournalFiles(root, {
+      take: (line, at) => (line.kind === 'place' ? this.mergePlace(line) : this.merge(line, at)),
+      startOver: () => this.clear(),
+    });
+  }
 
   /** Reads all journal files, a line at a time. Throws UserError if one cannot be read or is a link. */
   static async read(root: string): Promise<JournalView> {
@@ -100,7 +66,7 @@ export class JournalView {
 
   /** Lines that are no journal lines and were skipped; the torn end of a file is none of them. */
   get brokenLines(): number {
-    return this.broken;
+    return this.files.brokenLines;
   }
 
   entry(image: string, classId: number): JournalEntry | undefined {
@@ -110,17 +76,7 @@ export class JournalView {
   /** The line that counts with all that it says, read anew. Throws UserError if its file cannot be read. */
   async line(image: string, classId: number): Promise<JournalLine | undefined> {
     const at = this.find(image)?.entries.get(classId)?.stamp;
-    if (at === undefined) return undefined;
-    const path = join(journalFolder(this.root), at.file);
-    return explained(path, async () => {
-      const file = await openGuarded(path, this.root);
-      try {
-        const text = textOf(await readLine(file, at.offset));
-        return journalLineSchema.safeParse(JSON.parse(text)).data;
-      } finally {
-        await file.close();
-      }
-    });
+    return at && (await this.files.line(at));
   }
 
   /** Whether a mask of this hash is ours, or a person's that we were told of. */
@@ -188,7 +144,7 @@ export class JournalView {
   }
 
   /** Intents of all writers or of persons that a crash, or a person who was faster, left without their `done`. */
-  *unfinished(writers: 'all' | 'persons' = 'all'): Generator<JournalLine> {
+  *unfinished(writers: Writers = 'all'): Generator<JournalLine> {
     for (const { unfinished, entries } of this.images.values()) {
       for (const [classId, { value, stamp }] of unfinished) {
         const entry = entries.get(classId)?.value;
@@ -198,9 +154,9 @@ export class JournalView {
     }
   }
 
-  /** Merges what was appended since, of all writers or of persons only (few files however many shards there are). */
-  refresh(writers: 'all' | 'persons' = 'all'): Promise<void> {
-    const refreshed = this.refreshing.then(() => this.readNew(writers));
+  /** Merges what was appended since, of all writers or of persons only. */
+  refresh(writers: Writers = 'all'): Promise<void> {
+    const refreshed = this.refreshing.then(() => this.files.readNew(writers));
     this.refreshing = refreshed.catch(() => undefined);
     return refreshed;
   }
@@ -240,91 +196,12 @@ export class JournalView {
     for (const listener of this.listeners) listener(line.image);
   }
 
-  private async readNew(writers: 'all' | 'persons'): Promise<void> {
-    const folder = journalFolder(this.root);
-    await explained(folder, () => refuseLinks(folder, this.root));
-    const names = (await entriesIn(folder)).map(({ name }) => name);
-    const journals = names.filter((name) => name.endsWith('.jsonl') && !name.startsWith('.'));
-    const isBatch = (name: string) => name.startsWith(BATCH_WRITER_PREFIX);
-    // Persons first: whether a run counts depends on what a person has said last.
-    const inOrder = [...journals.filter((name) => !isBatch(name)), ...journals.filter(isBatch)];
-    const paths = inOrder.map((name) => join(folder, name));
-    const meant = writers === 'all' ? paths : paths.filter((_, i) => !isBatch(inOrder[i]));
-    const sizes = new Map(await Promise.all(meant.map(async (path) => [path, await sizeOf(path)] as const)));
-    const known = [...this.progress.keys()];
-    const rewritten = known.some((path) => !paths.includes(path) || sizes.get(path)! < this.progress.get(path)!.offset);
-    if (rewritten) return this.readAgain();
-    for (const [path, size] of sizes) {
-      if (size !== this.progress.get(path)?.offset) await explained(path, () => this.readFile(path));
-    }
-  }
-
-  /** Journals only grow, unless somebody goes to another state of the whole folder, as version control does. */
-  private readAgain(): Promise<void> {
+  private clear(): void {
     this.images.clear();
     this.spellings.clear();
     this.byPlace = undefined;
     this.classIds.clear();
-    this.progress.clear();
     for (const listener of this.listeners) listener(null);
-    this.broken = 0;
-    return this.readNew('all');
-  }
-
-  /** Merges the lines after what is merged; `readline` would also split at U+2028, which JSON leaves in names. */
-  private async readFile(path: string): Promise<void> {
-    const file = await openGuarded(path, this.root);
-    try {
-      const name = basename(path);
-      const chunk = Buffer.alloc(READ_BYTES);
-      let { offset, isSkipping } = this.progress.get(path) ?? { offset: 0, isSkipping: false };
-      // Pieces of the line that begins at the offset.
-      let pieces: Buffer[] = [];
-      for (let position = offset; ; ) {
-        const { bytesRead } = await file.read(chunk, 0, READ_BYTES, position);
-        if (bytesRead === 0) break;
-        let start = 0;
-        for (let end = chunk.indexOf(NEWLINE); end >= 0 && end < bytesRead; end = chunk.indexOf(NEWLINE, start)) {
-          const line =
-            pieces.length > 0 ? Buffer.concat([...pieces, chunk.subarray(0, end)]) : chunk.subarray(start, end);
-          if (line.length > 0 && !isSkipping && !this.mergeText(line, { file: name, offset })) this.broken++;
-          pieces = [];
-          isSkipping = false;
-          start = end + 1;
-          offset = position + start;
-        }
-        position += bytesRead;
-        if (!isSkipping && position - offset > MOST_LINE_BYTES) {
-          this.broken++;
-          pieces = [];
-          isSkipping = true;
-        }
-        if (isSkipping) offset = position;
-        else if (start < bytesRead) pieces.push(Buffer.from(chunk.subarray(start, bytesRead)));
-      }
-      // Whole but for its newline, or torn: it is read again when the file has grown, so only its merit counts now.
-      if (pieces.length > 0) this.mergeText(Buffer.concat(pieces), { file: name, offset });
-      this.progress.set(path, { offset, isSkipping });
-    } finally {
-      await file.close();
-    }
-  }
-
-  /** Says whether the text was a journal line. */
-  private mergeText(line: Buffer, at: LinePosition): boolean {
-    let value: unknown;
-    try {
-      value = JSON.parse(textOf(line));
-    } catch {
-      // Not JSON: the caller counts it.
-      return false;
-    }
-    const parsed = journalLineSchema.safeParse(value);
-    if (parsed.success) this.merge(parsed.data, at);
-    if (parsed.success) return true;
-    const place = placeLineSchema.safeParse(value);
-    if (place.success) this.mergePlace(place.data);
-    return place.success;
   }
 
   /** What is known of an image under any spelling of its name. */
@@ -384,14 +261,6 @@ export class JournalViews {
   }
 }
 
-async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    throw explainReadError(error, path);
-  }
-}
-
 function add(index: Map<string, string[]>, key: string, image: string): void {
   const images = index.get(key);
   if (images === undefined) index.set(key, [image]);
@@ -413,47 +282,3 @@ function joined(a: ImageRecord, b: ImageRecord): ImageRecord {
   const place = b.place ?? a.place;
   return { entries, unfinished, masks: new Set([...a.masks, ...b.masks]), ...(place !== undefined && { place }) };
 }
-
-/**
- * Whether one line counts and not the other. A person's judgement gives way to what a person does later, such as asking
- * for a run on that image, and not to a run on the folder.
- */
-function beats(one: Stamped<JournalEntry>, other: Stamped<JournalEntry>): boolean {
-  const isJudged = isPersons(one.value.status);
-  if (isJudged === isPersons(other.value.status)) return !isNewer(other.stamp, one.stamp);
-  return isOfPerson((isJudged ? other : one).stamp) ? !isNewer(other.stamp, one.stamp) : isJudged;
-}
-
-/** Whether a person has written the line, with the image in view. */
-const isOfPerson = ({ file }: LinePosition): boolean => !file.startsWith(BATCH_WRITER_PREFIX);
-
-/** Bytes of the line that begins at an offset, without its end. */
-async function readLine(file: FileHandle, offset: number): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for (let position = offset; position - offset < MOST_LINE_BYTES; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES, position);
-    const end = buffer.subarray(0, bytesRead).indexOf(NEWLINE);
-    pieces.push(buffer.subarray(0, end >= 0 ? end : bytesRead));
-    if (end >= 0 || bytesRead === 0) break;
-    position += bytesRead;
-  }
-  return Buffer.concat(pieces);
-}
-
-/** Size of a journal file. Throws UserError for a link and for anything but a file. */
-const sizeOf = (path: string): Promise<number> =>
-  explained(path, async () => {
-    const stats = await lstat(path);
-    refuseIrregular(path, stats);
-    return stats.size;
-  });
-
-/** @param known what is known of the same class in the same image */
-function stampOf({ time }: JournalLine, at: LinePosition, known: readonly (Stamped<unknown> | undefined)[]): Stamp {
-  const isBefore = (stamp: Stamp) => stamp.file === at.file && stamp.offset < at.offset;
-  const before = known.flatMap((one) => (one !== undefined && isBefore(one.stamp) ? [one.stamp.time] : []));
-  return { ...at, time: [time, ...before].reduce((a, b) => (a < b ? b : a)) };
-}
-
-const isNewer = (one: Stamp, other: Stamp): boolean =>
-  one.file === other.file ? one.offset > other.offset : one.time > other.time;
