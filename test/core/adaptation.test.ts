@@ -6,10 +6,16 @@ import {
   fitForeground,
   foregroundScores,
   type LabelledTokens,
-  scoreDice,
   scorePrompt,
 } from '../../src/core/tokens/foregroundPrior';
 import { seededRandom } from '../seeded';
+
+/** Dice of the patches with a positive score and of those that `covered` says, 0 or 1 each. */
+function scoreDice({ data }: FloatMap, covered: Float32Array): number {
+  const found = data.map((score) => (score > 0 ? 1 : 0));
+  const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0);
+  return (2 * sum(found.map((value, patch) => value * covered[patch]))) / (sum(found) + sum(covered));
+}
 
 const grid = { width: 16, height: 16 };
 const inside = (patch: number) => Math.hypot((patch % 16) - 7.5, Math.floor(patch / 16) - 7.5) < 5;

@@ -383,9 +383,7 @@ describe('references', () => {
     });
     const { prepared } = await run(one, moved, { decode });
     expect(prepared.notes).toEqual([
-      expect.stringMatching(
-        /^self-test on the reference: Dice 0\.00 where .*, 0\.00 where it may not; 0\.\d\d in changed/,
-      ),
+      expect.stringMatching(/^self-test on the reference: Dice 0\.00 where .*, 0\.00 where it may not$/),
       expect.stringMatching(/^warning: the object is hardly found again in the reference itself \(Dice 0\.00\): /),
     ]);
   });

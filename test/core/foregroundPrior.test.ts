@@ -5,7 +5,6 @@ import {
   fitForeground,
   foregroundScores,
   type LabelledTokens,
-  scoreDice,
   scorePrompt,
 } from '../../src/core/tokens/foregroundPrior';
 import { seededRandom } from '../seeded';
@@ -141,16 +140,6 @@ describe('score prompt', () => {
   it('survives scores that are all the same', () => {
     const { data } = scorePrompt({ size: { width: 2, height: 1 }, data: Float32Array.of(0, 0) });
     expect([...data]).toEqual([0, 0]);
-  });
-});
-
-describe('score Dice', () => {
-  it('takes scores as yes or no and coverage as it is', () => {
-    const scores = { size: { width: 4, height: 1 }, data: Float32Array.of(2, 0.1, 0, -1) };
-    // Common: 1 + 0.25; total: two patches and 1 + 0.25 + 0.5.
-    expect(scoreDice(scores, [1, 0.25, 0.5, 0])).toBeCloseTo((2 * 1.25) / (2 + 1.75), 12);
-    expect(scoreDice(scores, [0, 0, 1, 1])).toBe(0);
-    expect(scoreDice({ ...scores, data: new Float32Array(4) }, [0, 0, 0, 0])).toBe(1);
   });
 });
 

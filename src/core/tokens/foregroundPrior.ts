@@ -293,15 +293,3 @@ export function withPrior(logits: FloatMap, share: FloatMap | undefined): FloatM
   for (let at = 0; at < data.length; at++) data[at] += logits.data[at];
   return { size: logits.size, data };
 }
-
-/** Dice of the patches with a positive score and of `coverage`, in [0, 1] per patch; 1 where neither has anything. */
-export function scoreDice({ data }: FloatMap, coverage: ArrayLike<number>): number {
-  let common = 0;
-  let total = 0;
-  for (let patch = 0; patch < data.length; patch++) {
-    const object = data[patch] > 0 ? 1 : 0;
-    common += Math.min(object, coverage[patch]);
-    total += object + coverage[patch];
-  }
-  return total > 0 ? (2 * common) / total : 1;
-}

@@ -14,7 +14,6 @@ import {
   foregroundScores,
   type LabelledTokens,
   priorShare,
-  scoreDice,
   scorePrompt,
   standOut,
   withPrior,
@@ -26,7 +25,7 @@ import { missingScores, type PlacedReference } from './alignment';
 import { heldOutScores } from './selfTest';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
-const REVISION = 'reference-model-4';
+const REVISION = 'reference-model-5';
 
 export interface LearntClassifier {
   readonly classifier: ForegroundClassifier;
@@ -43,8 +42,6 @@ export interface SelfTest {
   /** What a gentle and what a strong prior find again of the reference's own mask, whose patches were held out. */
   readonly gentle: PriorTest;
   readonly strong: PriorTest;
-  /** Mean Dice of patches in the changed copies, by a classifier that knows the reference alone. */
-  readonly copyDice: number;
 }
 
 interface PriorTest {
@@ -85,7 +82,6 @@ export async function learnReferences(
   const { weights, numbers } = await runner.remember(revision, async () => {
     const samples: LabelledTokens[] = [];
     const tests: WeightTest[] = [];
-    const copyTests: number[] = [];
     for (const { image, mask } of references) {
       const own = labelled(image, image.tokens, mask);
       const copies: LabelledTokens[] = [];
@@ -96,7 +92,6 @@ export async function learnReferences(
       samples.push(own, ...copies);
       if (!withSelfTest) continue;
       tests.push(await runner.stage('self-test', () => testWeights(image, mask, own)));
-      copyTests.push(await runner.stage('self-test', () => copyTest(own, copies)));
     }
     const classifier = await runner.stage('fit prior', () => fitForeground(samples));
     const reach = meanReach(classifier, references);
@@ -104,15 +99,14 @@ export async function learnReferences(
     if (withSelfTest) {
       const gentle = bestWeight(tests.map((test) => test.gentle));
       const strong = bestWeight(tests.map((test) => test.strong));
-      tested.push(gentle.weight, gentle.dice, strong.weight, strong.dice, mean(copyTests));
+      tested.push(gentle.weight, gentle.dice, strong.weight, strong.dice);
     }
     return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, reach, ...tested) };
   });
-  const [bias, reach, gentleWeight, gentleDice, strongWeight, strongDice, copyDice] = numbers;
+  const [bias, reach, gentleWeight, gentleDice, strongWeight, strongDice] = numbers;
   const selfTest = {
     gentle: { weight: gentleWeight, dice: gentleDice },
     strong: { weight: strongWeight, dice: strongDice },
-    copyDice,
   };
   return { classifier: { weights, bias }, reach, selfTest: withSelfTest ? selfTest : undefined };
 }
@@ -142,12 +136,6 @@ export function placeReferences(
       missing: missingScores(scoresOf(image), coverage.subarray(offset, next)),
     };
   });
-}
-
-/** How much of the object is found again where nothing but brightness, side and size has changed. */
-function copyTest(own: LabelledTokens, copies: readonly LabelledTokens[]): number {
-  const alone = fitForeground([own]);
-  return mean(copies.map(({ tokens, coverage }) => scoreDice(foregroundScores(alone, tokens), coverage)));
 }
 
 function labelled({ tokens: { grid } }: EncodedImage, tokens: EncodedImage['tokens'], mask: Mask): LabelledTokens {
@@ -219,31 +207,21 @@ function bestWeight(tests: readonly (readonly number[])[]): PriorTest {
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** "Dice 0.83 where the decoder may overrule the prior, 0.91 where it may not; 0.75 in changed copies". */
-export const describeSelfTest = ({ gentle, strong, copyDice }: SelfTest): string =>
-  `self-test on the reference: Dice ${gentle.dice.toFixed(2)} where the decoder may overrule the prior, ${strong.dice.toFixed(2)} where it may not; ${copyDice.toFixed(2)} in changed copies of it`;
+/** "Dice 0.83 where the decoder may overrule the prior, 0.91 where it may not". */
+export const describeSelfTest = ({ gentle, strong }: SelfTest): string =>
+  `self-test on the reference: Dice ${gentle.dice.toFixed(2)} where the decoder may overrule the prior, ${strong.dice.toFixed(2)} where it may not`;
 
 /**
- * Below this the reference's mask is not found again in the reference itself: of 36 measured, 2, the worst of their
- * sets.
+ * Below this the reference's mask is not found again in the reference itself: of 191 references of 34 sets, 15, whose
+ * targets have a mean Dice of 0.30, those of the others 0.76.
  */
 const WEAK_SELF_TEST = 0.6;
-/** Below this a change of light, side or size alone is too much; none of the 36 was. */
-const WEAK_COPIES = 0.5;
 
 /** What speaks against a reference, one sentence each. */
-export function referenceDoubts({ gentle, strong, copyDice }: SelfTest): string[] {
-  const doubts: string[] = [];
+export function referenceDoubts({ gentle, strong }: SelfTest): string[] {
   const best = Math.max(gentle.dice, strong.dice);
-  if (best < WEAK_SELF_TEST) {
-    doubts.push(
-      `warning: the object is hardly found again in the reference itself (Dice ${best.toFixed(2)}): it may be too small or look like its surroundings; another reference is likely to serve better`,
-    );
-  }
-  if (copyDice < WEAK_COPIES) {
-    doubts.push(
-      `warning: the object is hardly found again in the reference made brighter, darker, larger or mirrored (Dice ${copyDice.toFixed(2)}): what is labelled may be ambiguous`,
-    );
-  }
-  return doubts;
+  if (best >= WEAK_SELF_TEST) return [];
+  return [
+    `warning: the object is hardly found again in the reference itself (Dice ${best.toFixed(2)}): it may be too small or look like its surroundings; another reference is likely to serve better`,
+  ];
 }
