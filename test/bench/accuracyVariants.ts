@@ -1,5 +1,6 @@
 /** What bench:accuracy compares: strategies with presets, without stages, with several votes and tiles. */
 import { strategies, strategyIds } from '../../src/core/strategies';
+import { NOT_BESIDE_PRIOR } from '../../src/core/strategies/apMedSam/dualSpace';
 import { presetNames, presets } from '../../src/core/strategies/presets';
 import {
   type Ablation,
@@ -31,9 +32,9 @@ export interface VariantChoice {
 
 const allStages = Object.keys(NO_ABLATION) as Stage[];
 
-/** Those that a strategy has; a strategy that is not named here has none. */
+/** Those that a strategy has with the embedded models; a strategy that is not named here has none. */
 const stagesOf: Partial<Record<StrategyId, readonly Stage[]>> = {
-  'ap-medsam': allStages,
+  'ap-medsam': allStages.filter((stage) => !(stage in NOT_BESIDE_PRIOR)),
   gbmseg: ['backward', 'self', 'hard', 'sparse', 'exclusive'],
 };
 

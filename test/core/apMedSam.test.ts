@@ -144,6 +144,19 @@ describe('a segmenter that answers for a whole class', () => {
     expect((await run(one, moved, {}, { prior: false })).found.iouPrediction).toBe(0.8);
   });
 
+  it('gets hard negatives, and no outliers, only without the prior', async () => {
+    const told = async (ablation: object) => (await run(one, moved, {}, ablation)).found.prompts;
+    const hard = (prompts: Awaited<ReturnType<typeof told>>) => prompts.filter(({ source }) => source === 'hard');
+    const outliers = (prompts: Awaited<ReturnType<typeof told>>) =>
+      prompts.filter(({ reason }) => reason === 'outlier');
+    const alone = await told({ prior: false });
+    expect(hard(alone).length).toBeGreaterThan(0);
+    expect(outliers(alone).length).toBeGreaterThan(0);
+    const beside = await told({});
+    expect(hard(beside)).toEqual([]);
+    expect(outliers(beside)).toEqual([]);
+  });
+
   it('gets no mask prompt without the prior', async () => {
     const { asked, found } = await run(one, moved, {}, { prior: false });
     expect(asked[0].maskPrompt).toBeUndefined();

@@ -40,7 +40,7 @@ import {
 import { abstainBelow } from './abstention';
 import { askClass } from './askClass';
 import { askInstances } from './askInstances';
-import { dualSpacePrompts, fewPoints } from './dualSpace';
+import { dualSpacePrompts, fewPoints, NOT_BESIDE_PRIOR } from './dualSpace';
 import { describeSelfTest, learnClassifier, learnReferences, referenceDoubts } from './referenceModel';
 import { ReferencePrior, type TargetPrior } from './targetPrior';
 
@@ -130,7 +130,8 @@ async function segment(known: KnownObject, target: EncodedImage, stages: StageRu
   const expectedSize = known.expectedSize(target.size);
   const candidates = await stage('prompts', async () => {
     const all = await dualSpacePrompts({
-      ...{ table, sets, proposers, target: target.size, expectedSize, ablation },
+      ...{ table, sets, proposers, target: target.size, expectedSize },
+      ablation: prior ? { ...ablation, ...NOT_BESIDE_PRIOR } : ablation,
       meanTokenDistances: (patches) => matcher.meanTokenDistances(target.tokens, patches),
     });
     return prior && ablation.sparse ? fewPoints(all) : all;

@@ -94,6 +94,13 @@ async function consistentMatches(matches: readonly Match[], { ablation, meanToke
 const byPatch = (a: PromptCandidate, b: PromptCandidate): number => a.targetPatch - b.targetPatch;
 
 /**
+ * Stages that are left out beside a prior, where they are worth nothing: on 1700 pairs of reference and target from 34
+ * sets the mean Dice with self matching less that without is 0.0003 (95 % interval -0.0005 to 0.0014), with hard
+ * negatives -0.0014 (-0.0041 to 0.0012).
+ */
+export const NOT_BESIDE_PRIOR = { self: false, hard: false } as const satisfies Partial<Ablation>;
+
+/**
  * Of each label, beside a prior: more cost time and tell nothing new. The embedded decoder was trained with up to 8.
  */
 const MOST_BESIDE_PRIOR = 12;
