@@ -1,4 +1,7 @@
-/** The label editor's page: puts model, viewer, tools and controls together. */
+/**
+ * The label editor's page: puts model, viewer, tools and controls together. Long because each of its many wires is one
+ * line here; what one of them decides has a home of its own.
+ */
 
 import { clearClass } from '../src/core/drawing/ink';
 import { CANVAS_TOOLS, type CanvasAction, type CanvasTool, type PageCommand } from '../src/protocol/contributions';

@@ -6,7 +6,7 @@ import type { PersonMasks } from '../editor/image/saving';
 import type { LabelDocumentHandle, OpenPlace } from '../editor/openDocuments';
 import type { LabelEditorProvider } from '../editor/provider';
 import { READ_SUFFIXES } from '../formats/imageFormat';
-import type { FailedNode, ImageNode } from '../views/reviewTree';
+import type { FailedNode, ImageNode } from '../views/reviewItems';
 import { signalOf } from './failable';
 import { requireModels } from './modelActions';
 import { MASKS, type ReferenceContext, useDocumentAsReference, useFileAsReference } from './referenceCommands';

@@ -15,7 +15,8 @@ import {
 } from '../protocol/contributions';
 import type { ModelNode } from '../views/modelTree';
 import type { ReferenceNode } from '../views/referenceTree';
-import type { FailedNode, ImageNode, ReviewView } from '../views/reviewTree';
+import type { FailedNode, ImageNode } from '../views/reviewItems';
+import type { ReviewView } from '../views/reviewTree';
 import { failable } from './failable';
 import {
   acceptMask,

@@ -1,5 +1,5 @@
 /** The Review view: every image with what is known of it, in the order in which a person should look. */
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { type NextStep, Outcome } from '../core/userError';
 import { absolutePath } from '../dataset/files/folder';
@@ -14,7 +14,6 @@ import {
   nextToReview,
   type ReviewOrder,
   type ReviewRow,
-  type ReviewStatus,
   type StatusCounts,
   sortRows,
   sumCounts,
@@ -25,22 +24,8 @@ import { LabelDocumentHandle, type OpenPlace } from '../editor/openDocuments';
 import type { Upcoming } from '../editor/prefetcher';
 import type { LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
-import { commandId, EDITOR_TYPE, focusOf, viewId } from '../protocol/contributions';
-
-/** A row of the view; commands of its menu take the file. */
-export interface ImageNode {
-  readonly root: ProjectRoot;
-  readonly row: ReviewRow;
-  readonly uri: vscode.Uri;
-}
-
-/** The images of a root that failed: they are tried again, not reviewed. */
-export interface FailedNode {
-  readonly root: ProjectRoot;
-  readonly failed: readonly ImageNode[];
-}
-
-type Node = ProjectRoot | FailedNode | ImageNode;
+import { commandId, focusOf, viewId } from '../protocol/contributions';
+import { type ImageNode, type Node, rootOf, treeItem } from './reviewItems';
 
 const ORDERS: readonly (vscode.QuickPickItem & { readonly order: ReviewOrder })[] = [
   { label: 'Trust', description: 'lowest first: how good the mask is expected to be', order: 'trust' },
@@ -48,18 +33,6 @@ const ORDERS: readonly (vscode.QuickPickItem & { readonly order: ReviewOrder })[
   { label: 'Status', description: 'automatic, absent, then what a person has judged', order: 'status' },
   { label: 'Name', order: 'name' },
 ];
-
-const ICONS: Readonly<
-  Record<ReviewStatus, { readonly icon: string; readonly colour?: string; readonly says: string }>
-> = {
-  auto: { icon: 'sparkle', says: 'automatic' },
-  accepted: { icon: 'pass-filled', colour: 'testing.iconPassed', says: 'accepted' },
-  edited: { icon: 'edit', colour: 'testing.iconPassed', says: 'edited by a person' },
-  absent: { icon: 'circle-slash', says: 'probably absent' },
-  failed: { icon: 'error', colour: 'testing.iconFailed', says: 'failed' },
-  reference: { icon: 'bookmark', says: 'reference' },
-  none: { icon: 'circle-outline', says: 'not labelled yet' },
-};
 
 /** Journal and masks change many times a second while a batch runs; the tree is drawn anew at most this often. */
 const REDRAW_MS = 500;
@@ -164,33 +137,8 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     return 'row' in node ? [] : this.rowsOf(node);
   }
 
-  async getTreeItem(node: Node): Promise<vscode.TreeItem> {
-    if ('failed' in node) return failedItem(node);
-    if (!('row' in node)) {
-      const item = new vscode.TreeItem(basename(node.root), vscode.TreeItemCollapsibleState.Expanded);
-      item.iconPath = vscode.ThemeIcon.Folder;
-      item.description = vscode.workspace.asRelativePath(node.root);
-      return item;
-    }
-    const { root, row, uri } = node;
-    const { classes } = await root.project();
-    const { icon, colour, says } = ICONS[row.status];
-    const className = classes.length > 1 ? classes.find(({ id }) => id === row.classId)?.name : undefined;
-    const trust = row.trust === null ? undefined : `trust ${row.trust.toFixed(2)}`;
-    const prediction = row.iouPrediction === null ? undefined : `IoU prediction ${row.iouPrediction.toFixed(2)}`;
-    const reason = row.error === null ? undefined : reasonOf(root, row.image, row.error);
-    const about = [className, reason ?? trust ?? prediction ?? says].filter((part) => part !== undefined).join(', ');
-    const item = new vscode.TreeItem(basename(row.image));
-    item.id = `${root.root}\n${row.classId}\n${row.image}`;
-    item.iconPath = new vscode.ThemeIcon(icon, colour === undefined ? undefined : new vscode.ThemeColor(colour));
-    item.description = dirname(row.image) === '.' ? about : `${about}  ${dirname(row.image)}`;
-    item.tooltip = row.error ?? [row.image, says, trust, prediction].filter(Boolean).join('\n');
-    item.contextValue = `image ${row.status}`;
-    item.accessibilityInformation = {
-      label: [basename(row.image), says, reason ?? trust ?? prediction].filter(Boolean).join(', '),
-    };
-    item.command = { title: 'Open', command: 'vscode.openWith', arguments: [uri, EDITOR_TYPE] };
-    return item;
+  getTreeItem(node: Node): Promise<vscode.TreeItem> {
+    return treeItem(node);
   }
 
   private async top(): Promise<Node[]> {
@@ -307,23 +255,6 @@ const revealing = (folder: vscode.Uri): string =>
 
 /** Before the first image. */
 const startOf = (root: ProjectRoot): OpenPlace => ({ root, image: '', classId: undefined });
-
-function failedItem({ root, failed }: FailedNode): vscode.TreeItem {
-  const item = new vscode.TreeItem(`${failed.length} failed`, vscode.TreeItemCollapsibleState.Collapsed);
-  item.id = `${root.root}\nfailed`;
-  item.iconPath = new vscode.ThemeIcon('error', new vscode.ThemeColor('testing.iconFailed'));
-  item.tooltip = 'There is no mask to review for these images. Each says why; the next run tries them again.';
-  item.contextValue = 'failed';
-  return item;
-}
-
-/** A sentence without the path that it begins with: the row has the name before it. */
-function reasonOf(root: ProjectRoot, image: string, error: string): string {
-  const path = absolutePath(root.root, image);
-  return error.startsWith(path) ? error.slice(path.length).replace(/^:? /, '') : error;
-}
-
-const rootOf = (node: Node): ProjectRoot => ('row' in node || 'failed' in node ? node.root : node);
 
 /** The row of an open image: that of its class in use, or its first one. */
 const placeIn = (rows: readonly ReviewRow[], { image, classId }: OpenPlace) => ({
