@@ -6,7 +6,7 @@ import { deviceOfEnvironment } from './devices/devices';
 import type { DeviceChoice } from './protocol/deviceApi';
 import type { ModelName, NetworkSettings } from './protocol/modelApi';
 
-export interface Config {
+interface Config {
   /** What a new project starts with; `project.json` decides from then on. */
   readonly encoder: string;
   readonly segmenter: string;

@@ -1,6 +1,6 @@
 /** Who owns a listener, a watcher or a process ends it: owners register what they make and are disposed as one. */
 
-export interface Disposable {
+interface Disposable {
   dispose(): unknown;
 }
 

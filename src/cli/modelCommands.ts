@@ -192,7 +192,7 @@ async function download(args: Arguments, context: CommandContext): Promise<numbe
 }
 
 /** "12.3 MB of 88.5 MB, 4.1 MB/s, 19 s left", or what it waits for. */
-export function progressText(progress: DownloadProgress): string {
+function progressText(progress: DownloadProgress): string {
   const { phase, received, total, bytesPerSecond, etaSeconds, note } = progress;
   const amount = total === null ? sizeText(received) : `${sizeText(received)} of ${sizeText(total)}`;
   return [

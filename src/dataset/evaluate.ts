@@ -217,7 +217,7 @@ async function scoreTarget(
   };
 }
 
-export interface Summary {
+interface Summary {
   readonly count: number;
   readonly mean: number;
   readonly median: number;

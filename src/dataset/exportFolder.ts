@@ -37,7 +37,7 @@ export interface ExportRequest {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export interface ExportReport {
+interface ExportReport {
   /** Images that were exported, and classes drawn in them. */
   readonly images: number;
   readonly classes: number;

@@ -42,7 +42,7 @@ export type FetchFile = (
   },
 ) => Promise<void>;
 
-export interface CudaPlace {
+interface CudaPlace {
   /** Absolute path of the engine's bundle, whose runtime is copied. */
   readonly entry: string;
   readonly home: string;

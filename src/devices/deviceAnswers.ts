@@ -9,10 +9,10 @@ import type { DeviceMeasurement, DeviceName } from '../protocol/deviceApi';
 import { deviceNames, deviceTitles } from './devices';
 
 /** Largest difference from the CPU, relative to the largest magnitude, at which a device counts as agreeing. */
-export const TOLERANCE = 1e-2;
+const TOLERANCE = 1e-2;
 
 /** A device must need at most this share of the CPU's time: less is noise, and not worth another device's risks. */
-export const WORTH_WHILE = 0.9;
+const WORTH_WHILE = 0.9;
 
 /** A device that was tried, or that there was no use in trying. */
 export interface DeviceTrial {

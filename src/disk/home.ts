@@ -28,7 +28,7 @@ export const homeModelsDir = (home: string): string => join(home, 'models');
 export const homeCacheDir = (home: string): string => join(home, 'cache');
 
 /** Copies of the runtime with providers that npm's package has no room for. */
-export const homeRuntimeDir = (home: string): string => join(home, 'runtime');
+const homeRuntimeDir = (home: string): string => join(home, 'runtime');
 
 /** Pictures of images as the editor shows them. */
 export const homeDisplayDir = (home: string): string => join(home, 'display');

@@ -47,7 +47,7 @@ async function requireUnused(path: string): Promise<void> {
 }
 
 /** Files are written in one go each, from their beginning to their end. */
-export class NewFolder {
+class NewFolder {
   private readonly files = new Map<string, FileHandle>();
 
   constructor(private readonly path: string) {}

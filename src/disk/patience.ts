@@ -25,7 +25,7 @@ export interface Patience {
   readonly platform?: NodeJS.Platform;
 }
 
-export interface Clock {
+interface Clock {
   /** Milliseconds since any one moment. */
   now(): number;
   /** Rejects when the signal is aborted. */

@@ -1,6 +1,6 @@
 /** Which of the open editors is the active one, and whether its canvas has the keyboard. */
 
-export interface ActiveEditorEvents {
+interface ActiveEditorEvents {
   /** The active editor is another one, or none. */
   onActive(): void;
   /** Plain letters are the canvas's from now on, or no longer. */

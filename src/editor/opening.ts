@@ -23,7 +23,7 @@ export interface LocalFile {
   readonly locked: string | null;
 }
 
-export interface OpeningOptions {
+interface OpeningOptions {
   readonly engines: Pick<Engines, 'of'>;
   readonly projects: { at(path: string): Promise<ProjectRoot> };
   readonly unsaved: UnsavedFolder;

@@ -25,7 +25,7 @@ import { Opening } from './opening';
 import { UNREADABLE_COMMANDS, unreadableHtml } from './page/unreadable';
 import type { UnsavedFolder } from './unsaved/unsavedFolder';
 
-export interface ProviderOptions extends Omit<LabelPanelOptions, 'active'> {
+interface ProviderOptions extends Omit<LabelPanelOptions, 'active'> {
   /** Folder for copies of images that are not on this machine's disk. */
   readonly copiesDir: string;
   readonly engines: Engines;

@@ -53,7 +53,7 @@ export function createPool(count: number, options: EngineClientOptions, device: 
 }
 
 /** How long the pool goes on without an engine, and how it asks one again that could not start, in milliseconds. */
-export interface PoolPatience {
+interface PoolPatience {
   /** From the time on at which none would start. */
   readonly giveUpMs: number;
   /** After its first failed start; twice as long after each further one. */

@@ -5,7 +5,7 @@ import type { EngineConfig } from '../protocol/engineApi';
 import type { EngineClientOptions } from './client';
 import { createPool, type EnginePool, parallelismOn } from './pool';
 
-export interface PoolStart extends Pick<EngineClientOptions, 'entry' | 'log' | 'onOutput'> {
+interface PoolStart extends Pick<EngineClientOptions, 'entry' | 'log' | 'onOutput'> {
   readonly config: Omit<EngineConfig, 'threads'>;
   /** Engine processes and threads of each; what suits the device where undefined. */
   readonly engines?: number | undefined;

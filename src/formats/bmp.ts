@@ -5,7 +5,7 @@
 import { describeSize, type Size } from '../core/geometry';
 import { UserError } from '../core/userError';
 
-export interface BmpHeader {
+interface BmpHeader {
   readonly size: Size;
   /** Bits per pixel in the file. */
   readonly bits: number;

@@ -3,7 +3,7 @@
  * file is.
  */
 
-export type ImageFormat = 'png' | 'jpeg' | 'tiff' | 'webp' | 'bmp' | 'gif' | 'avif';
+type ImageFormat = 'png' | 'jpeg' | 'tiff' | 'webp' | 'bmp' | 'gif' | 'avif';
 
 interface FormatFacts {
   /** What messages call it. */

@@ -20,7 +20,7 @@ export interface PngHeader {
   readonly interlaced: boolean;
 }
 
-export interface PngChunk {
+interface PngChunk {
   readonly type: string;
   readonly data: Uint8Array;
 }

@@ -36,7 +36,7 @@ export interface TiffPage {
   readonly nodata?: number;
 }
 
-export const SAMPLE_FORMAT = {
+const SAMPLE_FORMAT = {
   unsigned: 1,
   signed: 2,
   float: 3,

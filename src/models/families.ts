@@ -4,7 +4,7 @@
  */
 
 /** What holds for every model of a family unless its manifest entry says otherwise. */
-export interface FamilyTraits {
+interface FamilyTraits {
   /** Roles of its files that are ONNX graphs, in the order in which an import names them. */
   readonly graphs: readonly string[];
   /** Side in modelPx of the square that images are brought to. */

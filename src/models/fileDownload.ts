@@ -8,7 +8,7 @@ import { UserError } from '../core/userError';
 import { type Answer, isCertificateError, type Network, networkReason, withoutSecrets } from './network';
 import { PartFile, type PartOrigin, rejectPart } from './partFile';
 
-export interface FileToFetch {
+interface FileToFetch {
   /** Absolute path that the file is meant for; the part lies beside it. */
   readonly path: string;
   /** Addresses, tried in order. */
@@ -39,7 +39,7 @@ export interface Patience {
   readonly longestPauseMs: number;
 }
 
-export const PATIENCE: Patience = { stallMs: 30_000, attempts: 6, pauseMs: 1_000, longestPauseMs: 30_000 };
+const PATIENCE: Patience = { stallMs: 30_000, attempts: 6, pauseMs: 1_000, longestPauseMs: 30_000 };
 
 export interface Fetched {
   readonly sha256: string;

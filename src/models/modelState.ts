@@ -19,7 +19,7 @@ export interface LocatedModel {
  * `available`: can be downloaded, nothing is there; `partial`: a download has begun; `damaged`: a file is missing or
  * has the wrong size, or was found wrong by `verify`.
  */
-export type ModelState = 'shipped' | 'imported' | 'downloaded' | 'available' | 'partial' | 'damaged';
+type ModelState = 'shipped' | 'imported' | 'downloaded' | 'available' | 'partial' | 'damaged';
 
 /** One row of `models list`. */
 export interface ListedModel {

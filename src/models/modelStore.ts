@@ -32,7 +32,7 @@ export interface ResolvedModel {
 }
 
 /** One row of `models verify`; `problem` is a sentence, absent where all is well. */
-export interface VerifiedModel extends ListedModel {
+interface VerifiedModel extends ListedModel {
   readonly problem?: string;
 }
 

@@ -157,7 +157,7 @@ export function withoutSecrets(url: string): string {
 }
 
 /** Why a request failed. */
-export interface NetworkReason {
+interface NetworkReason {
   /** Part of a sentence: "no connection to example.org: refused". */
   readonly sentence: string;
   /** Whether it may well be over in a minute; a missing network or a wrong proxy is better told at once. */

@@ -15,10 +15,10 @@ export interface PartOrigin {
   readonly total?: number;
 }
 
-export const partPath = (path: string): string => `${path}.part`;
+const partPath = (path: string): string => `${path}.part`;
 const originPath = (path: string): string => `${path}.part.json`;
 /** Where content goes that is not what it should be. */
-export const rejectedPath = (path: string): string => `${path}.rejected`;
+const rejectedPath = (path: string): string => `${path}.rejected`;
 
 /** Everything that a download may leave beside the file itself. */
 export const tracesOf = (path: string): readonly string[] => [partPath(path), originPath(path), rejectedPath(path)];

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, type Handlers, type Peer } from '../rpc';
 
-export interface ChildOptions<LocalApi> {
+interface ChildOptions<LocalApi> {
   /** What the child is, for messages: `engine`. */
   readonly name: string;
   /** Absolute path of the bundle. */

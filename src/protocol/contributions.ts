@@ -88,7 +88,7 @@ export type PageCommand = (typeof PAGE_COMMANDS)[number];
 
 /** Views of the activity bar. */
 export const VIEWS = ['references', 'review', 'models'] as const;
-export type ViewName = (typeof VIEWS)[number];
+type ViewName = (typeof VIEWS)[number];
 
 /** The custom editor. */
 export const EDITOR_TYPE = 'apMedSam.labelEditor';

@@ -95,7 +95,7 @@ export interface DisplayImage {
 }
 
 /** As `TileFiles`, with a URI: tiles are `<base>/<level>/<column>_<row>.png`. */
-export interface TilePyramid {
+interface TilePyramid {
   readonly base: string;
   readonly tileSize: number;
   readonly levels: number;

@@ -82,7 +82,7 @@ export interface FileStamp {
 }
 
 /** Milliseconds per stage; `total` is wall time in the engine and includes waiting for other work. */
-export type StageTimes = Readonly<Record<string, number>> & { readonly total: number };
+type StageTimes = Readonly<Record<string, number>> & { readonly total: number };
 
 export interface SegmentResult {
   readonly size: Size;
@@ -357,7 +357,7 @@ export interface OverlayRequest extends Shown {
   readonly output: string;
 }
 
-export interface OverlayLayer {
+interface OverlayLayer {
   readonly mask: RunMask;
   readonly prompts: readonly PromptCandidate[];
   /** Outline colour as #rrggbb. */

@@ -27,7 +27,7 @@ export interface RunnerClientOptions {
   readonly disposeGraceMs?: number;
 }
 
-export interface LabelOptions {
+interface LabelOptions {
   /** Cancels the job: it ends with what is done. */
   readonly signal?: AbortSignal;
   /** Called when the job's turn has come. */

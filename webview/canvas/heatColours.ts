@@ -22,7 +22,7 @@ const COOL: readonly [Colour, Colour] = [
   [30, 60, 200],
 ];
 
-export interface HeatPicture {
+interface HeatPicture {
   readonly size: Size;
   /** RGBA, uint8 [height, width, 4], row-major, not premultiplied. */
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;

@@ -12,7 +12,7 @@ import type { DeviceFrame } from './viewport';
 const TILE_BYTES = 192 * 2 ** 20;
 const REQUESTS = 6;
 
-export interface ImageLayerEvents {
+interface ImageLayerEvents {
   /** Something else is there to be drawn. */
   onChange(): void;
   /** A picture of the image shown could not be loaded. Once until it is shown again. */

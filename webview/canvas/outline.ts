@@ -8,7 +8,7 @@ export type Side = 'top' | 'bottom' | 'left' | 'right';
 /**
  * Takes a straight piece of border: the side of the pixels [start, end) of a row (top, bottom) or column (left, right).
  */
-export type BorderVisitor = (label: number, side: Side, line: number, start: number, end: number) => void;
+type BorderVisitor = (label: number, side: Side, line: number, start: number, end: number) => void;
 
 /**
  * Visits the borders of all labelled pixels of a box (targetPx), in pieces as long as can be. A border runs between two

@@ -5,7 +5,7 @@ import { type DeviceRect, deviceRect, standInsFor, type TileGrid, type TileKey }
 import type { DeviceFrame } from './viewport';
 
 /** A tile as it is known: null where nothing in it shows, undefined where it is not there. */
-export type Drawable = CanvasImageSource | null | undefined;
+type Drawable = CanvasImageSource | null | undefined;
 
 /** Coarse pictures are cut to what is visible, and this many of their pixels more, which their smoothing looks at. */
 const MARGIN = 2;

@@ -116,7 +116,7 @@ export function nearestFirst(grid: TileGrid, keys: readonly TileKey[], { x, y }:
 }
 
 /** A tile that a view needs is replaced by these until it is there. */
-export interface StandIns {
+interface StandIns {
   /** Available tiles of coarser levels, coarsest first. */
   readonly coarser: readonly TileKey[];
   /** Available tiles of the next finer level. */

@@ -1,7 +1,7 @@
 /** Tiles in memory and on their way: a few requests at a time, the most wanted first, the least recently used go. */
 import { type TileKey, tileName } from './tileGrid';
 
-export interface TileSource<T> {
+interface TileSource<T> {
   /** Rejects where the tile cannot be had; an aborted request may do either. */
   load(key: TileKey, signal: AbortSignal): Promise<T>;
   bytesOf(tile: T): number;
@@ -9,7 +9,7 @@ export interface TileSource<T> {
   release(tile: T): void;
 }
 
-export interface TileStoreLimits {
+interface TileStoreLimits {
   /** Tiles that are not wanted now are dropped beyond this. */
   readonly bytes: number;
   readonly requests: number;

@@ -22,7 +22,7 @@ import { addFocusRing, devicePxOf, makeSurface, watchSize } from './surface';
 import { Viewport } from './viewport';
 import { wheelAction } from './wheel';
 
-export interface ViewerEvents {
+interface ViewerEvents {
   onViewport?(viewport: Viewport): void;
   /** Pictures of the image shown are gone: they must be made again and shown anew. Once per shown image. */
   onMissingTile?(): void;

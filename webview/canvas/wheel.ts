@@ -3,7 +3,7 @@
  * ctrl.
  */
 
-export type WheelAction =
+type WheelAction =
   | { readonly kind: 'zoom'; readonly factor: number }
   /** In screenPx. */
   | { readonly kind: 'pan'; readonly dx: number; readonly dy: number };
@@ -25,7 +25,7 @@ const FASTEST_PINCH = 50;
 const MOST = 2;
 
 /** What counts of a wheel event. */
-export interface WheelTurn {
+interface WheelTurn {
   readonly deltaX: number;
   readonly deltaY: number;
   /** Of pixels (0), lines (1) or pages (2). */

@@ -15,7 +15,7 @@ export interface ButtonOptions {
   onPress(event: MouseEvent): void;
 }
 
-export interface ButtonState {
+interface ButtonState {
   /** Why it cannot work now, or null. */
   readonly reason?: string | null;
   /** For buttons that stay pressed. */

@@ -11,7 +11,7 @@ interface ComponentElements {
 type Elements = HTMLElementTagNameMap & ComponentElements;
 
 /** `true` is an attribute without value; `false` and null leave it out. */
-export type Attributes = Readonly<Record<string, string | number | boolean | null>>;
+type Attributes = Readonly<Record<string, string | number | boolean | null>>;
 
 export function element<Tag extends keyof Elements>(
   tag: Tag,

@@ -30,7 +30,7 @@ export interface ModelHost {
   ready(): Promise<EditorState>;
 }
 
-export interface ModelEvents {
+interface ModelEvents {
   /** Labels inside the box (targetPx) have changed otherwise than by a stroke. */
   onPixels(box: Box): void;
   /** Anything else may have changed. */

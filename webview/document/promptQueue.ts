@@ -8,7 +8,7 @@ export interface PromptQuestion {
   readonly prompts: PromptsEdit;
 }
 
-export interface QueueEvents {
+interface QueueEvents {
   /** `wanted` or `isBusy` has changed. */
   onChange(): void;
   /** The segmenter has answered and its pixels are in the labels. @param since when a person asked. */

@@ -20,7 +20,7 @@ export interface Pointed {
   readonly hit: PromptHit | null;
 }
 
-export interface InputEvents {
+interface InputEvents {
   onPointed(pointed: Pointed | null): void;
   onFocus(focused: boolean): void;
   /** Why the tool cannot be used now, or null. Asked before it is. */

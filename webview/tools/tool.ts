@@ -21,7 +21,7 @@ export interface ToolPointer {
 }
 
 /** What tools need of the viewer. */
-export interface ToolScreen {
+interface ToolScreen {
   showDraft(draft: Draft | null): void;
   labelsChanged(box: Box): void;
   hitPrompt(screenPx: Point): PromptHit | null;

@@ -31,7 +31,7 @@ export function inShard(image: string, { index, count }: Shard): boolean {
 }
 
 /** The mask of an image as it is on the disk. */
-export interface MaskOnDisk {
+interface MaskOnDisk {
   /** Absolute. */
   readonly path: string;
   /** Null where there is no file. */

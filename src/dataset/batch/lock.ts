@@ -21,7 +21,7 @@ export interface Shard {
   readonly count: number;
 }
 
-export type ShardLockOptions = LockOptions;
+type ShardLockOptions = LockOptions;
 
 const shardSchema = z.object({ index: z.int(), count: z.int() });
 

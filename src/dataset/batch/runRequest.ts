@@ -10,12 +10,12 @@ import { type CheckedReference, type ReferenceEngine, votingReferences } from '.
 import { type CompetitorKey, runKeyOf } from './runKey';
 
 /** A class's first reference, as stored and as it was found. */
-export interface ClassReference {
+interface ClassReference {
   readonly reference: ProjectReference;
   readonly checked: CheckedReference;
 }
 
-export interface RunRequestParts {
+interface RunRequestParts {
   readonly engine: WindowEngine & ReferenceEngine;
   readonly root: string;
   readonly project: Project;

@@ -71,7 +71,7 @@ export interface Saved {
   readonly mask: string | null;
 }
 
-export interface Accepted {
+interface Accepted {
   readonly outcome: 'accepted';
   readonly path: string;
   /** SHA-256 of the mask file, null where the object was accepted as absent. */

@@ -14,20 +14,20 @@ import { type ClassLine, resultLine, UNKNOWN } from './classLine';
 import { completeUnfinished, MaskProtocol, type ProtocolContext } from './maskProtocol';
 
 /** `kept`: a person has meanwhile painted or judged the mask, and the result was dropped. */
-export type CommitOutcome = 'done' | 'absent' | 'kept';
+type CommitOutcome = 'done' | 'absent' | 'kept';
 
 /**
  * Where a run writes. Its own lines do not get into its view: where the mask of one image lies must not depend on which
  * others were done before it.
  */
-export interface CommitContext extends Omit<ProtocolContext, 'onLine'> {
+interface CommitContext extends Omit<ProtocolContext, 'onLine'> {
   /** The classes of the run, with the run key of each. */
   readonly runs: readonly ClassRunKey[];
   /** Colours of the palette. */
   readonly classes: readonly ClassColour[];
 }
 
-export interface ClassRunKey {
+interface ClassRunKey {
   readonly classId: number;
   readonly run: string;
 }

@@ -34,7 +34,7 @@ export interface FolderScan {
   readonly nested: readonly string[];
 }
 
-export interface ScanOptions {
+interface ScanOptions {
   /** Absolute; it is not searched. */
   readonly maskFolder: string;
   /** Absolute paths of the folders and images to take, all within the root; the whole root if empty. */

@@ -14,7 +14,7 @@ import { isAbsence } from '../../disk/storageError';
 import { leaves, resolveMaskFolder } from './maskFolder';
 
 /** Asks a person whether masks may be written into a folder, given its absolute path. */
-export type AskForFolder = (root: string, folder: string) => Promise<boolean>;
+type AskForFolder = (root: string, folder: string) => Promise<boolean>;
 
 const fileSchema = z.object({
   version: z.literal(1),

@@ -9,7 +9,7 @@ import { hasImageSuffix, mayBeImage, stem } from './imageNames';
 import { IMAGES_FOLDER, leaves, usualPlaces, withoutImagesFolder } from './maskFolder';
 
 /** What the journal knows of where masks lie; places are posix paths relative to the mask folder. */
-export interface MaskPlaces {
+interface MaskPlaces {
   /** Where the mask of an image lies, as a line has told; undefined if none has. */
   placeOf(image: string): string | undefined;
   /** Images whose mask lies at a place, or may, where their lines are of a version that told no place. */

@@ -29,7 +29,7 @@ const classInstances = z.object({
 
 const fileSchema = z.object({ image: z.string(), classes: z.array(classInstances) });
 
-export type ClassInstances = Readonly<z.infer<typeof classInstances>>;
+type ClassInstances = Readonly<z.infer<typeof classInstances>>;
 
 export function instancesFile(root: string, image: string): string {
   return absolutePath(join(root, PROJECT_FOLDER, 'instances'), `${image}.json`);

@@ -9,7 +9,7 @@ import { beats, isNewer, isOfPerson, type Stamp, type Stamped, stampOf } from '.
 export type JournalEntry = Omit<JournalLine, 'prompts' | 'kind' | 'image' | 'class'>;
 
 /** Told of each image that has another entry than before; null: of all images. */
-export type EntryListener = (image: string | null) => void;
+type EntryListener = (image: string | null) => void;
 
 interface ImageRecord {
   /** Where the mask lies; undefined where no line has told. */

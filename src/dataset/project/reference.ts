@@ -33,7 +33,7 @@ export interface CheckedReference {
   readonly notes: readonly string[];
 }
 
-export type ReferenceReading = Pick<ProjectReference, 'manner' | 'turned'>;
+type ReferenceReading = Pick<ProjectReference, 'manner' | 'turned'>;
 
 /**
  * A reference of class `classId` as project.json keeps it. Paths are absolute; throws UserError if one is unreadable.
@@ -118,7 +118,7 @@ export const isSameReference = (a: ProjectReference, b: ProjectReference): boole
   a.class === b.class && a.image === b.image && a.maskHash === b.maskHash && a.imageHash === b.imageHash;
 
 /** The references of a class that vote in a run. */
-export interface Voters {
+interface Voters {
   /** The one that was chosen, then the class's others as they are stored. */
   readonly references: readonly (CheckedReference & Pick<ProjectReference, 'maskHash'>)[];
   /** What a person should know of them. */

@@ -92,7 +92,7 @@ export async function removeReference(root: string, reference: ProjectReference)
   await removeCopies(root, project, [reference]);
 }
 
-export type ReferenceCondition = 'ok' | 'image changed' | 'image missing' | 'mask changed' | 'mask missing';
+type ReferenceCondition = 'ok' | 'image changed' | 'image missing' | 'mask changed' | 'mask missing';
 
 /** A stored reference, and what has become of its files. */
 export interface ReferenceState {

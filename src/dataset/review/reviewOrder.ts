@@ -102,7 +102,7 @@ export function describeCounts(counts: StatusCounts): string {
 export const isOpen = ({ status }: ReviewRow): boolean => status === 'auto' || status === 'absent' || status === 'none';
 
 /** Which row a person is at. */
-export type ReviewPlace = Pick<ReviewRow, 'image' | 'classId'>;
+type ReviewPlace = Pick<ReviewRow, 'image' | 'classId'>;
 
 /**
  * The rows to review after `current`, at most `count`: the next ones in this order that are open, and on from the other

@@ -23,7 +23,7 @@ export interface SuggestionEngine extends WindowEngine {
   describeImage(params: { image: string } & Shown, options: { signal: AbortSignal }): Promise<ImageDescription>;
 }
 
-export interface SuggestionRequest {
+interface SuggestionRequest {
   readonly engine: SuggestionEngine;
   /** Absolute path of the root. */
   readonly root: string;
@@ -39,7 +39,7 @@ export interface SuggestionRequest {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export interface SuggestedImage {
+interface SuggestedImage {
   /** Posix path relative to the root. */
   readonly image: string;
   /** Images that it would serve better than anything labelled or suggested before, itself among them. */
@@ -53,7 +53,7 @@ export interface SuggestedImage {
   readonly reason: string;
 }
 
-export interface ReferenceFit {
+interface ReferenceFit {
   /** Posix path relative to the root, or absolute outside it. */
   readonly image: string;
   /** Share of the images that are more like the others than the reference is. */

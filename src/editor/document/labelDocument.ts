@@ -66,7 +66,7 @@ export interface Edit {
 }
 
 /** Called after each change of the document; `change` fits the labels as they were before. */
-export type ChangeListener = (change: LabelChange | null) => void;
+type ChangeListener = (change: LabelChange | null) => void;
 
 export class LabelDocument {
   private current: DocumentState;

@@ -10,7 +10,7 @@ import { Owner } from '../../dispose';
 import type { DeviceChoice } from '../../protocol/deviceApi';
 import type { EngineInfo } from '../../protocol/engineApi';
 
-export interface DeviceWatchOptions {
+interface DeviceWatchOptions {
   /** Absolute path of the engine's bundle. */
   readonly entry: string;
   readonly modelsDir: string;

@@ -4,7 +4,7 @@ import { EngineClient } from '../../engineClient/client';
 import type { EngineApi, EngineConfig, EngineInfo } from '../../protocol/engineApi';
 import type { Remote } from '../../rpc';
 
-export interface EnginesOptions {
+interface EnginesOptions {
   /** Absolute path of the engine's bundle. */
   readonly entry: string;
   /** Asked at each start, so that changed settings count from then on. */
@@ -15,7 +15,7 @@ export interface EnginesOptions {
 }
 
 /** Models as project.json names them. */
-export interface ModelIds {
+interface ModelIds {
   readonly encoder: string;
   readonly segmenter: string;
 }

@@ -19,7 +19,7 @@ import type { ProjectFacts } from './projectFacts';
 import { automaticSession, segmentImage } from './segmentation';
 
 /** The parts of an open image that questions and answers concern. */
-export interface ConversationContext {
+interface ConversationContext {
   readonly place: ImagePlace;
   readonly engine: Remote<EngineApi>;
   readonly document: LabelDocument;

@@ -8,7 +8,7 @@ import type { LabelDocument } from '../document/labelDocument';
 import { type ImagePlace, type Opened, readLabelled } from './imageFiles';
 import type { Picture } from './picture';
 
-export interface DiskEvents {
+interface DiskEvents {
   /** Aborts when the image is closed. */
   readonly signal: AbortSignal;
   /** The document is saved or reverted. */

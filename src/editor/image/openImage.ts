@@ -19,7 +19,7 @@ import { Picture } from './picture';
 import { ProjectFacts } from './projectFacts';
 
 /** What an open image needs of the extension. */
-export interface OpenImageHost {
+interface OpenImageHost {
   readonly engine: Remote<EngineApi>;
   /** Told what the engine says of itself, once its models are loaded. */
   onEngine(info: EngineInfo): void;

@@ -13,12 +13,12 @@ import type {
 } from '../../protocol/engineApi';
 import type { Remote } from '../../rpc';
 
-export interface PictureHost {
+interface PictureHost {
   readonly engine: Pick<Remote<EngineApi>, 'displayOverview' | 'displayTiles'>;
   log(line: string): void;
 }
 
-export interface PictureEvents {
+interface PictureEvents {
   /** Aborts when nobody looks any more. */
   readonly signal: AbortSignal;
   /** Pages have to be shown it again. */

@@ -12,7 +12,7 @@ import type { EngineApi, SegmentResult } from '../../protocol/engineApi';
 import type { Remote } from '../../rpc';
 import type { HostSession } from '../document/labelDocument';
 
-export interface Segmentation {
+interface Segmentation {
   readonly result: SegmentResult;
   /** Key of the run that gives the same result. */
   readonly run: string;

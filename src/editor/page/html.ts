@@ -4,7 +4,7 @@
  * with.
  */
 
-export interface PageSources {
+interface PageSources {
   /** Addresses as the webview loads them. */
   readonly script: string;
   readonly style: string;

@@ -11,7 +11,7 @@ export interface NamedBackup {
   readonly madeAt: number | undefined;
 }
 
-export interface Restoring {
+interface Restoring {
   /** Name of the image. */
   readonly name: string;
   /** Absolute path of its mask. */
