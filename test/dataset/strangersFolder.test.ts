@@ -14,10 +14,10 @@ import { JournalView } from '../../src/dataset/journal/journalView';
 import { loadProject, projectFile, projectText, updateProject } from '../../src/dataset/project/project';
 import { supportMaskCopy } from '../../src/dataset/project/reference';
 import { setReference } from '../../src/dataset/project/references';
+import { writeAtomic } from '../../src/disk/atomicFile';
 import { FILE_KINDS } from '../../src/disk/guardedFile';
 import type { BatchSummary } from '../../src/protocol/runnerApi';
 import { refusal } from '../refusal';
-import { saveProject } from '../saveProject';
 import { FakeEngine, jobWith, labels, lineWith, projectOf, put, SIZE } from './fixtures';
 
 const isWindows = process.platform === 'win32';
@@ -105,12 +105,12 @@ describe('links', () => {
     });
   });
 
-  test.skipIf(isWindows)('a project that is one is replaced itself where the whole file is written', async () => {
+  test.skipIf(isWindows)('one in the place of a file that is written whole is replaced itself', async () => {
     const { root } = await newJob();
     const target = await put(join(dirname(root), 'outside'), '# mine\n');
     await mkdir(join(root, '.apmedsam'));
     await symlink(target, projectFile(root));
-    await saveProject(root, projectOf());
+    await writeAtomic(projectFile(root), projectText(projectOf()), { within: root });
     expect(await loadProject(root)).toEqual(projectOf());
     expect(await readFile(target, 'utf8')).toBe('# mine\n');
   });
