@@ -7,7 +7,7 @@ import { imageOf, tiledImageOf } from './images/strategyImage';
 import { readTileSource } from './images/tiledImage';
 import type { Tiling } from './images/tiling';
 import type { EngineModels } from './models/engineModels';
-import { openImage } from './pictures/imageIo';
+import { openImage } from './pictures/imageFile';
 import { disposeIfUnused, type PreparedReferences, type ReadyReference } from './preparedReferences';
 import type { InferenceQueue } from './runtime/inferenceQueue';
 import { stageRunner } from './runtime/stages';

@@ -31,7 +31,9 @@ import { TensorCache } from './images/cache';
 import { EncodedFiles } from './images/encodedFiles';
 import { EngineModels } from './models/engineModels';
 import { Display } from './pictures/display';
-import { imageLibraryVersions, initImageIo, openImage, sampleWindow } from './pictures/imageIo';
+import { openImage } from './pictures/imageFile';
+import { sampleWindow } from './pictures/imagePixels';
+import { imageLibraryVersions, initLibvips } from './pictures/libvips';
 import { readMaskSamples, readReferenceMask } from './pictures/maskIo';
 import { saveOverlay } from './pictures/overlay';
 import { PreparedReferences } from './preparedReferences';
@@ -56,7 +58,7 @@ export class Engine implements Handlers<EngineApi> {
     private readonly config: EngineConfig,
     events?: Pick<EngineEvents, 'placed' | 'note'>,
   ) {
-    initImageIo();
+    initLibvips();
     const { homeDir, cacheBytes, pixelLimit, threads } = config;
     const inference = new InferenceQueue();
     void closeHome(homeDir);

@@ -7,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
 import { Display, levelsOf } from '../../src/engine/pictures/display';
 import { openDisplayFolder } from '../../src/engine/pictures/displayFolder';
-import { initImageIo, openImage, readRgb, windowOf } from '../../src/engine/pictures/imageIo';
+import { openImage } from '../../src/engine/pictures/imageFile';
+import { readRgb, windowOf } from '../../src/engine/pictures/imagePixels';
+import { initLibvips } from '../../src/engine/pictures/libvips';
 import { wholeChunksOf } from '../../src/formats/pngChunks';
 import type { DisplayRequest, TileFiles } from '../../src/protocol/engineApi';
 import { makeBmp } from '../formats/makeBmp';
@@ -21,7 +23,7 @@ const never = new AbortController().signal;
 
 let dir: string;
 beforeAll(async () => {
-  initImageIo();
+  initLibvips();
   dir = await mkdtemp(join(tmpdir(), 'ap-medsam-display-'));
 });
 afterAll(() => rm(dir, { recursive: true }));

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { area, type Box, type Size } from '../../src/core/geometry';
 import type { ImageVariant } from '../../src/core/strategies/strategy';
 import { readVariant } from '../../src/engine/images/variants';
-import { type ImageFile, openImage } from '../../src/engine/pictures/imageIo';
+import { type ImageFile, openImage } from '../../src/engine/pictures/imageFile';
 import { put, temporaryFolder } from '../dataset/fixtures';
 import { seededRandom } from '../seeded';
 

@@ -5,7 +5,8 @@ import { type TilePlan, TokenStitcher, tiledPromptable, tileFrame } from '../../
 import type { PatchTokens } from '../../core/tokens/patchGrid';
 import type { ImageInfo, IntensityWindow } from '../../protocol/engineApi';
 import type { Encoding, ImageEncoder } from '../encoders';
-import { type ImageFile, readRgb } from '../pictures/imageIo';
+import type { ImageFile } from '../pictures/imageFile';
+import { readRgb } from '../pictures/imagePixels';
 import type { Segmenter } from '../segmenters';
 import { planOf, type Tiling, tiledModelSize } from './tiling';
 

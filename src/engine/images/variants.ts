@@ -4,7 +4,8 @@ import type { ImageVariant, StageRunner } from '../../core/strategies/strategy';
 import type { PatchTokens } from '../../core/tokens/patchGrid';
 import type { IntensityWindow } from '../../protocol/engineApi';
 import type { ImageEncoder } from '../encoders';
-import { type ImageFile, readRgb } from '../pictures/imageIo';
+import type { ImageFile } from '../pictures/imageFile';
+import { readRgb } from '../pictures/imagePixels';
 import { encodeTokens } from './tiledImage';
 import { planOf, type Tiling, tiledModelSize } from './tiling';
 

@@ -23,18 +23,9 @@ import type {
 import { SharedWork } from '../runtime/sharedWork';
 import { restartClock } from '../runtime/workClock';
 import { OVERVIEW, openDisplayFolder, TILES } from './displayFolder';
-import {
-  encodeJpeg,
-  encodeTile,
-  extendPicture,
-  type ImageFile,
-  openImage,
-  type Picture,
-  readPicture,
-  resizePicture,
-  stampOf,
-  windowOf,
-} from './imageIo';
+import { type ImageFile, openImage, stampOf } from './imageFile';
+import { readPicture, windowOf } from './imagePixels';
+import { encodeJpeg, encodeTile, extendPicture, type Picture, resizePicture } from './libvips';
 
 /** To be raised with any change of what is drawn. */
 const DRAWING = 'display-2';

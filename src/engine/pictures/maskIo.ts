@@ -1,5 +1,5 @@
 /** Mask files of any kind: their samples, and the mask of a reference laid over its image. */
-import { longSide, type Size } from '../../core/geometry';
+import { area, describeSize, longSide, type Size } from '../../core/geometry';
 import { describeMisfit, fitOf, isTurned, outlineContrast, turnUpright } from '../../core/maskFiles/maskFit';
 import { readObject } from '../../core/maskFiles/maskReading';
 import type { MaskSamples } from '../../core/maskFiles/maskSamples';
@@ -10,7 +10,9 @@ import { FILE_KINDS, readNamed } from '../../disk/guardedFile';
 import { sha256 } from '../../disk/hashing';
 import { readMaskFile } from '../../formats/maskFile';
 import type { ReferenceMask, ReferenceMaskRequest } from '../../protocol/engineApi';
-import { type ImageFile, openImage, readPicture, readStored } from './imageIo';
+import { type ImageFile, isDeep, isGrey, openImage, readHeader, whyUnreadable } from './imageFile';
+import { readPicture } from './imagePixels';
+import { decodeSamples } from './libvips';
 
 /** Outlines are compared with images of at most this many pixels on the long side. */
 const COMPARED_SIDE = 512;
@@ -25,6 +27,46 @@ export async function readMaskSamples(
   const samples = readMaskFile(bytes, path) ?? (await readStored(bytes, path, pixelLimit));
   return { samples, sha256: sha256(bytes) };
 }
+
+/**
+ * The numbers of a file as they are stored, for masks: no window, no profile, no resizing, EXIF-upright; palettes and
+ * CMYK as RGB. Throws UserError on damaged content and for more pixels than `pixelLimit`.
+ */
+export async function readStored(content: Buffer, path: string, pixelLimit: number): Promise<MaskSamples> {
+  const header = await readHeader(path, content);
+  const { autoOrient: size, depth, space, channels, page, tiff } = header;
+  if (area(size) > pixelLimit)
+    throw new UserError(`${path} is ${describeSize(size)}: expected at most ${pixelLimit} pixels.`);
+  const kind = STORED[depth];
+  if (kind === undefined) throw new UserError(`${path} holds numbers of the kind ${depth}, of which no mask is made.`);
+  // Of several bands a grey space gives the first alone.
+  const own = space === 'grey16' && channels > 1 ? 'rgb16' : space;
+  const wanted = isDeep(header) ? own : isGrey(header) ? 'b-w' : 'srgb';
+  try {
+    const source = { content, page, size, ignoreIcc: true };
+    const decoded = await decodeSamples(source, size, { depth: kind.depth, space: wanted });
+    return { size, channels: decoded.channels, samples: decoded.samples, white: kind.white, palette: [] };
+  } catch (cause) {
+    throw new UserError(whyUnreadable(path, content, tiff), { cause });
+  }
+}
+
+interface StoredKind {
+  readonly depth: 'uchar' | 'ushort' | 'uint' | 'float';
+  readonly white: number;
+}
+
+const STORED_WORDS: StoredKind = { depth: 'ushort', white: 65535 };
+const STORED_FLOATS: StoredKind = { depth: 'float', white: 1 };
+const STORED: Readonly<Record<string, StoredKind>> = {
+  uchar: { depth: 'uchar', white: 255 },
+  ushort: STORED_WORDS,
+  // Negative numbers are no labels.
+  short: STORED_WORDS,
+  uint: { depth: 'uint', white: 65535 },
+  float: STORED_FLOATS,
+  double: STORED_FLOATS,
+};
 
 export async function readReferenceMask(
   { image, mask: path, turned, ...question }: ReferenceMaskRequest,

@@ -5,7 +5,9 @@ import type { PromptCandidate } from '../../core/prompting/prompts';
 import { UserError } from '../../core/userError';
 import { writeAtomic } from '../../disk/atomicFile';
 import type { OverlayRequest } from '../../protocol/engineApi';
-import { encodePng, type ImageFile, openImage, readRgb, resizeGrey } from './imageIo';
+import { type ImageFile, openImage } from './imageFile';
+import { readRgb } from './imagePixels';
+import { encodePng, resizeGrey } from './libvips';
 
 /** Below, a prompt hides the object that it stands on. */
 const MIN_LONG_SIDE = 512;

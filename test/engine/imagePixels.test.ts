@@ -4,17 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp, { type JpegOptions } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  encodePng,
-  imageLibraryVersions,
-  initImageIo,
-  openImage,
-  readRgb,
-  readStored,
-  resizeGrey,
-  sampleWindow,
-  windowOf,
-} from '../../src/engine/pictures/imageIo';
+import { openImage } from '../../src/engine/pictures/imageFile';
+import { readRgb, sampleWindow, windowOf } from '../../src/engine/pictures/imagePixels';
+import { encodePng, imageLibraryVersions, initLibvips, resizeGrey } from '../../src/engine/pictures/libvips';
+import { readStored } from '../../src/engine/pictures/maskIo';
 import { makeBmp } from '../formats/makeBmp';
 import { makeTiffHeader, pageTags } from '../formats/makeTiffHeader';
 import { refusal } from '../refusal';
@@ -24,7 +17,7 @@ const NO_LIMIT = 1e9;
 let dir: string;
 
 beforeAll(async () => {
-  initImageIo();
+  initLibvips();
   dir = await mkdtemp(join(tmpdir(), 'ap-medsam-image-'));
 });
 afterAll(() => rm(dir, { recursive: true }));
