@@ -13,7 +13,7 @@ export class NewestWins {
     return result;
   }
 
-  /** Drops the job that waits; one that runs goes on, and can ask `isCurrent`. */
+  /** Drops the job that waits; one that runs goes on. */
   cancel(): void {
     this.turn++;
   }

@@ -21,6 +21,8 @@ export class ProjectFacts {
   /**
    * @param document told what the journal says of its classes
    * @param maskHash of the mask file that the document stands on
+   * @param project as it is now; `refresh` reads it anew
+   * @param selected id of the class to begin with
    */
   constructor(
     private readonly place: ImagePlace,
