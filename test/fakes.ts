@@ -7,10 +7,10 @@ import type { Mask } from '../src/core/pixels/mask';
 import { resizeBilinear } from '../src/core/pixels/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../src/core/prompting/segmenter';
 import type { EncodedReference, PreparationRunner } from '../src/core/strategies/strategy';
-import { matchTokens, meanTokenDistances } from '../src/core/tokens/matching';
 import type { PatchTokens } from '../src/core/tokens/patchGrid';
 import { patchCoverage } from '../src/core/tokens/supportMask';
 import { cosines } from '../src/core/tokens/tokenRows';
+import { matchTokens, meanTokenDistances } from './oracles';
 import { seededRandom } from './seeded';
 
 export const everyCapability: SegmenterCapabilities = {

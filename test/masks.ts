@@ -1,10 +1,10 @@
 /** Masks as tests read them, in this process. */
 import { readFile } from 'node:fs/promises';
-import { sameSize } from '../src/core/geometry';
+import { type Size, sameSize } from '../src/core/geometry';
 import { describeMisfit } from '../src/core/maskFiles/maskFit';
 import { readObject } from '../src/core/maskFiles/maskReading';
 import { type LabelMap, valuesOf } from '../src/core/pixels/labelMap';
-import { type Mask, toRuns } from '../src/core/pixels/mask';
+import { createMask, type Mask, toRuns } from '../src/core/pixels/mask';
 import { UserError } from '../src/core/userError';
 import { FILE_KINDS, readNamed } from '../src/disk/guardedFile';
 import { sha256 } from '../src/disk/hashing';
@@ -16,6 +16,18 @@ export function binaryMaskOf(labels: LabelMap, classId: number): Mask {
   const values = valuesOf(labels);
   const object = values.length === 1 ? values[0] : classId;
   return { size: labels.size, data: labels.data.map((value) => (value === object ? 1 : 0)) };
+}
+
+/** The mask that uncompressed COCO run lengths describe: down the columns, alternating, starting with background. */
+export function fromCocoCounts(counts: readonly number[], size: Size): Mask {
+  const mask = createMask(size);
+  let at = 0;
+  counts.forEach((count, run) => {
+    for (const end = at + count; at < end; at++) {
+      mask.data[(at % size.height) * size.width + Math.floor(at / size.height)] = run % 2;
+    }
+  });
+  return mask;
 }
 
 /** The mask of a labelled image, whose file needs no image library. */

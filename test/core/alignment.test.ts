@@ -1,9 +1,9 @@
 /** The reference laid over the target: known moves found again among wrong matches, and what is added where. */
 import { describe, expect, it } from 'vitest';
-import type { Point, Size } from '../../src/core/geometry';
+import { moveToFrame, type Point, type Size } from '../../src/core/geometry';
 import type { FloatMap } from '../../src/core/pixels/raster';
 import { alignReference, missingScores, withMissing } from '../../src/core/strategies/apMedSam/alignment';
-import { patchAt, patchCentre } from '../../src/core/tokens/patchGrid';
+import { patchCentre } from '../../src/core/tokens/patchGrid';
 import { seededRandom } from '../seeded';
 
 const grid = { width: 48, height: 40 };
@@ -22,9 +22,16 @@ function tableOf(move: (from: Point) => Point, wrong = 0, offset = 0) {
   const nearestTarget = new Int32Array(offset + grid.width * grid.height).fill(-1);
   for (const patch of proposing) {
     const to = random() < wrong ? { x: random(), y: random() } : move(patchCentre(patch, grid, unit));
-    nearestTarget[offset + patch] = patchAt(to, targetGrid, unit);
+    nearestTarget[offset + patch] = patchAt(to);
   }
   return { nearestTarget, targetGrid };
+}
+
+/** The patch of the target that holds a point, or the nearest one. */
+function patchAt(point: Point): number {
+  const { x, y } = moveToFrame(point, unit, targetGrid);
+  const within = (at: number, count: number) => Math.min(count - 1, Math.max(0, Math.floor(at)));
+  return within(y, targetGrid.height) * targetGrid.width + within(x, targetGrid.width);
 }
 
 const moved = ({ x, y }: Point): Point => ({ x: 0.5 + 0.08 + 0.8 * (x - 0.5), y: 0.5 - 0.04 + 0.9 * (y - 0.5) });

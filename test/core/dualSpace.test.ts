@@ -5,9 +5,9 @@ import { scaledRadii } from '../../src/core/prompting/prompts';
 import { dualSpacePrompts } from '../../src/core/strategies/apMedSam/dualSpace';
 import { gbmsegPrompts } from '../../src/core/strategies/gbmseg/gbmsegPrompts';
 import { NO_ABLATION } from '../../src/core/strategies/strategy';
-import { matchTokens, meanTokenDistances } from '../../src/core/tokens/matching';
 import { expectedObjectSize, meanObjectSize } from '../../src/core/tokens/supportMask';
 import { type GoldenCandidate, golden, maskOf, promptCases, setsOf, tokensOf } from '../goldenCases';
+import { matchTokens, meanTokenDistances } from '../oracles';
 
 const everything = NO_ABLATION;
 

@@ -8,13 +8,12 @@ import {
   forwardMatches,
   hardNegatives,
   type Match,
-  matchTokens,
-  meanTokenDistances,
   proposedTargets,
   samplePatches,
   selfMatches,
 } from '../../src/core/tokens/matching';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
+import { matchTokens, meanTokenDistances } from '../oracles';
 
 const targets = (matches: readonly Match[]) => matches.map((match) => match.targetPatch);
 

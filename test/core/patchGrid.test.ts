@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { area } from '../../src/core/geometry';
-import { checkTokens, concatTokens, type PatchTokens, patchAt, patchCentre } from '../../src/core/tokens/patchGrid';
+import { checkTokens, concatTokens, type PatchTokens, patchCentre } from '../../src/core/tokens/patchGrid';
 
 const grid = { width: 7, height: 6 };
 
@@ -27,27 +26,6 @@ describe('patchCentre', () => {
 
   it('is the centre of the image for a single patch', () => {
     expect(patchCentre(0, { width: 1, height: 1 }, { width: 33, height: 8 })).toEqual({ x: 16.5, y: 4 });
-  });
-});
-
-describe('patchAt', () => {
-  it('undoes patchCentre, also where the size is no multiple of the grid', () => {
-    for (const size of [
-      { width: 140, height: 120 },
-      { width: 61, height: 47 },
-      { width: 5, height: 3 },
-    ]) {
-      for (let patch = 0; patch < area(grid); patch++) {
-        expect(patchAt(patchCentre(patch, grid, size), grid, size)).toBe(patch);
-      }
-    }
-  });
-
-  it('gives a border point to the patch it opens, and an outside point to the nearest patch', () => {
-    const size = { width: 140, height: 120 };
-    expect(patchAt({ x: 20, y: 0 }, grid, size)).toBe(1);
-    expect(patchAt({ x: 140, y: 120 }, grid, size)).toBe(41);
-    expect(patchAt({ x: -5, y: 1e6 }, grid, size)).toBe(35);
   });
 });
 

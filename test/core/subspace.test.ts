@@ -1,7 +1,8 @@
 /** Principal directions against their definition: an orthonormal basis of what the rows vary in, and nothing else. */
 import { describe, expect, it } from 'vitest';
-import { principalDirections, projectOut } from '../../src/core/tokens/subspace';
+import { principalDirections } from '../../src/core/tokens/subspace';
 import { rowCount, type TokenRows } from '../../src/core/tokens/tokenRows';
+import { projectOut } from '../oracles';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(11);

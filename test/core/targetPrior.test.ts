@@ -3,9 +3,9 @@ import { expect, it } from 'vitest';
 import { learnReferences, type ReferenceModel } from '../../src/core/strategies/apMedSam/referenceModel';
 import { ReferencePrior } from '../../src/core/strategies/apMedSam/targetPrior';
 import { NO_ABLATION, type PreparationRunner, type RememberedValues } from '../../src/core/strategies/strategy';
-import { matchTokens } from '../../src/core/tokens/matching';
 import { supportPatches } from '../../src/core/tokens/supportMask';
 import { discs, fakeImage, plainRunner } from '../fakes';
+import { matchTokens } from '../oracles';
 
 const size = { width: 96, height: 96 };
 const grid = { width: 16, height: 16 };

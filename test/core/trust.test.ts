@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { area } from '../../src/core/geometry';
 import { maskExtent } from '../../src/core/pixels/maskExtent';
 import type { FloatMap } from '../../src/core/pixels/raster';
-import { matchTokens, type PatchSets } from '../../src/core/tokens/matching';
+import type { PatchSets } from '../../src/core/tokens/matching';
 import { TRUST_COEFFICIENTS, type TrustInput, type TrustParts, trustOf, trustParts } from '../../src/core/tokens/trust';
 import { discs, tokensFromMask } from '../fakes';
+import { matchTokens } from '../oracles';
 
 const size = { width: 96, height: 96 };
 const grid = { width: 12, height: 12 };

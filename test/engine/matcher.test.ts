@@ -1,9 +1,10 @@
 /** The matching graph against its specification, the plain loops of core/tokens/matching.ts. */
 import { describe, expect, it } from 'vitest';
-import { type MatchTable, matchTokens, meanTokenDistances, type PatchSets } from '../../src/core/tokens/matching';
+import type { MatchTable, PatchSets } from '../../src/core/tokens/matching';
 import type { PatchTokens } from '../../src/core/tokens/patchGrid';
 import { Matcher } from '../../src/engine/matching/matcher';
 import { golden, promptCases, setsOf, tokensOf } from '../goldenCases';
+import { matchTokens, meanTokenDistances } from '../oracles';
 import { seededRandom } from '../seeded';
 
 const indexFields = ['nearestTarget', 'farthestTarget', 'nearestReference'] as const;

@@ -1,7 +1,8 @@
 /** The graph against the plain loops it stands for. */
 import { describe, expect, it } from 'vitest';
-import { principalDirections, projectOut } from '../../src/core/tokens/subspace';
+import { principalDirections } from '../../src/core/tokens/subspace';
 import { ProjectionGraph } from '../../src/engine/matching/projectionGraph';
+import { projectOut } from '../oracles';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(4);

@@ -1,9 +1,9 @@
 /** COCO annotations against the mask they were made from, pixel by pixel. */
 import { describe, expect, it } from 'vitest';
 import { area, type Size } from '../../src/core/geometry';
-import { fromCocoCounts } from '../../src/core/pixels/mask';
 import { coco } from '../../src/formats/datasets/coco';
 import type { LabelledPicture } from '../../src/formats/datasets/datasetFormat';
+import { fromCocoCounts } from '../masks';
 import { seededRandom } from '../seeded';
 
 const CLASSES = [

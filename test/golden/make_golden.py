@@ -53,8 +53,8 @@ exclusive}, each {absent, candidates: [source, label, patchIndex, reason]}. back
 filtered, hard keeps its own nearest-reference condition; a patch that is both is a positive. sparse off: neither the 16
 positives nor r_sparse.
 
-masks.json: {a, b (masks), components: {count, areas, boxes [left, top, right, bottom], largest} of a, in order of the
-first pixel in row-major order, holes: areas of the holes of a, dice, iou, boundaryF: {tolerance, value, boundaryA,
+masks.json: {a, b (masks), components: {count, areas, boxes [left, top, right, bottom]} of a, in order of the first
+pixel in row-major order, dice, iou, boundaryF: {tolerance, value, boundaryA,
 boundaryB (pixels on the boundary)}, default: {tolerance, value}, cocoA: uncompressed COCO counts of a}
 resize.json: {input {size, data}, output {size, data}, threshold, mask (runs of output > threshold), nearest: {input,
 output (masks)}}
@@ -662,9 +662,6 @@ def make_masks():
     disc(b, 19, 13, 3, 4)
     b[rng.integers(0, 18, 4), rng.integers(0, 24, 4)] = 1
     parts = flood(a, 1, True)
-    holes = [
-        len(p) for p in flood(a, 0, False) if not any(y in (0, 17) or x in (0, 23) for y, x in p)
-    ]
     inter = int((a & b).sum())
     counts, value, length = [], 0, 0
     for x in range(24):
@@ -689,9 +686,7 @@ def make_masks():
                     [min(x for _, x in p), min(y for y, _ in p), max(x for _, x in p) + 1, max(y for y, _ in p) + 1]
                     for p in parts
                 ],
-                "largest": argmax(areas),
             },
-            "holes": holes,
             "dice": 2 * inter / int(a.sum() + b.sum()),
             "iou": inter / int((a | b).sum()),
             "boundaryF": {
@@ -704,7 +699,7 @@ def make_masks():
             "cocoA": counts,
         },
     )
-    print("masks", areas, holes, 2 * inter / int(a.sum() + b.sum()), boundary_f(a, b, 2), boundary_f(a, b, default))
+    print("masks", areas, 2 * inter / int(a.sum() + b.sum()), boundary_f(a, b, 2), boundary_f(a, b, default))
 
     # Bilinear as torch.nn.functional.interpolate(mode="bilinear", align_corners=False, antialias=False).
     sw, sh, dw, dh = 5, 4, 13, 9

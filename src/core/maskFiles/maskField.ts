@@ -63,7 +63,7 @@ export function fieldOf(mask: MaskSamples, name: string, keepIndices: boolean): 
 }
 
 /** Values of single pixels, counted. */
-export function fieldFrom(
+function fieldFrom(
   size: Size,
   values: MaskField['values'],
   white: number,

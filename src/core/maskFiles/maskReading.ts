@@ -27,14 +27,14 @@ export interface MaskQuestion {
   readonly onWhite?: boolean;
 }
 
-export interface ObjectReading {
+interface ObjectReading {
   readonly mask: Mask;
   readonly manner: MaskManner;
   /** What a person should know of how the mask was read. */
   readonly notes: readonly string[];
 }
 
-export interface LabelReading {
+interface LabelReading {
   readonly labels: LabelMap;
   /** How values that are no ids were taken; null where the labels are as they stand in the file. */
   readonly manner: MaskManner | null;

@@ -14,7 +14,7 @@ import type { RunMask } from './mask';
 import { bilinearSampler, type FloatMap } from './raster';
 
 /** What one class claims. */
-export interface Contender {
+interface Contender {
   /** In targetPx: the pixels at which one of the maps, resized to them, is above 0. */
   readonly mask: RunMask;
   /** Logits over the whole image at the decoder's resolution, one map per object that was asked for. */

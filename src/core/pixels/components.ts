@@ -1,11 +1,8 @@
-/**
- * Connected components of a mask. Foreground is 8-connected and background 4-connected, so that a diagonal line is one
- * object and does not leak: the usual pairing (Rosenfeld 1970).
- */
+/** Connected components of a mask's foreground, 8-connected, so that a diagonal line is one object (Rosenfeld 1970). */
 import type { Box, Size } from '../geometry';
-import { checkMask, createMask, type Mask } from './mask';
+import { checkMask, type Mask } from './mask';
 
-export interface Component {
+interface Component {
   /** Value of its pixels in `labels`, 1 for the first. */
   readonly label: number;
   /** Number of pixels. */
@@ -22,76 +19,15 @@ export interface Components {
   readonly list: readonly Component[];
 }
 
-/** 8-connected components of the foreground. */
-export const foregroundComponents = (mask: Mask): Components => labelRuns(mask, 1, 8);
-
-/** 4-connected components of the background. */
-export const backgroundComponents = (mask: Mask): Components => labelRuns(mask, 0, 4);
-
-/** The component with the most pixels (the first of equals) as a mask; an empty mask stays empty. */
-export function largestComponent(mask: Mask): Mask {
-  const components = foregroundComponents(mask);
-  if (components.list.length === 0) return createMask(mask.size);
-  return componentMask(
-    components,
-    components.list.reduce((best, next) => (next.area > best.area ? next : best)),
-  );
-}
-
-/** One component as a mask of the whole image. */
-export function componentMask(components: Components, component: Component): Mask {
-  const { size, labels } = components;
-  const { left, top, right, bottom } = component.box;
-  const mask = createMask(size);
-  for (let y = top; y < bottom; y++) {
-    for (let i = y * size.width + left; i < y * size.width + right; i++) {
-      if (labels[i] === component.label) mask.data[i] = 1;
-    }
-  }
-  return mask;
-}
-
-/** Every component as a mask of the whole image, in the order of `list`. */
-export function componentMasks(components: Components): Mask[] {
-  return components.list.map((component) => componentMask(components, component));
-}
-
-/**
- * 4-connected background components that do not touch the border of the image, as they stand in `backgroundComponents`.
- */
-export function holesOf(background: Components): Component[] {
-  const { width, height } = background.size;
-  return background.list.filter(({ box }) => box.left > 0 && box.top > 0 && box.right < width && box.bottom < height);
-}
-
-/** The mask with its holes of at most `maxArea` pixels filled. */
-export function fillHoles(mask: Mask, maxArea = Number.POSITIVE_INFINITY): Mask {
-  const background = backgroundComponents(mask);
-  const { labels } = background;
-  const filled: Mask = { size: mask.size, data: mask.data.slice() };
-  for (const hole of holesOf(background)) {
-    if (hole.area > maxArea) continue;
-    const { left, top, right, bottom } = hole.box;
-    for (let y = top; y < bottom; y++) {
-      for (let i = y * mask.size.width + left; i < y * mask.size.width + right; i++) {
-        if (labels[i] === hole.label) filled.data[i] = 1;
-      }
-    }
-  }
-  return filled;
-}
-
-/** Union-find over the horizontal runs of `value`: there are far fewer runs than pixels. */
-function labelRuns(mask: Mask, value: 0 | 1, connectivity: 4 | 8): Components {
+/** Union-find over the horizontal runs: there are far fewer runs than pixels. */
+export function foregroundComponents(mask: Mask): Components {
   checkMask(mask);
   const { size, data } = mask;
   const { width, height } = size;
-  const count = countRuns(mask, value);
+  const count = countRuns(mask);
   const starts = new Int32Array(count); // First pixel, as an index into data.
   const ends = new Int32Array(count); // One past the last pixel.
   const parents = new Int32Array(count);
-  // Diagonal neighbours touch when the runs overlap after one of them grows by a pixel at each end.
-  const reach = connectivity === 8 ? 1 : 0;
 
   let runs = 0;
   let above = 0;
@@ -100,15 +36,16 @@ function labelRuns(mask: Mask, value: 0 | 1, connectivity: 4 | 8): Components {
     const rowEnd = rowStart + width;
     const aboveEnd = runs;
     for (let i = rowStart; i < rowEnd; i++) {
-      if (data[i] !== value) continue;
+      if (data[i] !== 1) continue;
       const start = i;
-      while (i < rowEnd && data[i] === value) i++;
+      while (i < rowEnd && data[i] === 1) i++;
       starts[runs] = start;
       ends[runs] = i;
       parents[runs] = runs;
-      while (above < aboveEnd && ends[above] + width + reach <= start) above++;
+      // Diagonal neighbours touch too: the runs overlap once one of them has grown by a pixel at each end.
+      while (above < aboveEnd && ends[above] + width + 1 <= start) above++;
       // The last run above that touches this one may touch the next one too, so `above` stays on it.
-      for (let k = above; k < aboveEnd && starts[k] + width < i + reach; k++) join(parents, k, runs);
+      for (let k = above; k < aboveEnd && starts[k] + width < i + 1; k++) join(parents, k, runs);
       runs++;
     }
     above = aboveEnd;
@@ -140,12 +77,12 @@ function labelRuns(mask: Mask, value: 0 | 1, connectivity: 4 | 8): Components {
   return { size, labels, list: boxes.map((box, k) => ({ label: k + 1, area: areas[k], box })) };
 }
 
-function countRuns({ size, data }: Mask, value: 0 | 1): number {
+function countRuns({ size, data }: Mask): number {
   let count = 0;
   for (let y = 0; y < size.height; y++) {
     let before = false;
     for (let i = y * size.width; i < (y + 1) * size.width; i++) {
-      const inside = data[i] === value;
+      const inside = data[i] === 1;
       if (inside && !before) count++;
       before = inside;
     }

@@ -100,7 +100,7 @@ export function mergeClass(labels: LabelMap, classId: number, mask: RunMask): La
 }
 
 /** The mask of one class, to be merged into a label map. */
-export interface ClassMask {
+interface ClassMask {
   readonly classId: number;
   readonly mask: RunMask;
 }

@@ -88,12 +88,6 @@ export function cocoCounts({ size, runs }: RunMask): number[] {
   return counts;
 }
 
-/** The mask that uncompressed COCO run lengths describe. Throws RangeError unless they sum to width * height. */
-export function fromCocoCounts(counts: ArrayLike<number>, size: Size): Mask {
-  checkSum('COCO counts', counts, size);
-  return { size, data: transpose(expand(counts, area(size)), size.height, size.width) };
-}
-
 /** Run lengths without foreground. */
 export const emptyRuns = (size: Size): RunMask => ({ size, runs: Uint32Array.of(area(size)) });
 
@@ -152,9 +146,6 @@ export function boundingBox(mask: Mask): Box | undefined {
 /** True when no pixel is foreground. */
 export const isEmpty = (mask: Mask): boolean => !mask.data.includes(1);
 
-/** True when every pixel is foreground. */
-export const isFull = (mask: Mask): boolean => !mask.data.includes(0);
-
 function runLengths(data: Uint8Array): number[] {
   const runs: number[] = [];
   let value = 0;
@@ -208,24 +199,6 @@ function rowSpans(runs: Uint32Array, width: number): { y: number; left: number; 
     position = end;
   }
   return spans;
-}
-
-/**
- * [height, width] -> [width, height]. In square blocks, because a whole column at a time misses the cache at each step.
- */
-function transpose(data: Uint8Array, width: number, height: number): Uint8Array {
-  const block = 64;
-  const result = new Uint8Array(data.length);
-  for (let top = 0; top < height; top += block) {
-    const bottom = Math.min(height, top + block);
-    for (let left = 0; left < width; left += block) {
-      const right = Math.min(width, left + block);
-      for (let y = top; y < bottom; y++) {
-        for (let x = left; x < right; x++) result[x * height + y] = data[y * width + x];
-      }
-    }
-  }
-  return result;
 }
 
 /** Left and right exchanged. */

@@ -9,7 +9,7 @@ import { boundingBox } from '../pixels/mask';
 import { type FloatMap, thresholdToMask } from '../pixels/raster';
 import type { PointPrompt, PromptSet, SegmenterCapabilities } from './segmenter';
 
-export interface Degraded {
+interface Degraded {
   /** What the segmenter is asked; nothing at all where nothing of the question can be asked. */
   readonly prompts: PromptSet;
   /** One sentence per rule that was applied; the same sentence each time, so that repetitions can be told. */

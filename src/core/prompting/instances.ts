@@ -18,7 +18,7 @@ export interface Instance {
 }
 
 /** Two masks that overlap more than this are the same object (method: duplicates). */
-export const DUPLICATE_IOU = 0.7;
+const DUPLICATE_IOU = 0.7;
 
 /**
  * Splits positives (those with reason `kept`) into spatial clusters by single linkage: two points closer than `link`

@@ -43,7 +43,7 @@ export const unused = (candidate: PromptCandidate): PromptCandidate =>
   isKept(candidate) ? { ...candidate, reason: 'inconsistent' } : candidate;
 
 /** Radii of the physical-space stages, in targetPx. */
-export interface SamplingRadii {
+interface SamplingRadii {
   readonly sparse: number;
   readonly exclusive: number;
 }

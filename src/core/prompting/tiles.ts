@@ -209,7 +209,7 @@ function coverageOf(start: number, patches: number, whole: number, length: numbe
 }
 
 /** A segmenter bound to one tile, whose prompts are in the tile's own frame. */
-export type TileOpener = (index: number) => Promise<PromptableImage>;
+type TileOpener = (index: number) => Promise<PromptableImage>;
 
 /**
  * The tiles as one image that can be asked: every question goes to each tile that it concerns, with what of it lies

@@ -88,7 +88,7 @@ export const DEFAULT_TILES: TileChoice = 'off';
 /** Which of Matcher's published settings: COCO-20i and LVIS-92i, FSS-1000, or PASCAL-Part. */
 export type MatcherPreset = 'semantic' | 'object' | 'part';
 
-export interface MatcherParameters {
+interface MatcherParameters {
   readonly preset: MatcherPreset;
   /** Of the random prompt sets; 32 bits. */
   readonly seed: number;
@@ -97,7 +97,7 @@ export interface MatcherParameters {
 /** `regions`: the joined regions are the mask. `prompt`: they are the mask prompt of the segmenter. */
 export type ClusterPreset = 'regions' | 'prompt';
 
-export interface ClusterParameters {
+interface ClusterParameters {
   readonly preset: ClusterPreset;
 }
 

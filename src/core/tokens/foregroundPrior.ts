@@ -12,7 +12,7 @@ import type { PatchTokens } from './patchGrid';
 import { pickRows, unitScale } from './tokenRows';
 
 /** Tokens of some patches with the labelled share of each. */
-export interface LabelledRows {
+interface LabelledRows {
   readonly tokens: Omit<PatchTokens, 'grid'>;
   /** float32 [patches], in [0, 1]. */
   readonly coverage: Float32Array;
@@ -46,7 +46,7 @@ export function pickLabelled({ tokens, coverage }: LabelledTokens, patches: Int3
 /** Penalty per labelled image, for tokens of length 1, where all its patches teach. */
 export const PENALTY = 10;
 
-export interface ForegroundFit {
+interface ForegroundFit {
   /** What the weights are drawn to; zero where undefined. */
   readonly near?: ForegroundClassifier;
   /** Strength of that pull per labelled image, for tokens of length 1. */

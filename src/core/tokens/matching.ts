@@ -7,7 +7,6 @@
  * points.
  */
 import { area, type Size } from '../geometry';
-import type { PatchTokens } from './patchGrid';
 
 /** Foreground and background patches of the reference, ascending. Patches in neither are mixed. */
 export interface PatchSets {
@@ -43,47 +42,9 @@ export interface Match {
   readonly backwardDistance: number;
 }
 
-export interface SplitMatches {
+interface SplitMatches {
   readonly kept: readonly Match[];
   readonly rejected: readonly Match[];
-}
-
-/**
- * Plain loops over every pair: O(n m d). What the engine's matching graph computes is tested against this, and it is
- * the specification of the table.
- *
- * @param proposers the reference patches that propose matches; both sets together.
- */
-export function matchTokens(reference: PatchTokens, target: PatchTokens, proposers: PatchSets): MatchTable {
-  if (reference.dim !== target.dim) {
-    throw new RangeError(`reference tokens have ${reference.dim} channels, target tokens ${target.dim}`);
-  }
-  const table = emptyTable(reference.grid, target.grid);
-  const n = area(reference.grid);
-  const m = area(target.grid);
-  const { dim } = reference;
-  const { foreground, background } = proposers;
-  const squared = (i: number, j: number): number => {
-    let sum = 0;
-    for (let k = 0; k < dim; k++) sum += (reference.data[i * dim + k] - target.data[j * dim + k]) ** 2;
-    return sum;
-  };
-  for (const i of [...foreground, ...background]) {
-    const all = Array.from({ length: m }, (_, j) => squared(i, j));
-    const near = all.indexOf(Math.min(...all));
-    const far = all.indexOf(Math.max(...all));
-    table.nearestTarget[i] = near;
-    table.nearestTargetDistance[i] = Math.sqrt(all[near]);
-    table.farthestTarget[i] = far;
-    table.farthestTargetDistance[i] = Math.sqrt(all[far]);
-  }
-  for (const j of proposedTargets(table, proposers)) {
-    const all = Array.from({ length: n }, (_, i) => squared(i, j));
-    const near = all.indexOf(Math.min(...all));
-    table.nearestReference[j] = near;
-    table.nearestReferenceDistance[j] = Math.sqrt(all[near]);
-  }
-  return table;
 }
 
 /**
@@ -200,27 +161,6 @@ export function selfMatches(matches: readonly Match[], meanDistances: ArrayLike<
 
 /** Fewer matches than this have no spread worth judging. */
 export const SELF_MATCHING_MINIMUM = 4;
-
-/**
- * float32 [patches]: mean Euclidean distance of each patch's token to the tokens of the other patches; 0 for a single
- * patch. Plain loops, the oracle of the engine's graph.
- */
-export function meanTokenDistances({ data, dim }: PatchTokens, patches: ArrayLike<number>): Float32Array {
-  const count = patches.length;
-  const sums = new Float64Array(count);
-  for (let a = 0; a < count; a++) {
-    for (let b = a + 1; b < count; b++) {
-      let squared = 0;
-      for (let k = 0; k < dim; k++) {
-        const difference = data[patches[a] * dim + k] - data[patches[b] * dim + k];
-        squared += difference * difference;
-      }
-      sums[a] += Math.sqrt(squared);
-      sums[b] += Math.sqrt(squared);
-    }
-  }
-  return Float32Array.from(sums, (sum) => (count > 1 ? sum / (count - 1) : 0));
-}
 
 /** Stage *hard negatives*, check: keeps the farthest matches whose nearest reference patch is *not* foreground. */
 export function hardNegatives(matches: readonly Match[], foreground: Int32Array): Match[] {

@@ -34,17 +34,6 @@ export function patchCentre(patchIndex: number, grid: Size, size: Size): Point {
 }
 
 /**
- * The patch that holds a point of an image of `size` pixels; points on or beyond the border fall into the nearest
- * patch.
- */
-export function patchAt(point: Point, grid: Size, size: Size): number {
-  const inGrid = moveToFrame(point, size, grid);
-  const column = Math.min(grid.width - 1, Math.max(0, Math.floor(inGrid.x)));
-  const row = Math.min(grid.height - 1, Math.max(0, Math.floor(inGrid.y)));
-  return row * grid.width + column;
-}
-
-/**
  * The tokens of several images one after the other, as if of one image: patch p of image k comes after all patches of
  * the images before it. The grid is as wide as theirs where they agree, and has one row where they do not.
  */

@@ -41,26 +41,6 @@ export function principalDirections({ data, dim }: TokenRows, most: number): Tok
   return { dim, data: directions };
 }
 
-/** The rows less their parts along orthonormal `directions`; O(rows x directions x dim). */
-export function projectOut({ data, dim }: TokenRows, directions: TokenRows): TokenRows {
-  if (directions.dim !== dim) throw new RangeError(`directions of ${directions.dim} channels for rows of ${dim}`);
-  const result = data.slice();
-  const count = rowCount(directions);
-  const along = new Float64Array(count);
-  for (let start = 0; start < data.length; start += dim) {
-    for (let k = 0; k < count; k++) {
-      let product = 0;
-      for (let i = 0, at = k * dim; i < dim; i++, at++) product += data[start + i] * directions.data[at];
-      along[k] = product;
-    }
-    for (let k = 0; k < count; k++) {
-      const product = along[k];
-      for (let i = 0, at = k * dim; i < dim; i++, at++) result[start + i] -= product * directions.data[at];
-    }
-  }
-  return { dim, data: result };
-}
-
 /** Eigenvalues and, in the columns of `vectors`, unit eigenvectors of a symmetric matrix, which is overwritten. */
 function eigenSystem(matrix: Float64Array[]): { values: Float64Array; vectors: Float64Array[] } {
   const size = matrix.length;

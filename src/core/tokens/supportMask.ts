@@ -25,7 +25,7 @@ export interface SupportPatches {
   readonly coverage: Float32Array;
 }
 
-export interface SupportOptions {
+interface SupportOptions {
   /** Leave the last row and column of patches out of both sets, as the loops of GBMSeg's released script do. */
   readonly skipLastRowAndColumn?: boolean;
   /** Use the rules `half` and `best` where no patch is wholly covered (default true). */

@@ -64,7 +64,7 @@ export class Matcher implements MatcherPort {
     return table;
   }
 
-  /** float32 [patches]: as `meanTokenDistances` of core/tokens/matching.ts. */
+  /** float32 [patches]: mean Euclidean distance of each patch's token to those of the others; 0 for a single patch. */
   async meanTokenDistances(target: PatchTokens, patches: readonly number[]): Promise<Float32Array> {
     if (patches.length < 2) return new Float32Array(patches.length);
     const { mean } = await this.spread.run({

@@ -1,6 +1,6 @@
 /**
  * Stage *position removal*, directions taken out of tokens, as an ONNX graph: two matrix products, which in plain loops
- * would cost more than the encoder. The specification is `projectOut` of core/tokens/subspace.ts.
+ * would cost more than the encoder. The specification is `projectOut` of test/oracles.ts.
  */
 import { rowCount, type TokenRows } from '../../core/tokens/tokenRows';
 import { encodeModel, type Initializer, type ValueInfo } from '../runtime/onnxGraph';

@@ -55,7 +55,7 @@ export async function openPlaced<T>(
 }
 
 /** Told by engines on `auto` before there is an answer. */
-export const UNTRIED = 'The devices of this machine were not tried yet with these models.';
+const UNTRIED = 'The devices of this machine were not tried yet with these models.';
 
 const notHere = (device: DeviceName): string => `${deviceTitles[device]} is not used: ${lackOf(device)}.`;
 

@@ -13,7 +13,7 @@ import {
 
 type Opener<T> = (model: ResolvedModel, threads: number) => Promise<T>;
 
-export const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = {
+const encoderFamilies: Readonly<Record<EncoderFamily, Opener<ImageEncoder>>> = {
   embedded: EmbeddedEncoder.open,
   dinov2: DinoEncoder.openV2,
   dinov3: DinoEncoder.openV3,

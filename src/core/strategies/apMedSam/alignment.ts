@@ -15,14 +15,14 @@ import type { MatchTable, PatchSets } from '../../tokens/matching';
 import { patchCentre } from '../../tokens/patchGrid';
 
 /** Positions are shares of the image's width or height, so that only what moves within the image counts. */
-export interface AxisMove {
+interface AxisMove {
   /** Position in the target less that in the reference, at the middle of the reference. */
   readonly shift: number;
   /** What that grows by over the whole reference. */
   readonly stretch: number;
 }
 
-export interface Alignment {
+interface Alignment {
   readonly x: AxisMove;
   readonly y: AxisMove;
   /** How far to believe it, in [0, 1]. */

@@ -9,7 +9,7 @@ import { absent } from '../absent';
 import type { EncodedImage, Segmentation, StageRunner } from '../strategy';
 import { refine } from './refinement';
 
-export interface InstanceQuestions {
+interface InstanceQuestions {
   readonly candidates: readonly PromptCandidate[];
   /** Positives closer than this (targetPx) are of one object. */
   readonly link: number;

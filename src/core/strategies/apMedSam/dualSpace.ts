@@ -27,7 +27,7 @@ import {
 } from '../../tokens/matching';
 import type { Ablation } from '../strategy';
 
-export interface DualSpaceInput {
+interface DualSpaceInput {
   readonly table: MatchTable;
   /** All foreground and background patches: what backward matching checks against. */
   readonly sets: PatchSets;

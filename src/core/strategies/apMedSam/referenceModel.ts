@@ -27,7 +27,7 @@ import { heldOutScores } from './selfTest';
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
 const REVISION = 'reference-model-5';
 
-export interface LearntClassifier {
+interface LearntClassifier {
   readonly classifier: ForegroundClassifier;
   /** How far its highest scores stand out in the references themselves, see `standOut`; the mean over them. */
   readonly reach: number;
@@ -38,7 +38,7 @@ export interface ReferenceModel extends LearntClassifier {
   readonly selfTest: SelfTest | undefined;
 }
 
-export interface SelfTest {
+interface SelfTest {
   /** What a gentle and what a strong prior find again of the reference's own mask, whose patches were held out. */
   readonly gentle: PriorTest;
   readonly strong: PriorTest;

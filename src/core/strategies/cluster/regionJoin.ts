@@ -47,7 +47,7 @@ export interface TargetEvidence {
   readonly leastSimilarity: number;
 }
 
-export interface JoinedRegions {
+interface JoinedRegions {
   /** Above 0 for the object, float32 on the patch grid, in [-0.2, 0.8]. */
   readonly scores: FloatMap;
   readonly joined: number;

@@ -28,7 +28,7 @@ import {
 } from '../../tokens/matching';
 import type { Ablation } from '../strategy';
 
-export interface GbmsegInput {
+interface GbmsegInput {
   readonly table: MatchTable;
   /** Wholly foreground and background patches without the last row and column. */
   readonly sets: PatchSets;

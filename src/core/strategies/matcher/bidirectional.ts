@@ -47,7 +47,7 @@ export function bestPairs(similarity: Float32Array, rows: number, columns: numbe
   return pairs;
 }
 
-export interface ForwardPairs {
+interface ForwardPairs {
   /** Target patches of the forward assignment, in the order of their reference patches. */
   readonly targetPatches: Int32Array;
   readonly referencePatches: Int32Array;

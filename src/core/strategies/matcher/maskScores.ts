@@ -20,7 +20,7 @@ export interface MaskScores {
   readonly coverage: number;
 }
 
-export interface ScoreWeights {
+interface ScoreWeights {
   /** Of the earth mover's score. */
   readonly alpha: number;
   /** Of purity x coverage^exponent. */
