@@ -1,15 +1,18 @@
 /** References that targets are matched with: prepared once, kept while they are used or were lately. */
 import { createHash } from 'node:crypto';
 import { describeSize, sameSize } from '../core/geometry';
-import { fromRuns } from '../core/pixels/mask';
+import { fromRuns, type Mask } from '../core/pixels/mask';
 import { strategies } from '../core/strategies';
 import {
   DEFAULT_TILES,
   type ImageVariant,
+  type LabelledReference,
   type PreparationRunner,
   type PreparedReference,
+  type StageRunner,
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
+import type { EntryKey } from '../disk/boundedFolder';
 import type { ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
 import type { TensorCache } from './images/cache';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
@@ -33,6 +36,18 @@ export interface ReadyReference {
   /** Requests under way. */
   users: number;
   forgotten: boolean;
+  dispose(): Promise<void>;
+}
+
+/** A reference's file, read but not yet encoded, with its mask. */
+interface ReferenceSource {
+  readonly source: Awaited<ReturnType<EncodedFiles['read']>>;
+  readonly mask: Mask;
+  readonly maskHash: string;
+}
+
+/** A session that matches. */
+interface Graph {
   dispose(): Promise<void>;
 }
 
@@ -77,94 +92,103 @@ export class PreparedReferences {
   }
 
   private async prepare(request: ReferenceRequest): Promise<ReadyReference> {
-    const { reference, moreReferences = [], strategy, parameters, window } = request;
-    const models = await this.models.loaded();
-    const { encoder, segmenter, segmenterModel } = models;
-    const sources: Awaited<ReturnType<PreparedReferences['readReference']>>[] = [];
-    for (const one of [reference, ...moreReferences])
+    const { reference, moreReferences = [], strategy, parameters } = request;
+    const { segmenterModel } = await this.models.loaded();
+    const sources: ReferenceSource[] = [];
+    for (const one of [reference, ...moreReferences]) {
       sources.push(await inPhase('reads', () => this.readReference(one, request)));
-    const opened: { dispose(): Promise<void> }[] = [];
-    const runner: PreparationRunner = {
-      ...stageRunner(new AbortController().signal, {}),
-      openMatcher: async (tokens, proposers) => {
-        const matcher = await Matcher.create(tokens, proposers, this.threads);
-        opened.push(matcher);
-        return matcher;
-      },
-      openCosines: async () => {
-        const graph = await CosineGraph.open(this.threads);
-        opened.push(graph);
-        return graph;
-      },
-      remember: async (revision, compute) => {
-        const key = [
-          ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
-          ...(tiling.tilesPerSide > 1 ? [`${tiling.tilesPerSide} tiles`] : []),
-          segmenterModel.sha256,
-          revision,
-        ];
-        const known = await this.cache.get(key);
-        if (known) return mapValues(known, ({ data }) => data);
-        const values = await compute();
-        await this.cache.put(
-          key,
-          mapValues(values, (data) => ({ dims: [data.length], data })),
-        );
-        return values;
-      },
-    };
+    }
+    const stages = stageRunner(new AbortController().signal, {});
     const encoded: EncodedFile[] = [];
-    for (const { source } of sources) encoded.push(await this.files.encode(source, runner));
+    for (const { source } of sources) encoded.push(await this.files.encode(source, stages));
     const tiling = tilingOf(
       strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off',
       encoded.map(({ encoding }, index) => ({ encoding, mask: sources[index]!.mask })),
     );
-    const references = [];
     const degradations = new Set<string>();
-    for (const [index, { source, mask }] of sources.entries()) {
-      const whole = encoded[index]!;
-      const variant = (change: ImageVariant) => encodeVariant(source.file, change, window, tiling, encoder, runner);
-      const image =
-        tiling.tilesPerSide > 1
-          ? await tiledImageOf(
-              await readTileSource(source.file, window, tiling, encoder, segmenter),
-              models,
-              runner,
-              degradations,
-            )
-          : imageOf(whole, segmenter, runner, degradations);
-      references.push({ image: { ...image, variant }, mask, keep: () => whole.keep('everything') });
+    const references: LabelledReference[] = [];
+    for (const [index, source] of sources.entries()) {
+      references.push(await this.labelled(source, encoded[index]!, request, tiling, stages, degradations));
     }
+    const graphs: Graph[] = [];
+    const runner = this.preparationRunner(stages, graphs, [
+      ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
+      ...(tiling.tilesPerSide > 1 ? [`${tiling.tilesPerSide} tiles`] : []),
+      segmenterModel.sha256,
+    ]);
     const [first, ...others] = references;
     const prepared = await strategies[strategy].prepare(first!.image, first!.mask, parameters, runner, others);
-    for (const { keep } of references) await keep();
+    for (const whole of encoded) await whole.keep('everything');
     const { size, file } = sources[0]!.source.file.info;
     const { foregroundPatches, backgroundPatches } = prepared;
+    const notes = [
+      ...sources.flatMap(({ source }) => source.file.notes),
+      ...(tiling.tilesPerSide > 1 ? [describeTiling(tiling, parameters.tiles === 'auto')] : []),
+      ...prepared.notes,
+      ...degradations,
+    ];
     return {
-      prepared,
-      tiling,
-      users: 0,
-      forgotten: false,
-      info: {
-        size,
-        file,
-        foregroundPatches,
-        backgroundPatches,
-        notes: [
-          ...sources.flatMap(({ source }) => source.file.notes),
-          ...(tiling.tilesPerSide > 1 ? [describeTiling(tiling, parameters.tiles === 'auto')] : []),
-          ...prepared.notes,
-          ...degradations,
-        ],
-      },
+      ...{ prepared, tiling, users: 0, forgotten: false },
+      info: { size, file, foregroundPatches, backgroundPatches, notes },
       dispose: async () => {
-        for (const graph of opened) await graph.dispose();
+        for (const graph of graphs) await graph.dispose();
+      },
+    };
+  }
+
+  /** A reference as strategies are to see it: as a whole, or in tiles. */
+  private async labelled(
+    { source: { file }, mask }: ReferenceSource,
+    whole: EncodedFile,
+    { window }: Shown,
+    tiling: Tiling,
+    stages: StageRunner,
+    degradations: Set<string>,
+  ): Promise<LabelledReference> {
+    const models = await this.models.loaded();
+    const { encoder, segmenter } = models;
+    const image =
+      tiling.tilesPerSide > 1
+        ? await tiledImageOf(
+            await readTileSource(file, window, tiling, encoder, segmenter),
+            models,
+            stages,
+            degradations,
+          )
+        : imageOf(whole, segmenter, stages, degradations);
+    const variant = (change: ImageVariant) => encodeVariant(file, change, window, tiling, encoder, stages);
+    return { image: { ...image, variant }, mask };
+  }
+
+  /**
+   * @param graphs takes what is to be released with the reference
+   * @param key what values that are remembered depend on, but for their revision
+   */
+  private preparationRunner(stages: StageRunner, graphs: Graph[], key: EntryKey): PreparationRunner {
+    const opened = <T extends Graph>(graph: T): T => {
+      graphs.push(graph);
+      return graph;
+    };
+    return {
+      ...stages,
+      openMatcher: async (tokens, proposers) => opened(await Matcher.create(tokens, proposers, this.threads)),
+      openCosines: async () => opened(await CosineGraph.open(this.threads)),
+      remember: async (revision, compute) => {
+        const known = await this.cache.get([...key, revision]);
+        if (known) return mapValues(known, ({ data }) => data);
+        const values = await compute();
+        const tensors = mapValues(values, (data) => ({ dims: [data.length], data }));
+        await this.cache.put([...key, revision], tensors);
+        return values;
       },
     };
   }
 
   /** A reference's image and mask. Throws UserError where the image has changed since, or the mask does not fit it. */
-  private async readReference({ image, imageHash, mask: runs }: ReferenceSpec, { window, bands }: Shown) {
+  private async readReference(
+    { image, imageHash, mask: runs }: ReferenceSpec,
+    { window, bands }: Shown,
+  ): Promise<ReferenceSource> {
     const mask = fromRuns(runs);
     restartClock(image);
     const source = await this.files.read(image, { ...(window && { window }), ...(bands && { bands }) });
