@@ -39,7 +39,7 @@ import { saveOverlay } from './pictures/overlay';
 import { PreparedReferences } from './preparedReferences';
 import { PromptDecoding } from './promptDecoding';
 import { InferenceQueue } from './runtime/inferenceQueue';
-import { runtimeVersion } from './runtime/sessions';
+import { runtimeVersion } from './runtime/onnxRuntime';
 
 /** Says that kept descriptors were made this way; to be raised with any change of it. */
 const DESCRIPTOR_REVISION = 'descriptor-1';

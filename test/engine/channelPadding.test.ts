@@ -6,8 +6,10 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { padChannels } from '../../src/engine/runtime/channelPadding';
 import { encodeModel, type Graph, type Initializer, type Node } from '../../src/engine/runtime/onnxGraph';
+import { Tensor } from '../../src/engine/runtime/onnxRuntime';
 import { bytesOf, fieldsOf, textOf } from '../../src/engine/runtime/protobuf';
-import { Session, Tensor, toFloats } from '../../src/engine/runtime/sessions';
+import { Session } from '../../src/engine/runtime/sessions';
+import { toFloats } from '../../src/engine/runtime/tensors';
 import { repository } from '../cli/runCli';
 import { seededRandom } from '../seeded';
 

@@ -1,7 +1,9 @@
 /** Models written by encodeModel are loaded and run by ONNX Runtime, which knows the format better than we do. */
 import { describe, expect, it } from 'vitest';
+import type { Contract } from '../../src/engine/runtime/contract';
 import { type ElementType, encodeModel, type Graph, type Initializer } from '../../src/engine/runtime/onnxGraph';
-import { type Contract, Session, Tensor } from '../../src/engine/runtime/sessions';
+import { Tensor } from '../../src/engine/runtime/onnxRuntime';
+import { Session } from '../../src/engine/runtime/sessions';
 
 const specsOf = (values: Graph['inputs']) =>
   Object.fromEntries(values.map(({ name, type, dims }) => [name, { type, rank: dims.length }]));

@@ -5,16 +5,12 @@
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/userError';
 import { devicesOf, explainFailure, isOutOfMemory } from '../../src/devices/devices';
+import type { Contract } from '../../src/engine/runtime/contract';
 import { encodeModel, type Graph } from '../../src/engine/runtime/onnxGraph';
-import {
-  type Contract,
-  type NativeSession,
-  Placement,
-  Session,
-  type SessionFactory,
-  Tensor,
-  toFloats,
-} from '../../src/engine/runtime/sessions';
+import { type NativeSession, type SessionFactory, Tensor } from '../../src/engine/runtime/onnxRuntime';
+import { Placement } from '../../src/engine/runtime/placement';
+import { Session } from '../../src/engine/runtime/sessions';
+import { toFloats } from '../../src/engine/runtime/tensors';
 
 const graph: Graph = {
   name: 'double',

@@ -1,8 +1,11 @@
 /** What a session accepts, and what it says about a model that is not the one an adapter needs. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../src/core/userError';
+import type { Contract } from '../../src/engine/runtime/contract';
 import { encodeModel, type Graph, type ValueInfo } from '../../src/engine/runtime/onnxGraph';
-import { type Contract, runtimeVersion, Session, Tensor, toFloats, toTensor } from '../../src/engine/runtime/sessions';
+import { runtimeVersion, Tensor } from '../../src/engine/runtime/onnxRuntime';
+import { Session } from '../../src/engine/runtime/sessions';
+import { toFloats, toTensor } from '../../src/engine/runtime/tensors';
 import { put, temporaryFolder } from '../dataset/fixtures';
 
 const image: ValueInfo = { name: 'image', type: 'float32', dims: ['n', 3] };

@@ -27,7 +27,7 @@ describe('the rules of rooms', () => {
     ['engine -> vscode', 'src/engine/a.ts', "import * as vscode from 'vscode';"],
     ['engine -> dataset', 'src/engine/a.ts', "import type { Journal } from '../dataset/journal';"],
     ['engine -> editor', 'src/engine/a.ts', "import { b } from '../editor/b';"],
-    ['onnxruntime outside sessions', 'src/engine/a.ts', "import { Tensor } from 'onnxruntime-node';"],
+    ['onnxruntime outside onnxRuntime', 'src/engine/a.ts', "import { Tensor } from 'onnxruntime-node';"],
     ['onnxruntime subpath', 'src/cli.ts', "import { Tensor } from 'onnxruntime-node/dist/backend';"],
     ['sharp outside libvips', 'src/engine/runtime/sessions.ts', "import sharp from 'sharp';"],
     ['models -> engine', 'src/models/a.ts', "import type { Session } from '../engine/sessions';"],
@@ -77,7 +77,7 @@ describe('the rules of rooms', () => {
       "import './style.css';\nimport { connect } from '../src/rpc';\nimport { x } from './x';",
     ],
     ['toolkit', 'webview/controls/toolkit.ts', "import { button } from '@vscode/webview-ui-toolkit';"],
-    ['sessions', 'src/engine/runtime/sessions.ts', "import * as ort from 'onnxruntime-node';"],
+    ['onnxRuntime', 'src/engine/runtime/onnxRuntime.ts', "import * as ort from 'onnxruntime-node';"],
     ['libvips', 'src/engine/pictures/libvips.ts', "import sharp from 'sharp';"],
     [
       'editor -> client',

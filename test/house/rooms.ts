@@ -115,7 +115,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
 
 /** Packages that a single file imports. */
 const ONLY_IN: Readonly<Record<string, string>> = {
-  'onnxruntime-node': 'src/engine/runtime/sessions.ts',
+  'onnxruntime-node': 'src/engine/runtime/onnxRuntime.ts',
   sharp: 'src/engine/pictures/libvips.ts',
   '@vscode/webview-ui-toolkit': 'webview/controls/toolkit.ts',
   undici: 'src/models/network.ts',

@@ -11,9 +11,11 @@ import { UserError } from '../../core/userError';
 import type { ModelEntry } from '../../models/manifest';
 import type { ResolvedModel } from '../../models/modelStore';
 import { ProjectionGraph } from '../matching/projectionGraph';
+import { type Contract, float32 } from '../runtime/contract';
 import { openGraph } from '../runtime/graphs';
 import { IMAGENET, normalisedFloats, ownOr } from '../runtime/pixelTensors';
-import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../runtime/sessions';
+import type { Session } from '../runtime/sessions';
+import { type FloatTensor, toFloats, toTensor } from '../runtime/tensors';
 import { type Encoding, type ImageEncoder, inputSideOf, patchSizeOf } from './imageEncoder';
 
 const TOKENS = 'last_hidden_state';

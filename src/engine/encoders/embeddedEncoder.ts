@@ -2,9 +2,11 @@
 import { area, type Size } from '../../core/geometry';
 import type { PatchTokens } from '../../core/tokens/patchGrid';
 import type { ResolvedModel } from '../../models/modelStore';
+import { type Contract, float32 } from '../runtime/contract';
 import { openGraph } from '../runtime/graphs';
 import { planarFloats } from '../runtime/pixelTensors';
-import { type Contract, type FloatTensor, float32, type Session, toFloats, toTensor } from '../runtime/sessions';
+import type { Session } from '../runtime/sessions';
+import { type FloatTensor, toFloats, toTensor } from '../runtime/tensors';
 import { type Encoding, type ImageEncoder, inputSideOf } from './imageEncoder';
 
 const EMBEDDED_STRIDE = 8;

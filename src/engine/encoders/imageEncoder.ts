@@ -4,7 +4,7 @@ import type { PatchTokens } from '../../core/tokens/patchGrid';
 import { UserError } from '../../core/userError';
 import { familyTraits } from '../../models/families';
 import type { ModelEntry } from '../../models/manifest';
-import type { NamedTensors } from '../runtime/sessions';
+import type { NamedTensors } from '../runtime/tensors';
 
 /** What an encoder makes of one image. */
 export interface Encoding {

@@ -9,7 +9,7 @@ import { open, writeFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { PRIVATE_FILE } from '../../disk/atomicFile';
 import { BoundedFolder, type EntryKey, type FolderInfo } from '../../disk/boundedFolder';
-import type { NamedTensors } from '../runtime/sessions';
+import type { NamedTensors } from '../runtime/tensors';
 
 interface Header {
   readonly key: string;

@@ -1,6 +1,6 @@
 /** Encodings as the cache on disk keeps them. */
 import type { Encoding } from '../encoders';
-import type { NamedTensors } from '../runtime/sessions';
+import type { NamedTensors } from '../runtime/tensors';
 
 const TOKENS = 'patch_tokens';
 const NORMALISED = 'normalised_tokens';

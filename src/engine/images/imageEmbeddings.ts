@@ -5,7 +5,7 @@ import type { EntryKey } from '../../disk/boundedFolder';
 import type { IntensityWindow, Shown } from '../../protocol/engineApi';
 import { type ImageFile, openImage } from '../pictures/imageFile';
 import { readRgb } from '../pictures/imagePixels';
-import type { NamedTensors } from '../runtime/sessions';
+import type { NamedTensors } from '../runtime/tensors';
 import type { ImageEmbedding, PixelSegmenter } from '../segmenters';
 import type { TensorCache } from './cache';
 

@@ -4,8 +4,10 @@
  */
 import type { CosinePort } from '../../core/strategies/strategy';
 import { rowCount, type TokenRows } from '../../core/tokens/tokenRows';
+import { type Contract, float32 } from '../runtime/contract';
 import { encodeModel, type ValueInfo } from '../runtime/onnxGraph';
-import { type Contract, float32, Session, toFloats, toTensor } from '../runtime/sessions';
+import { Session } from '../runtime/sessions';
+import { toFloats, toTensor } from '../runtime/tensors';
 
 const rows = (name: string, count: string): ValueInfo => ({ name, type: 'float32', dims: [count, 'd'] });
 

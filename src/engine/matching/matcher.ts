@@ -7,8 +7,11 @@ import { area } from '../../core/geometry';
 import type { MatcherPort } from '../../core/strategies/strategy';
 import { emptyTable, type MatchTable, type PatchSets, proposedTargets } from '../../core/tokens/matching';
 import { checkTokens, type PatchTokens } from '../../core/tokens/patchGrid';
+import type { Contract } from '../runtime/contract';
 import { encodeModel, type Initializer, type Node, type ValueInfo } from '../runtime/onnxGraph';
-import { type Contract, Session, Tensor, toTensor } from '../runtime/sessions';
+import { Tensor } from '../runtime/onnxRuntime';
+import { Session } from '../runtime/sessions';
+import { toTensor } from '../runtime/tensors';
 
 export class Matcher implements MatcherPort {
   private constructor(

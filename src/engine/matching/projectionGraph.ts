@@ -3,8 +3,10 @@
  * would cost more than the encoder. The specification is `projectOut` of test/oracles.ts.
  */
 import { rowCount, type TokenRows } from '../../core/tokens/tokenRows';
+import { type Contract, float32 } from '../runtime/contract';
 import { encodeModel, type Initializer, type ValueInfo } from '../runtime/onnxGraph';
-import { type Contract, float32, Session, toFloats, toTensor } from '../runtime/sessions';
+import { Session } from '../runtime/sessions';
+import { toFloats, toTensor } from '../runtime/tensors';
 
 export class ProjectionGraph {
   private constructor(

@@ -4,7 +4,7 @@ import type { PromptSet, SegmenterCapabilities } from '../../core/prompting/segm
 import { ModelStore } from '../../models/modelStore';
 import type { DeviceMeasurement, DeviceName, ProbeApi, ProbeConfig } from '../../protocol/deviceApi';
 import type { Handlers } from '../../rpc';
-import { Placement } from '../runtime/sessions';
+import { Placement } from '../runtime/placement';
 import type { ImageEmbedding, PixelSegmenter } from '../segmenters';
 import { type LoadedModels, loadModels } from './loadedModels';
 

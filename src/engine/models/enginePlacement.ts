@@ -8,7 +8,7 @@ import { candidatesOf, deviceTitles } from '../../devices/devices';
 import { deviceMemoryInUse, lackOf } from '../../devices/machine';
 import type { DeviceName } from '../../protocol/deviceApi';
 import type { EngineConfig, EngineInfo } from '../../protocol/engineApi';
-import { Placement } from '../runtime/sessions';
+import { Placement } from '../runtime/placement';
 
 /** Opened models and where they are. */
 export interface Placed<T> {

@@ -1,7 +1,8 @@
 /** Opens the graphs that a model's files are. */
 import { familyTraits } from '../../models/families';
 import type { ResolvedModel } from '../../models/modelStore';
-import { type Contract, Session, type SessionOptions } from './sessions';
+import type { Contract } from './contract';
+import { Session, type SessionOptions } from './sessions';
 
 /**
  * @param role of the graph's file.

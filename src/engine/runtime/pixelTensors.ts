@@ -1,7 +1,7 @@
 /** From decoded pixels to the tensors that models take. */
 import { area, describeSize, type Size } from '../../core/geometry';
 import type { ModelEntry } from '../../models/manifest';
-import type { FloatTensor } from './sessions';
+import type { FloatTensor } from './tensors';
 
 /** One value per channel, red first. */
 export type Channels = readonly [number, number, number];

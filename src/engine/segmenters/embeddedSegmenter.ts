@@ -4,8 +4,11 @@ import { resizeBilinear } from '../../core/pixels/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { ResolvedModel } from '../../models/modelStore';
 import { type Encoding, embeddedFeatures } from '../encoders';
+import { type Contract, float32 } from '../runtime/contract';
 import { openGraph } from '../runtime/graphs';
-import { type Contract, float32, type Session, Tensor, toFloats, toTensors } from '../runtime/sessions';
+import { Tensor } from '../runtime/onnxRuntime';
+import type { Session } from '../runtime/sessions';
+import { toFloats, toTensors } from '../runtime/tensors';
 import type { FeatureSegmenter, ImageEmbedding } from './imageSegmenter';
 import { BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING } from './samFrame';
 

@@ -2,7 +2,7 @@
 import type { Size } from '../../core/geometry';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/prompting/segmenter';
 import type { Encoding } from '../encoders';
-import type { NamedTensors } from '../runtime/sessions';
+import type { NamedTensors } from '../runtime/tensors';
 
 /** What a decoder needs of an image; small enough to keep several, reused for every prompt. */
 export interface ImageEmbedding {

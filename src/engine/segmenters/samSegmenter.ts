@@ -8,9 +8,11 @@ import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../../core/p
 import type { ModelEntry } from '../../models/manifest';
 import type { ResolvedModel } from '../../models/modelStore';
 import { inputSideOf } from '../encoders/imageEncoder';
+import { type Contract, float32 } from '../runtime/contract';
 import { type GraphPair, openPair } from '../runtime/graphs';
+import { Tensor } from '../runtime/onnxRuntime';
 import { IMAGENET, interleavedFloats, normalisedFloats, ownOr, stretchedRange } from '../runtime/pixelTensors';
-import { type Contract, float32, Tensor, toFloats, toNamedFloats, toTensor, toTensors } from '../runtime/sessions';
+import { toFloats, toNamedFloats, toTensor, toTensors } from '../runtime/tensors';
 import type { ImageEmbedding, PixelSegmenter } from './imageSegmenter';
 import {
   bestOf,
