@@ -11,7 +11,7 @@ interface Component {
   readonly box: Box;
 }
 
-export interface Components {
+interface Components {
   readonly size: Size;
   /** int32 [height, width], row-major: 0 for pixels in no component, else the component's label. */
   readonly labels: Int32Array;

@@ -19,7 +19,7 @@ import {
 export type Writers = 'all' | 'persons';
 
 /** Whoever wants to know what the files say. */
-export interface LineReader {
+interface LineReader {
   /** Called with each line, in the order of its file; the last one may come again. */
   take(line: JournalLine | PlaceLine, at: LinePosition): void;
   /** All that was taken counts no more: it is read again, from the beginning. */

@@ -22,7 +22,7 @@ export interface BandPlan {
 }
 
 /** What a header tells of an image's bands. */
-export interface BandsInFile {
+interface BandsInFile {
   readonly channels: number;
   readonly hasAlpha: boolean;
   readonly space: string | undefined;

@@ -28,10 +28,7 @@ export interface ImageFile {
 }
 
 /** What the header says of the pixels. */
-export type ImageHeader = Pick<
-  LibraryHeader,
-  'space' | 'depth' | 'channels' | 'hasAlpha' | 'autoOrient' | 'orientation'
-> & {
+type ImageHeader = Pick<LibraryHeader, 'space' | 'depth' | 'channels' | 'hasAlpha' | 'autoOrient' | 'orientation'> & {
   readonly format: string;
   readonly compression?: string | undefined;
   readonly bitsPerSample?: number | undefined;

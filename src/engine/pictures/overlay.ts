@@ -34,7 +34,7 @@ export async function saveOverlay(request: OverlayRequest, pixelLimit: number): 
  * PNG of the upright image, enlarged or reduced to a long side of 512 to 2048 px. Throws UserError unless the masks
  * have the image's size.
  */
-export async function drawOverlay(
+async function drawOverlay(
   file: ImageFile,
   { layers, window }: Omit<OverlayRequest, 'image' | 'output'>,
 ): Promise<Buffer> {

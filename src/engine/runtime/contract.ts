@@ -3,7 +3,7 @@ import type { ElementType } from './onnxGraph';
 import type { NativeSession, ValueMetadata } from './onnxRuntime';
 
 /** What an adapter needs of one input or output. A model that has float16 where float32 is needed will do. */
-export interface TensorSpec {
+interface TensorSpec {
   readonly type: ElementType;
   readonly rank: number;
 }

@@ -26,7 +26,7 @@ export const onnxRuntime: SessionFactory = {
   create: (model, options) => runtime.InferenceSession.create(model as Uint8Array, options),
 };
 
-export type NativeOptions = OnnxRuntime.InferenceSession.SessionOptions;
+type NativeOptions = OnnxRuntime.InferenceSession.SessionOptions;
 export type ValueMetadata = OnnxRuntime.InferenceSession.ValueMetadata;
 export type NativeSession = Pick<OnnxRuntime.InferenceSession, 'run' | 'release' | 'inputMetadata' | 'outputMetadata'>;
 

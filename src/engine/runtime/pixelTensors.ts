@@ -4,10 +4,10 @@ import type { ModelEntry } from '../../models/manifest';
 import type { FloatTensor } from './tensors';
 
 /** One value per channel, red first. */
-export type Channels = readonly [number, number, number];
+type Channels = readonly [number, number, number];
 
 /** What is done to each value: (value / 255 - mean) / std. */
-export interface Normalisation {
+interface Normalisation {
   readonly mean: Channels;
   readonly std: Channels;
 }

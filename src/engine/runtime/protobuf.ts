@@ -91,7 +91,7 @@ export function withFields(
 }
 
 /** A whole number, also a negative one: int64 values take ten bytes of two's complement then. */
-export function varint(value: number | bigint): Uint8Array {
+function varint(value: number | bigint): Uint8Array {
   let rest = BigInt.asUintN(64, BigInt(value));
   const out: number[] = [];
   do {

@@ -14,7 +14,7 @@ import type { Handlers } from '../../rpc';
 /** What a call can be at, the first that applies: at an image after all, preparing, inferring, waiting for its turn. */
 const PHASES = ['reads', 'prepares', 'infers', 'waits'] as const;
 
-export type Phase = (typeof PHASES)[number];
+type Phase = (typeof PHASES)[number];
 
 interface Work {
   readonly call: number;
@@ -26,7 +26,7 @@ interface Work {
   isTold: boolean;
 }
 
-export interface WorkClockOptions {
+interface WorkClockOptions {
   /** Milliseconds that the work on one image may take. */
   readonly limitMs: number;
   readonly events: Pick<EngineEvents, 'busy' | 'overdue'>;

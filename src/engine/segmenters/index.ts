@@ -1,5 +1,5 @@
 export { EfficientSamSegmenter } from './efficientSamSegmenter';
 export { EmbeddedSegmenter } from './embeddedSegmenter';
-export type { FeatureSegmenter, ImageEmbedding, PixelSegmenter, Segmenter } from './imageSegmenter';
+export type { ImageEmbedding, PixelSegmenter, Segmenter } from './imageSegmenter';
 export { SamSegmenter } from './samSegmenter';
 export { TransformersSegmenter } from './transformersSegmenter';

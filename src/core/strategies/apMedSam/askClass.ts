@@ -9,7 +9,7 @@ import { absent } from '../absent';
 import type { EncodedImage, Segmentation, StageRunner } from '../strategy';
 import type { TargetPrior, ToldPrior } from './targetPrior';
 
-export interface ClassQuestion {
+interface ClassQuestion {
   readonly candidates: readonly PromptCandidate[];
   /** Whether so many matches came back that points may be believed where there is a prior without them. */
   readonly consistent: boolean;
