@@ -1,7 +1,8 @@
 /** The only reader of VS Code settings. Their defaults, ranges and descriptions stand in package.json. */
+
 import * as os from 'node:os';
 import * as vscode from 'vscode';
-import type { StrategyId } from './core/strategies/strategy';
+import type { StrategyId } from './core/strategies';
 import { deviceOfEnvironment } from './devices/devices';
 import type { DeviceChoice } from './protocol/deviceApi';
 import type { ModelName, NetworkSettings } from './protocol/modelApi';

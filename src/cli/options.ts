@@ -1,15 +1,16 @@
 /** Options that several commands share, and what their values become. */
 import type { MaskManner } from '../core/maskFiles/maskReading';
 import { MOST_TILES } from '../core/prompting/tiles';
-import { judging, strategies, strategyIds } from '../core/strategies';
-import { type Preset, presetNames, presets } from '../core/strategies/presets';
 import {
-  DEFAULT_MIN_TRUST,
-  NO_ABLATION,
+  judging,
+  type Preset,
+  presetNames,
+  presets,
   type StrategyId,
-  type StrategyParameters,
-  type TileChoice,
-} from '../core/strategies/strategy';
+  strategies,
+  strategyIds,
+} from '../core/strategies';
+import { DEFAULT_MIN_TRUST, NO_ABLATION, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import type { BandChoice } from '../protocol/engineApi';

@@ -8,7 +8,8 @@ import type { MaskManner, MaskQuestion } from '../core/maskFiles/maskReading';
 import { LARGEST_CLASS_ID } from '../core/pixels/labelMap';
 import { fromRuns } from '../core/pixels/mask';
 import { boundaryF, dice, iou } from '../core/pixels/maskMetrics';
-import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import type { StrategyId } from '../core/strategies';
+import type { StrategyParameters } from '../core/strategies/strategy';
 import { NoEngineError, UserError } from '../core/userError';
 import { explainReadError, isAbsence } from '../disk/storageError';
 import type {

@@ -9,7 +9,8 @@ import type { FloatMap } from '../core/pixels/raster';
 import type { Instance } from '../core/prompting/instances';
 import type { PromptCandidate } from '../core/prompting/prompts';
 import type { PromptSet, SegmenterCapabilities } from '../core/prompting/segmenter';
-import type { StrategyId, StrategyParameters } from '../core/strategies/strategy';
+import type { StrategyId } from '../core/strategies';
+import type { StrategyParameters } from '../core/strategies/strategy';
 import type { TrustParts } from '../core/tokens/trust';
 import type { DeviceChoice } from './deviceApi';
 

@@ -1,12 +1,10 @@
 /** What bench:accuracy compares: strategies with presets, without stages, with several votes and tiles. */
-import { strategies, strategyIds } from '../../src/core/strategies';
+import { presetNames, presets, type StrategyId, strategies, strategyIds } from '../../src/core/strategies';
 import { NOT_BESIDE_PRIOR } from '../../src/core/strategies/apMedSam/dualSpace';
-import { presetNames, presets } from '../../src/core/strategies/presets';
 import {
   type Ablation,
   DEFAULT_PARAMETERS,
   NO_ABLATION,
-  type StrategyId,
   type StrategyParameters,
 } from '../../src/core/strategies/strategy';
 

@@ -11,7 +11,7 @@ import { fromLabelRuns } from '../../src/core/pixels/labelMap';
 import { fromRuns, runArea, toRuns } from '../../src/core/pixels/mask';
 import { dice } from '../../src/core/pixels/maskMetrics';
 import { type FloatMap, thresholdToRuns } from '../../src/core/pixels/raster';
-import { presetNames, presets } from '../../src/core/strategies/presets';
+import { presetNames, presets } from '../../src/core/strategies';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { EngineClient } from '../../src/engineClient/client';
 import { decodeMaskPng } from '../../src/formats/maskPng';

@@ -10,8 +10,6 @@ import type { PatchTokens } from '../tokens/patchGrid';
 import type { TokenRows } from '../tokens/tokenRows';
 import type { TrustParts } from '../tokens/trust';
 
-export type StrategyId = 'ap-medsam' | 'gbmseg' | 'matcher' | 'cluster';
-
 /**
  * Switches of docs/method.md, all on by default: the five stages of prompt engineering, then what `ap-medsam` adds
  * to them and `gbmseg` does not have.
@@ -221,6 +219,8 @@ export interface Strategy {
   readonly tiles?: true;
   /** Whether it gives trust, so that `minTrust` means something. */
   readonly judges?: boolean;
+  /** Its named settings, the default first; no other strategy has one of these names. */
+  readonly presets?: Readonly<Record<string, Omit<StrategyParameters, 'ablation'>>>;
   /**
    * @param mask support mask in referencePx; throws UserError when it has no foreground.
    * @param others further references of the same class, which vote with the first one where the strategy can take them.

@@ -1,5 +1,6 @@
 /** What a batch is given and what it tells. */
-import type { StrategyId, StrategyParameters } from '../../core/strategies/strategy';
+import type { StrategyId } from '../../core/strategies';
+import type { StrategyParameters } from '../../core/strategies/strategy';
 import type {
   ClassesRequest,
   ModelInfo,

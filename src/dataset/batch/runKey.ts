@@ -1,5 +1,6 @@
 /** What decides a run's results, as one hash: images done under the same key are done. */
-import type { StrategyId, StrategyParameters } from '../../core/strategies/strategy';
+import type { StrategyId } from '../../core/strategies';
+import type { StrategyParameters } from '../../core/strategies/strategy';
 import { sha256, sortKeys } from '../../disk/hashing';
 import type { BandChoice, IntensityWindow, ModelInfo } from '../../protocol/engineApi';
 

@@ -1,8 +1,8 @@
 /**
  * What all images of a run are asked with, for a batch and for a single image alike: equal requests have equal keys.
  */
-import { mostReferences } from '../../core/strategies';
-import type { StrategyId, StrategyParameters } from '../../core/strategies/strategy';
+import { mostReferences, type StrategyId } from '../../core/strategies';
+import type { StrategyParameters } from '../../core/strategies/strategy';
 import type { ClassesRequest, ClassQuestion, IntensityWindow, ModelInfo, Shown } from '../../protocol/engineApi';
 import { folderWindow, type WindowEngine } from '../project/folderWindow';
 import type { Project, ProjectReference } from '../project/project';

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import type { MaskManner } from '../../core/maskFiles/maskReading';
 import { MOST_TILES } from '../../core/prompting/tiles';
-import { judging, strategies, strategyIds } from '../../core/strategies';
+import { judging, type StrategyId, strategies, strategyIds } from '../../core/strategies';
 import {
   type Ablation,
   CLUSTER_DEFAULTS,
@@ -14,7 +14,6 @@ import {
   MATCHER_DEFAULTS,
   type MatcherPreset,
   NO_ABLATION,
-  type StrategyId,
   type StrategyParameters,
 } from '../../core/strategies/strategy';
 import { oneLine, UserError } from '../../core/userError';

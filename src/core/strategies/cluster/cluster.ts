@@ -24,6 +24,7 @@ import {
 import { absent } from '../absent';
 import {
   CLUSTER_DEFAULTS,
+  type ClusterPreset,
   type CosinePort,
   type EncodedImage,
   type EncodedReference,
@@ -55,7 +56,11 @@ interface ObjectModel {
   readonly leastSimilarity: number;
 }
 
+const presetOf = (preset: ClusterPreset) => ({ cluster: { ...CLUSTER_DEFAULTS, preset } });
+
 export const cluster: Strategy = {
+  presets: { regions: presetOf('regions'), prompt: presetOf('prompt') },
+
   async prepare(
     reference: EncodedReference,
     mask: Mask,

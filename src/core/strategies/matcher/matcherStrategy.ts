@@ -23,6 +23,7 @@ import {
   type EncodedImage,
   type EncodedReference,
   MATCHER_DEFAULTS,
+  type MatcherPreset,
   type PreparationRunner,
   type PreparedReference,
   type Segmentation,
@@ -40,7 +41,11 @@ import { holds, mergeLogits, type Proposal, plausible, sift, toProposal } from '
 /** Prompt sets per call of the segmenter: a cancellation comes through in between, and poor answers are let go. */
 const QUESTIONS_AT_ONCE = 64;
 
+const presetOf = (preset: MatcherPreset) => ({ matcher: { ...MATCHER_DEFAULTS, preset } });
+
 export const matcherStrategy: Strategy = {
+  presets: { object: presetOf('object'), semantic: presetOf('semantic'), part: presetOf('part') },
+
   async prepare(
     reference: EncodedReference,
     mask: Mask,
