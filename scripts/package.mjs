@@ -26,58 +26,9 @@ import { parseArgs } from 'node:util';
 import { inflateRawSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { bundles, options } from '../esbuild.mjs';
+import { MB, RUNTIME, TARGETS } from './targets.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
-const MB = 1e6;
-
-/** VS Code's name of a platform -> its native files, and the most that its package may weigh. */
-export const TARGETS = {
-  'linux-x64': { limit: 40 * MB, natives: elf('x64') },
-  'linux-arm64': { limit: 48 * MB, natives: elf('arm64') },
-  'win32-x64': { limit: 48 * MB, natives: pe('x64') },
-  'win32-arm64': { limit: 48 * MB, natives: pe('arm64') },
-  'darwin-arm64': {
-    limit: 48 * MB,
-    natives: [
-      'onnxruntime-node/bin/napi-v*/darwin/arm64/onnxruntime_binding.node',
-      'onnxruntime-node/bin/napi-v*/darwin/arm64/libonnxruntime.1.dylib',
-      '@img/sharp-darwin-arm64/lib/sharp-darwin-arm64-*.node',
-      '@img/sharp-libvips-darwin-arm64/lib/libvips-cpp.*.dylib',
-    ],
-  },
-};
-
-function elf(arch) {
-  return [
-    `onnxruntime-node/bin/napi-v*/linux/${arch}/onnxruntime_binding.node`,
-    `onnxruntime-node/bin/napi-v*/linux/${arch}/libonnxruntime.so.1`,
-    `@img/sharp-linux-${arch}/lib/sharp-linux-${arch}-*.node`,
-    `@img/sharp-libvips-linux-${arch}/lib/libvips-cpp.so.*`,
-  ];
-}
-
-/**
- * DirectML.dll is the one that ONNX Runtime's DirectML provider was built against; what Windows itself has may be
- * older. dxcompiler.dll and dxil.dll (9 MB packed) stay out: nothing links to them, and WebGPU falls back to Windows'
- * own compiler.
- */
-function pe(arch) {
-  return [
-    `onnxruntime-node/bin/napi-v*/win32/${arch}/onnxruntime_binding.node`,
-    `onnxruntime-node/bin/napi-v*/win32/${arch}/onnxruntime.dll`,
-    `onnxruntime-node/bin/napi-v*/win32/${arch}/DirectML.dll`,
-    `@img/sharp-win32-${arch}/lib/sharp-win32-${arch}-*.node`,
-    `@img/sharp-win32-${arch}/lib/libvips-42.dll`,
-    `@img/sharp-win32-${arch}/lib/libvips-cpp-*.dll`,
-  ];
-}
-
-/** Packages that stay outside the bundles -> the packages that they load. */
-export const RUNTIME = {
-  'onnxruntime-node': ['onnxruntime-common'],
-  sharp: ['@img/colour', 'detect-libc', 'semver'],
-};
-
 const lock = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages;
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
@@ -384,9 +335,7 @@ function editJson(file, edit) {
   writeFileSync(file, `${JSON.stringify(json, null, 2)}\n`);
 }
 
-if (process.argv[1] === import.meta.filename) {
-  main().catch((error) => {
-    console.error(`package: ${error.message ?? error}`);
-    process.exitCode = 1;
-  });
-}
+main().catch((error) => {
+  console.error(`package: ${error.message ?? error}`);
+  process.exitCode = 1;
+});

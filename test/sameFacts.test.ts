@@ -41,7 +41,7 @@ describe('settings', () => {
 
 describe('a package', () => {
   it('brings what its bundles leave outside, and nothing else of node_modules', async () => {
-    const { RUNTIME } = await load<{ RUNTIME: Readonly<Record<string, readonly string[]>> }>('scripts/package.mjs');
+    const { RUNTIME } = await load<{ RUNTIME: Readonly<Record<string, readonly string[]>> }>('scripts/targets.mjs');
     const { external } = await load<{ external: readonly string[] }>('esbuild.mjs');
     expect(['vscode', ...Object.keys(RUNTIME)].sort()).toEqual([...external].sort());
     expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(Object.keys(RUNTIME)));
@@ -52,7 +52,7 @@ describe('a package', () => {
   });
 
   it('of each platform is tried in the workflow, and weighed in the page of speed', async () => {
-    const { TARGETS } = await load<{ TARGETS: Readonly<Record<string, unknown>> }>('scripts/package.mjs');
+    const { TARGETS } = await load<{ TARGETS: Readonly<Record<string, unknown>> }>('scripts/targets.mjs');
     expect(found(read('.github/workflows/package.yml'), /- target: (\S+)/g).sort()).toEqual(
       Object.keys(TARGETS).sort(),
     );
