@@ -101,10 +101,9 @@ describe('the editor', () => {
     expect(customEditors[0].selector.map(({ filenamePattern }) => filenamePattern).sort()).toEqual(patterns.sort());
   });
 
-  it('is offered in the Explorer for the images that are read, and no others', () => {
-    const offered = contributes.menus['explorer/context'].flatMap(
-      ({ when }) => /resourceFilename =~ \/(.*?)\/i/.exec(when)?.[1] ?? [],
-    );
+  it('is offered in menus for the images that are read, and no others', () => {
+    const conditions = Object.values(menus).flatMap((items) => items.map((item) => ('when' in item ? item.when : '')));
+    const offered = conditions.flatMap((when) => /resourceFilename =~ \/(.*?)\/i/.exec(when)?.[1] ?? []);
     expect(offered.length).toBeGreaterThan(2);
     // What else people keep beside images, and parts of suffixes that are read.
     for (const suffix of [...READ_SUFFIXES, 'gif', 'avif', 'npy', 'txt', 'jp', 'jpg2', 'ti']) {

@@ -2,14 +2,10 @@
 import { configFromArguments, exitWithParent, serveParent } from '../processes/parent';
 import type { ModelApi, ModelEvents, ModelProcessConfig } from '../protocol/modelApi';
 import type { Peer } from '../rpc';
-import { type Listener, ModelWork } from './modelWork';
+import { ModelWork } from './modelWork';
 
 exitWithParent();
-const listener: Listener = {
-  cudaProgress: (params, options) => parent.call('cudaProgress', params, options),
-  progress: (params, options) => parent.call('progress', params, options),
-  confirm: (params, options) => parent.call('confirm', params, options),
-};
+const call: Peer<ModelEvents>['call'] = (...args) => parent.call(...args);
 const parent: Peer<ModelEvents> = serveParent<ModelApi, ModelEvents>(
-  new ModelWork(configFromArguments<ModelProcessConfig>(), listener),
+  new ModelWork(configFromArguments<ModelProcessConfig>(), call),
 );

@@ -12,20 +12,18 @@ import type {
   ModelName,
   ModelProcessConfig,
 } from '../protocol/modelApi';
-import type { Handlers, Remote } from '../rpc';
+import type { Handlers, Peer } from '../rpc';
 
 /** Between two reports of progress. */
 const REPORT_MS = 100;
-
-/** The extension, as far as this process calls it. */
-export type Listener = Pick<Remote<ModelEvents>, 'progress' | 'confirm' | 'cudaProgress'>;
 
 export class ModelWork implements Handlers<ModelApi> {
   private readonly store: ModelStore;
 
   constructor(
     private readonly config: ModelProcessConfig,
-    private readonly listener: Listener,
+    /** Calls the extension. */
+    private readonly call: Peer<ModelEvents>['call'],
   ) {
     this.store = new ModelStore(config.modelsDir, config.homeDir);
   }
@@ -38,8 +36,8 @@ export class ModelWork implements Handlers<ModelApi> {
         network,
         signal,
         // The extension has no answer to give that matters here, and when it goes this process does too.
-        onProgress: (progress) => void this.listener.progress(progress).catch(() => undefined),
-        confirm: (files) => this.listener.confirm({ kind, id, files }, { signal }),
+        onProgress: (progress) => void this.call('progress', progress).catch(() => undefined),
+        confirm: (files) => this.call('confirm', { kind, id, files }, { signal }),
       },
     );
   }
@@ -56,14 +54,14 @@ export class ModelWork implements Handlers<ModelApi> {
         if (received !== undefined && received !== total && now - last < REPORT_MS) return;
         last = now;
         const progress = { step, received: received ?? null, total: total ?? null };
-        void this.listener.cudaProgress(progress).catch(() => undefined);
+        void this.call('cudaProgress', progress).catch(() => undefined);
       },
     });
   }
 
   async importFiles({ kind, id, paths }: Parameters<ModelApi['importFiles']>[0], signal: AbortSignal) {
     const confirm = (files: Parameters<ModelEvents['confirm']>[0]['files']) =>
-      this.listener.confirm({ kind, id, files }, { signal });
+      this.call('confirm', { kind, id, files }, { signal });
     return { missing: await importFiles(this.store, { kind, id }, paths, confirm) };
   }
 

@@ -68,8 +68,9 @@ describe('the model process', () => {
     expect(await client.verify()).toEqual([NAME]);
     await writeFile(join(dir, 'home', 'models', 'encoder-tiny', 'tiny.onnx'), randomBytes(GRAPH.length));
     expect(await client.verify(NAME)).toEqual([{ ...NAME, problem: expect.stringContaining('wrong content') }]);
+    // On a busy machine there may have been nothing to do between two calls, and another process since.
+    await vi.waitFor(() => expect(client.pid).toBeUndefined(), 20_000);
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false), 20_000);
-    expect(client.pid).toBeUndefined();
   });
 
   it('tells its sentences, and uses the mirror of the settings', async () => {
