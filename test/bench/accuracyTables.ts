@@ -108,13 +108,13 @@ export function meanTable(results: Results): string {
   return `\n### Mean Dice over sets\n\n${textTable(header, cells)}`;
 }
 
-/** Modules that serve one stage alone, whose lines it costs; the others are functions among others. */
+/** Modules that serve a stage, whose lines it costs; one that serves two counts for both. */
 const modulesOf: Partial<Record<Stage, readonly string[]>> = {
   selfTraining: ['src/core/strategies/apMedSam/adaptation.ts'],
   alignment: ['src/core/strategies/apMedSam/alignment.ts'],
   selfTest: ['src/core/strategies/apMedSam/selfTest.ts'],
   specks: ['src/core/pixels/specks.ts'],
-  refine: ['src/core/strategies/apMedSam/refinement.ts'],
+  refine: ['src/core/strategies/apMedSam/adaptation.ts', 'src/core/strategies/apMedSam/refinement.ts'],
 };
 
 function linesOf(stage: Stage): string {
@@ -145,6 +145,7 @@ export function ablationTable(results: Results, strategy: string): string {
   const cells = [...results].flatMap(([variant, rows]) => {
     if (variant.without?.whole !== strategy) return [];
     const pairs = pairsOf(byName.get(strategy) ?? [], rows, variant.votes);
+    if (pairs.length === 0) return [];
     const [whole, without] = [pairs.map((pair) => pair.whole), pairs.map((pair) => pair.without)];
     const both = (kind: keyof typeof rankings) =>
       [whole, without].map((some) => signed(meanRanking(some, kind), 3)).join(' / ');

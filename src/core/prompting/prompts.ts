@@ -54,7 +54,7 @@ const RADII_LONG_SIDE = 1024;
 /** GBMSeg's numbers: negatives at least 64 px from each other and 128 px from every positive. */
 export const GBMSEG_RADII: SamplingRadii = { sparse: 64, exclusive: 128 };
 
-/** Most positives given to the segmenter per instance. */
+/** Most positives given to the segmenter per instance. Chosen, not measured: beside a prior there are fewer. */
 export const MOST_POSITIVES = 16;
 
 /**

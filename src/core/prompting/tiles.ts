@@ -28,7 +28,7 @@ export const MOST_TILES = 6;
  */
 const CHOSEN = 2;
 
-/** Patches that an object should span. */
+/** Patches that an object should span. Chosen, not measured. */
 const ENOUGH_PATCHES = 4;
 
 /**
@@ -38,6 +38,7 @@ const ENOUGH_PATCHES = 4;
  */
 const MANY_OBJECTS = 5;
 
+/** Of neighbouring tiles, as a share of a tile. Chosen, not measured. */
 const OVERLAP = 1 / 4;
 
 /** Beyond this a decoder is sure. */

@@ -43,7 +43,10 @@ export function pickLabelled({ tokens, coverage }: LabelledTokens, patches: Int3
   return { tokens: pickTokens(tokens, patches), coverage: shares };
 }
 
-/** Penalty per labelled image, for tokens of length 1, where all its patches teach. */
+/**
+ * Penalty per labelled image, for tokens of length 1, where all its patches teach (5 and 20: Dice -0.009; see
+ * docs/accuracy.md).
+ */
 export const PENALTY = 10;
 
 interface ForegroundFit {
@@ -51,7 +54,10 @@ interface ForegroundFit {
   readonly near?: ForegroundClassifier;
   /** Strength of that pull per labelled image, for tokens of length 1. */
   readonly penalty?: number;
-  /** Conjugate gradient converges to what thresholding can tell apart long before 20. */
+  /**
+   * Conjugate gradient converges to what thresholding can tell apart long before 20 (with 10, and with 30, the mean
+   * Dice is the same to four digits; see docs/accuracy.md).
+   */
   readonly iterations?: number;
 }
 
@@ -250,7 +256,9 @@ export function foregroundScores({ weights, bias }: ForegroundClassifier, tokens
   return { size: grid, data: scores };
 }
 
-/** The share of the highest scores that is left out: single patches run away. */
+/**
+ * The share of the scores below the highest ones, which are left out: single patches run away. Chosen, not measured.
+ */
 const HIGHEST = 0.99;
 
 /** The median score, and how far the highest ones stand out from it. */
@@ -261,8 +269,8 @@ export function standOut({ data }: FloatMap): { median: number; reach: number } 
 }
 
 /**
- * Scores scaled to a standard deviation of 2, the range of logits that mask prompts have; the mean stays, so that 0
- * remains the decision.
+ * Scores scaled to a standard deviation of 2, the range of logits that mask prompts have (1: Dice -0.025; 3: +0.009;
+ * see docs/accuracy.md); the mean stays, so that 0 remains the decision.
  */
 export function scorePrompt({ size, data }: FloatMap): FloatMap {
   let sum = 0;

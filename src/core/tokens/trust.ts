@@ -58,7 +58,7 @@ export const judgeBy =
     return { trust: trustOf(parts), trustParts: parts };
   };
 
-/** Of the image's border: less is chance. */
+/** Of the image's border: less is chance. Chosen, not measured, as the next one. */
 const TOUCHES = 0.001;
 /** Of the image's border: a mask that takes more runs off the image. */
 const RUNS_OFF = 0.02;
@@ -110,7 +110,7 @@ export function trustTerms(parts: TrustParts): TrustParts {
   };
 }
 
-/** Below these, shares and what similarities lack of 1 are all the same. */
+/** Below these, shares and what similarities lack of 1 are all the same. Chosen, not measured. */
 const LEAST_SHARE = 1e-3;
 const LEAST_LACK = 1e-4;
 

@@ -8,6 +8,7 @@ import { iou } from '../../pixels/maskMetrics';
 import { type FloatMap, thresholdToMask } from '../../pixels/raster';
 import type { DecodedMask, PromptableImage, PromptSet } from '../../prompting/segmenter';
 
+/** Both chosen, not measured: segmenters that answer for one object are not among the embedded models. */
 const MOST_ROUNDS = 2;
 /** Two rounds this alike have converged. */
 const CONVERGED_IOU = 0.98;

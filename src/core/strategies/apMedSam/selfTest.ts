@@ -7,7 +7,10 @@ import { area } from '../../geometry';
 import type { FloatMap } from '../../pixels/raster';
 import { fitForeground, foregroundScores, type LabelledTokens, pickLabelled } from '../../tokens/foregroundPrior';
 
-/** Side of the blocks that are held out together, in patches: wide enough that neighbours do not give a patch away. */
+/**
+ * Side of the blocks that are held out together, in patches: wide enough that neighbours do not give a patch away (3:
+ * Dice +0.001; 9: -0.001; see docs/accuracy.md).
+ */
 const BLOCK = 6;
 
 /**
