@@ -18,6 +18,7 @@ import { absolutePath, scanFolder } from './files/folder';
 import { resolveMaskFolder } from './files/maskFolder';
 import { MaskLocator } from './files/maskLocator';
 import { heldInstances } from './journal/instanceFile';
+import type { JournalStatus } from './journal/journal';
 import { JournalView } from './journal/journalView';
 import { type Project, type ProjectReference, resolveStored } from './project/project';
 import { targetsOf } from './project/targets';
@@ -59,7 +60,12 @@ export function exportFolder(request: ExportRequest): Promise<ExportReport> {
     const scan = await scanFolder(root, { maskFolder, targets });
     const view = await JournalView.read(root);
     const { images, failures: unread } = targetsOf(root, scan, view, project.references);
-    const source: LabelSource = { root, project, view, locator: new MaskLocator(root, maskFolder, view) };
+    const references = new Map<string, ProjectReference[]>();
+    for (const one of project.references) {
+      const key = nameForm(resolveStored(root, one.image));
+      references.set(key, [...(references.get(key) ?? []), one]);
+    }
+    const source: LabelSource = { root, project, references, view, locator: new MaskLocator(root, maskFolder, view) };
     const writer = await format.open(project.classes, folder);
     const failures: ImageFailure[] = [...unread];
     const count = { images: 0, classes: 0, unlabelled: 0 };
@@ -93,6 +99,8 @@ export function exportFolder(request: ExportRequest): Promise<ExportReport> {
 interface LabelSource {
   readonly root: string;
   readonly project: Project;
+  /** By the form of their image's absolute path. */
+  readonly references: ReadonlyMap<string, readonly ProjectReference[]>;
   readonly view: JournalView;
   readonly locator: MaskLocator;
 }
@@ -104,9 +112,7 @@ async function labelsOf(
   states: ReadonlySet<LabelState>,
 ): Promise<LabelledPicture | undefined> {
   const { root, project, view } = source;
-  const own = project.references.filter(
-    (one) => nameForm(resolveStored(root, one.image)) === nameForm(absolutePath(root, name)),
-  );
+  const own = source.references.get(nameForm(absolutePath(root, name))) ?? [];
   const path = await source.locator.locate(name);
   const bytes = await readNamed(path, FILE_KINDS.mask);
   if (bytes === null) {
@@ -139,7 +145,7 @@ async function labelsOf(
 }
 
 /** What a run found absent was looked at by it; what failed tells nothing. */
-const stateOf = (status: 'auto' | 'accepted' | 'edited' | 'absent' | 'failed'): LabelState | undefined =>
+const stateOf = (status: JournalStatus): LabelState | undefined =>
   status === 'failed' ? undefined : status === 'absent' ? 'auto' : status;
 
 function onlyClasses({ size, data }: LabelMap, classes: readonly LabelledClass[]): LabelMap {

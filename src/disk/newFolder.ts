@@ -3,7 +3,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, rmdir } from 
 import { dirname, join } from 'node:path';
 import { UserError } from '../core/userError';
 import { flushFolder, makeFolder } from './atomicFile';
-import { temporaryIn } from './patience';
+import { temporaryIn, whenFreeToChange } from './patience';
 import { explainReadError, explainWriteError, isAbsence } from './storageError';
 
 /**
@@ -20,12 +20,12 @@ export async function makeNewFolder<T>(path: string, fill: (folder: NewFolder) =
   try {
     await mkdir(temporary);
     const made = await fill(folder);
-    await folder.flush();
+    await folder.finish();
     // Nothing replaces what came meanwhile: only an empty folder gives way, and where it cannot, the rename fails.
     await rmdir(path).catch((error: unknown) => {
       if (!isAbsence(error)) throw error;
     });
-    await rename(temporary, path);
+    await whenFreeToChange(path, () => rename(temporary, path));
     await flushFolder(dirname(path));
     return made;
   } catch (error) {
@@ -64,9 +64,10 @@ class NewFolder {
     await handle.appendFile(text);
   }
 
-  /** Puts what was written on the disk. */
-  async flush(): Promise<void> {
+  /** Puts what was written on the disk, and lets go of it: Windows renames no folder in which a file is open. */
+  async finish(): Promise<void> {
     for (const handle of this.files.values()) await handle.sync();
+    await this.close();
   }
 
   async close(): Promise<void> {
