@@ -39,6 +39,11 @@ export interface ReferenceSpec {
   readonly mask: RunMask;
   /** SHA-256 of the image file when the mask was set; the engine refuses a file that has changed since. */
   readonly imageHash?: string;
+  /**
+   * How much it teaches beside others, greater than 0; 1 where left out. Only the ratios between the references of a
+   * class mean something.
+   */
+  readonly weight?: number;
 }
 
 export interface SegmentRequest extends Shown {
