@@ -22,11 +22,12 @@ import type { EnginePool } from '../../src/engineClient/pool';
 import type { SegmentRequest } from '../../src/protocol/engineApi';
 import { readCommandLine, wholeNumbers } from '../commandLine';
 import { seededRandom } from '../seeded';
-import { appendRow, keyOf, type Row, readRows, rowOf } from './accuracyRows';
+import { keyOf, type Row, rowOf } from './accuracyRows';
 import { ablationTable, meanTable, setTable } from './accuracyTables';
 import { chosenVariants, type Variant } from './accuracyVariants';
-import { chosenModels, environment, isSeen, seededPick, setsIn, startEngines } from './bench';
+import { chosenModels, environment, isSeen, keepingEncodings, seededPick, setsIn, startEngines } from './bench';
 import { benches } from './benches';
+import { appendRow, readRows } from './rowFile';
 
 const { values, positionals } = readCommandLine(benches.accuracy);
 const seeds = wholeNumbers(values.seeds ?? values.seed);
@@ -48,7 +49,7 @@ type Measured = Map<string, Row>;
 async function main(): Promise<void> {
   const jobs = await plan();
   const votesOf = new Map(variants.map(({ name, votes }) => [name, votes]));
-  const known = values.out === undefined ? [] : readRows(values.out);
+  const known = values.out === undefined ? [] : readRows<Row>(values.out);
   const measured: Measured = new Map(known.map((row) => [keyOf(row, votesOf.get(row.variant) ?? 1), row]));
   const machine = values.report ? undefined : await measure(jobs, measured);
   const results = new Map(variants.map((variant) => [variant, rowsOf(variant, jobs, measured)]));
@@ -154,6 +155,7 @@ async function askAll(job: Job, order: readonly Variant[], pool: EnginePool, mea
 function keeping(pool: EnginePool): { engine: EvaluationEngine; referenceNotes: () => Promise<readonly string[]> } {
   let prepared: Promise<readonly string[]> = Promise.resolve([]);
   let isAsked = false;
+  const engine = keepingEncodings(pool);
   const segment = (request: SegmentRequest, options?: { signal?: AbortSignal }) => {
     const { reference, moreReferences, strategy, parameters } = request;
     if (!isAsked) {
@@ -163,10 +165,9 @@ function keeping(pool: EnginePool): { engine: EvaluationEngine; referenceNotes: 
       // A reference that cannot be prepared fails each of its targets, which says so.
       prepared.catch(() => undefined);
     }
-    return pool.segment({ ...request, cacheBelow: Number.POSITIVE_INFINITY }, options);
+    return engine.segment(request, options);
   };
-  const readReference = pool.readReference;
-  return { engine: { lanes: pool.lanes, segment, readReference }, referenceNotes: () => prepared };
+  return { engine: { ...engine, segment }, referenceNotes: () => prepared };
 }
 
 void main();

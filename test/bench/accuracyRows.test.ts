@@ -3,9 +3,10 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appendRow, keyOf, type Row, readRows } from './accuracyRows';
+import { keyOf, type Row } from './accuracyRows';
 import { ablationTable } from './accuracyTables';
 import { chosenVariants } from './accuracyVariants';
+import { appendRow, readRows } from './rowFile';
 
 const row = (changes: Partial<Row>): Row => ({
   variant: 'ap-medsam',
@@ -36,12 +37,12 @@ describe('the file of rows', () => {
 
   it('holds what was appended, without a line that a stop has cut short', () => {
     const file = path.join(work, 'rows.jsonl');
-    expect(readRows(file)).toEqual([]);
+    expect(readRows<Row>(file)).toEqual([]);
     appendRow(file, row({}));
     appendFileSync(file, '{"variant":"ap-med');
-    expect(readRows(file)).toEqual([row({})]);
+    expect(readRows<Row>(file)).toEqual([row({})]);
     appendRow(file, row({ target: 'c.png' }));
-    expect(readRows(file).map(({ target }) => target)).toEqual(['b.png', 'c.png']);
+    expect(readRows<Row>(file).map(({ target }) => target)).toEqual(['b.png', 'c.png']);
     expect(readFileSync(file, 'utf8')).not.toContain('ap-med{');
   });
 });

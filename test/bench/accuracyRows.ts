@@ -1,5 +1,4 @@
-/** What bench:accuracy has measured: one row per target, kept in a file as it comes, so that no stop loses it. */
-import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
+/** What bench:accuracy has measured: one row per target. */
 import type { ImageScore } from '../../src/dataset/evaluate';
 
 /** One answer, as a JSON line has it. */
@@ -32,12 +31,15 @@ export const keyOf = ({ variant, group, set, seed, reference, target }: RowPlace
 /** Shared by the variants, or no work on this image. */
 const NOT_ITS_OWN = ['total', 'read', 'encode', 'keep'];
 
+/** Of all stages but reading and encoding. */
+export const ownMilliseconds = (times: Readonly<Record<string, number>>): number =>
+  Object.entries(times).reduce((sum, [stage, ms]) => sum + (NOT_ITS_OWN.includes(stage) ? 0 : ms), 0);
+
 export function rowOf(
   place: Pick<Row, 'variant' | 'group' | 'set' | 'seed' | 'referenceNotes'>,
   { reference, target, dice, iou, boundaryF, result }: ImageScore,
 ): Row {
   const { outcome, iouPrediction, trust, notes, times } = result;
-  const own = Object.entries(times).filter(([stage]) => !NOT_ITS_OWN.includes(stage));
   const { referenceNotes, ...where } = place;
   return {
     ...where,
@@ -49,24 +51,9 @@ export function rowOf(
     outcome,
     iouPrediction: iouPrediction ?? null,
     trust: trust ?? null,
-    ms: own.reduce((sum, [, ms]) => sum + ms, 0),
+    ms: ownMilliseconds(times),
     notes,
     referenceNotes,
     times,
   };
 }
-
-/** The rows of a file, none where there is no file; a last line that a stop has cut short is cut off. */
-export function readRows(file: string): Row[] {
-  if (!existsSync(file)) return [];
-  const bytes = readFileSync(file);
-  const end = bytes.lastIndexOf('\n') + 1;
-  if (end < bytes.length) truncateSync(file, end);
-  return bytes
-    .toString('utf8', 0, end)
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line): Row => JSON.parse(line));
-}
-
-export const appendRow = (file: string, row: Row): void => appendFileSync(file, `${JSON.stringify(row)}\n`);

@@ -4,18 +4,14 @@ import path from 'node:path';
 import { textTable } from '../../src/cli/textTable';
 import { spearman } from '../../src/core/rankCorrelation';
 import { summarise } from '../../src/dataset/evaluate';
-import { seededRandom } from '../seeded';
 import { keyOf, type Row } from './accuracyRows';
 import type { Stage, Variant } from './accuracyVariants';
 import { repository } from './bench';
-import { type MeanOverSets, meanOverSets, type Observation } from './bootstrap';
+import type { Observation } from './bootstrap';
+import { meanOf, signed, three } from './figures';
 
 /** Rows of each variant, in the order of the plan. */
 export type Results = ReadonlyMap<Variant, readonly Row[]>;
-
-const three = (value: number): string => (Number.isNaN(value) ? '-' : value.toFixed(3));
-const signed = (value: number, digits: number): string =>
-  Number.isNaN(value) ? '-' : `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(digits)}`;
 
 /** Groups that the rows are of, in their order, and all of them together where there are several. */
 function groupsOf(results: Results): { title: string; belongs: (row: Row) => boolean }[] {
@@ -87,12 +83,6 @@ const observationOf = (row: Row, value: number): Observation => ({
   target: row.target,
   value,
 });
-
-const interval = ({ mean, low, high }: MeanOverSets, format: (value: number) => string): string =>
-  `${format(mean)} (${format(low)} to ${format(high)})`;
-
-const meanOf = (observations: readonly Observation[], format: (value: number) => string): string =>
-  observations.length === 0 ? '-' : interval(meanOverSets(observations, seededRandom(1)), format);
 
 export function meanTable(results: Results): string {
   const groups = groupsOf(results);

@@ -1,7 +1,8 @@
 /** What the benches share: the sets and engines under test, the machine they ran on. */
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { EvaluationEngine } from '../../src/dataset/evaluate';
 import { sha256File } from '../../src/disk/hashing';
 import { EngineClient, type EngineClientOptions } from '../../src/engineClient/client';
 import { createPool, type EnginePool } from '../../src/engineClient/pool';
@@ -82,6 +83,13 @@ export function startEngines(
   return createPool(count, engineOptions(threads, homeDir, cacheBytes, models));
 }
 
+/** Engines that keep every image's encoding on disk, for benches that ask about an image more than once. */
+export const keepingEncodings = (pool: EnginePool): EvaluationEngine => ({
+  lanes: pool.lanes,
+  segment: (request, options) => pool.segment({ ...request, cacheBelow: Number.POSITIVE_INFINITY }, options),
+  readReference: pool.readReference,
+});
+
 /** One engine built from this checkout, which answers clicks too. */
 export function startEngine(threads: number, homeDir: string, models = EMBEDDED): EngineClient {
   return new EngineClient(engineOptions(threads, homeDir, 2 ** 31, models));
@@ -114,6 +122,37 @@ export function setsIn(dataDir: string, wanted?: string): string[] {
   return readdirSync(dataDir)
     .filter((name) => statSync(path.join(dataDir, name)).isDirectory() && (names?.includes(name) ?? true))
     .sort((a, b) => Number(isSeen(a)) - Number(isSeen(b)) || a.localeCompare(b));
+}
+
+/** A set, and the folder that holds its images/ and masks/. */
+export interface SetFolder {
+  readonly set: string;
+  readonly folder: string;
+}
+
+/** Where a folder of everything has its data folders. */
+const DATA_FOLDERS = ['data', path.join('corpus', 'validate')];
+
+/**
+ * Sets of all data folders, and of those below a folder that holds `data` or `corpus/validate`: those wanted (`a,b`),
+ * else the usual ones, else all. Throws RangeError where two have one name.
+ */
+export function setFolders(
+  given: readonly string[],
+  wanted: string | undefined,
+  usual: readonly string[] = [],
+): SetFolder[] {
+  const folders = given.flatMap((folder) => {
+    const below = DATA_FOLDERS.map((name) => path.join(folder, name)).filter(existsSync);
+    return below.length > 0 ? below : [folder];
+  });
+  const all = folders.flatMap((dataDir) =>
+    setsIn(dataDir, wanted).map((set): SetFolder => ({ set, folder: path.join(dataDir, set) })),
+  );
+  const twice = all.find(({ set }, index) => all.findIndex((other) => other.set === set) < index);
+  if (twice) throw new RangeError(`two folders hold a set ${twice.set}`);
+  const chosen = wanted === undefined ? all.filter(({ set }) => usual.includes(set)) : all;
+  return chosen.length > 0 ? chosen : all;
 }
 
 /** `count` items in an order that a stream of random numbers gives. */
