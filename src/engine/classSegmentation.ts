@@ -1,11 +1,12 @@
 /** One image against the references of one or several classes. */
+import { isWhole } from '../core/prompting/tiles';
 import { settleClasses } from '../core/strategies/settleClasses';
 import { beliefIn, type EncodedImage, type Segmentation } from '../core/strategies/strategy';
 import type { ClassesRequest, ImageInfo, SegmentResult } from '../protocol/engineApi';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
 import { readTileSource } from './images/tiledImage';
-import type { Tiling } from './images/tiling';
+import { describeTiles, planOf, type Tiling } from './images/tiling';
 import type { EngineModels } from './models/engineModels';
 import { openImage } from './pictures/imageFile';
 import { disposeIfUnused, type PreparedReferences, type ReadyReference } from './preparedReferences';
@@ -17,6 +18,8 @@ import { restartClock } from './runtime/workClock';
 interface Target {
   readonly info: ImageInfo;
   readonly notes: readonly string[];
+  /** What a person should know of how it is seen. */
+  readonly seen: readonly string[];
   readonly image: EncodedImage;
   /** What may be kept on disk; tiles are not. */
   readonly whole?: EncodedFile;
@@ -61,14 +64,13 @@ export class ClassSegmentation {
     const degradations = new Set<string>();
     const targets = new Map<number, Target>();
     for (const { tiling } of references) {
-      const { tilesPerSide } = tiling;
-      if (targets.has(tilesPerSide)) continue;
-      targets.set(tilesPerSide, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
+      if (targets.has(tiling.view)) continue;
+      targets.set(tiling.view, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
     }
     const found = await this.inference.run(async () => {
       const each: Segmentation[] = [];
       for (const [index, { prepared, tiling }] of references.entries()) {
-        const { image } = targets.get(tiling.tilesPerSide)!;
+        const { image } = targets.get(tiling.view)!;
         each.push(await prepared.segment(image, stageRunner(signal, times[index]!)));
         times[index]!.total = performance.now() - started;
         started = performance.now();
@@ -100,7 +102,7 @@ export class ClassSegmentation {
       ...(one.trustParts && { trustParts: one.trustParts }),
       ...(request.withDetails && one.maskPrompt && { maskPrompt: one.maskPrompt }),
       ...(request.withDetails && one.answerPrior && { answerPrior: one.answerPrior }),
-      notes: [...notes, ...one.notes, ...degradations],
+      notes: [...notes, ...targets.get(references[index]!.tiling.view)!.seen, ...one.notes, ...degradations],
       ...(notes.length > 0 && { imageNotes: notes }),
       times: { total: 0, ...times[index] },
     }));
@@ -117,26 +119,19 @@ export class ClassSegmentation {
     const runner = stageRunner(signal, times);
     const models = await this.models.loaded();
     const { encoder, segmenter } = models;
-    if (tiling.tilesPerSide === 1) {
+    if (tiling.view === 1) {
       // Who wants the details will ask about this image next; a batch never comes back to it.
       const whole = await this.files.target(request, request.withDetails === true, signal, times);
-      return {
-        info: whole.info,
-        notes: whole.notes,
-        image: imageOf(whole, segmenter, runner, degradations),
-        whole,
-      };
+      if (isWhole(planOf(tiling, whole.info.size, encoder).plan)) {
+        const image = imageOf(whole, segmenter, runner, degradations);
+        return { info: whole.info, notes: whole.notes, seen: [], image, whole };
+      }
     }
-    const source = await runner.stage('read', async () =>
-      readTileSource(
-        await openImage(request.image, this.pixelLimit, request.bands),
-        request.window,
-        tiling,
-        encoder,
-        segmenter,
-      ),
-    );
+    const source = await runner.stage('read', async () => {
+      const file = await openImage(request.image, this.pixelLimit, request.bands);
+      return await readTileSource(file, request.window, planOf(tiling, file.info.size, encoder), segmenter);
+    });
     const image = await this.inference.run(() => tiledImageOf(source, models, runner, degradations, signal));
-    return { info: source.info, notes: source.notes, image };
+    return { info: source.info, notes: source.notes, seen: describeTiles(source.plan), image };
   }
 }

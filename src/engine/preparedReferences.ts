@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { describeSize, sameSize } from '../core/geometry';
 import { fromRuns, type Mask } from '../core/pixels/mask';
+import { isWhole } from '../core/prompting/tiles';
 import { strategies } from '../core/strategies';
 import {
   DEFAULT_TILES,
@@ -18,7 +19,7 @@ import type { TensorCache } from './images/cache';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
 import { readTileSource } from './images/tiledImage';
-import { describeTiling, type Tiling, tilingOf } from './images/tiling';
+import { describeTiles, planOf, type SizedPlan, type Tiling, tilingOf } from './images/tiling';
 import { encodeVariant } from './images/variants';
 import { CosineGraph } from './matching/cosineGraph';
 import { Matcher } from './matching/matcher';
@@ -31,7 +32,7 @@ import { inPhase, restartClock } from './runtime/workClock';
 export interface ReadyReference {
   readonly info: ReferenceInfo;
   readonly prepared: PreparedReference;
-  /** How targets are to be seen: tiles per side, and modelPx per patch. */
+  /** How targets are to be seen. */
   readonly tiling: Tiling;
   /** Requests under way. */
   users: number;
@@ -93,7 +94,7 @@ export class PreparedReferences {
 
   private async prepare(request: ReferenceRequest): Promise<ReadyReference> {
     const { reference, moreReferences = [], strategy, parameters } = request;
-    const { segmenterModel } = await this.models.loaded();
+    const { encoder, segmenterModel } = await this.models.loaded();
     const sources: ReferenceSource[] = [];
     for (const one of [reference, ...moreReferences]) {
       sources.push(await inPhase('reads', () => this.readReference(one, request)));
@@ -105,15 +106,18 @@ export class PreparedReferences {
       strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off',
       encoded.map(({ encoding }, index) => ({ encoding, mask: sources[index]!.mask })),
     );
+    const plans = encoded.map(({ info }) => planOf(tiling, info.size, encoder));
     const degradations = new Set<string>();
     const references: LabelledReference[] = [];
     for (const [index, source] of sources.entries()) {
-      references.push(await this.labelled(source, encoded[index]!, request, tiling, stages, degradations));
+      references.push(await this.labelled(source, encoded[index]!, request, plans[index]!, stages, degradations));
     }
+    const why = parameters.tiles === 'auto' && tiling.view > 1 ? 'the objects are many and small' : undefined;
+    const seen = new Set(plans.flatMap(({ plan }) => describeTiles(plan, why)));
     const graphs: Graph[] = [];
     const runner = this.preparationRunner(stages, graphs, [
       ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
-      ...(tiling.tilesPerSide > 1 ? [`${tiling.tilesPerSide} tiles`] : []),
+      ...(seen.size > 0 ? [plans.map(({ plan }) => `${plan.columns} x ${plan.rows} parts`).join(', ')] : []),
       segmenterModel.sha256,
     ]);
     const [first, ...others] = references;
@@ -121,12 +125,7 @@ export class PreparedReferences {
     for (const whole of encoded) await whole.keep('everything');
     const { size, file } = sources[0]!.source.file.info;
     const { foregroundPatches, backgroundPatches } = prepared;
-    const notes = [
-      ...sources.flatMap(({ source }) => source.file.notes),
-      ...(tiling.tilesPerSide > 1 ? [describeTiling(tiling, parameters.tiles === 'auto')] : []),
-      ...prepared.notes,
-      ...degradations,
-    ];
+    const notes = [...sources.flatMap(({ source }) => source.file.notes), ...seen, ...prepared.notes, ...degradations];
     return {
       ...{ prepared, tiling, users: 0, forgotten: false },
       info: { size, file, foregroundPatches, backgroundPatches, notes },
@@ -141,22 +140,16 @@ export class PreparedReferences {
     { source: { file }, mask }: ReferenceSource,
     whole: EncodedFile,
     { window }: Shown,
-    tiling: Tiling,
+    sized: SizedPlan,
     stages: StageRunner,
     degradations: Set<string>,
   ): Promise<LabelledReference> {
     const models = await this.models.loaded();
     const { encoder, segmenter } = models;
-    const image =
-      tiling.tilesPerSide > 1
-        ? await tiledImageOf(
-            await readTileSource(file, window, tiling, encoder, segmenter),
-            models,
-            stages,
-            degradations,
-          )
-        : imageOf(whole, segmenter, stages, degradations);
-    const variant = (change: ImageVariant) => encodeVariant(file, change, window, tiling, encoder, stages);
+    const image = isWhole(sized.plan)
+      ? imageOf(whole, segmenter, stages, degradations)
+      : await tiledImageOf(await readTileSource(file, window, sized, segmenter), models, stages, degradations);
+    const variant = (change: ImageVariant) => encodeVariant(file, change, window, sized, encoder, stages);
     return { image: { ...image, variant }, mask };
   }
 

@@ -14,12 +14,15 @@ import {
   TokenStitcher,
   tiledPromptable,
   tileFrame,
+  tilesOfView,
 } from '../../src/core/prompting/tiles';
 import type { PatchTokens } from '../../src/core/tokens/patchGrid';
 import { discs, everyCapability } from '../fakes';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(31);
+
+const square = (tiles: number) => ({ columns: tiles, rows: tiles });
 
 /** Samples a function of the whole image (in patches of the whole grid) at the centres of a map over some of them. */
 function sampled(size: Size, of: Size, from: Tile, value: (x: number, y: number) => number): FloatMap {
@@ -59,14 +62,51 @@ const largestDifference = (a: FloatMap, b: FloatMap): number => {
 
 describe('planTiles', () => {
   it('covers the whole grid with tiles that overlap by a quarter', () => {
-    const plan = planTiles(3, { width: 48, height: 16 });
+    expect(planTiles({ columns: 3, rows: 1 }, { width: 8, height: 8 })).toMatchObject({
+      grid: { width: 20, height: 8 },
+      tiles: [whole, { column: 6, row: 0 }, { column: 12, row: 0 }],
+    });
+    const plan = planTiles(square(3), { width: 48, height: 16 });
     expect(plan.grid).toEqual({ width: 120, height: 40 });
     expect(plan.tiles).toHaveLength(9);
     expect(plan.tiles[0]).toEqual(whole);
     expect(plan.tiles[5]).toEqual({ column: 72, row: 12 });
     expect(plan.tiles[8]).toEqual({ column: 72, row: 24 });
-    expect(planTiles(1, { width: 5, height: 7 })).toMatchObject({ grid: { width: 5, height: 7 }, tiles: [whole] });
-    expect(() => planTiles(0, { width: 5, height: 7 })).toThrow('expected a whole number of tiles per side, got 0');
+    expect(planTiles(square(1), { width: 5, height: 7 })).toMatchObject({
+      grid: { width: 5, height: 7 },
+      tiles: [whole],
+    });
+    expect(() => planTiles(square(0), { width: 5, height: 7 })).toThrow(
+      'expected a whole number of tiles along each side, got 0 x 0',
+    );
+  });
+});
+
+describe('tilesOfView', () => {
+  it('is as many along both sides of an ordinary picture', () => {
+    for (const size of [
+      { width: 640, height: 480 },
+      { width: 600, height: 900 },
+      { width: 7, height: 7 },
+    ]) {
+      for (const view of [1, 2, 5]) expect(tilesOfView(view, size)).toEqual(square(view));
+    }
+  });
+
+  it('follows the long side of a long one with tiles that are nearly square', () => {
+    expect(tilesOfView(1, { width: 2048, height: 256 })).toEqual({ columns: 10, rows: 1 });
+    expect(tilesOfView(1, { width: 256, height: 2048 })).toEqual({ columns: 1, rows: 10 });
+    for (let width = 151; width < 3000; width += 7) {
+      for (const view of [1, 2, 3]) {
+        const size = { width, height: 100 };
+        const plan = planTiles(tilesOfView(view, size), { width: 36, height: 36 });
+        const frame = tileFrame(plan, size);
+        expect(plan.rows).toBe(view);
+        expect(Math.max(frame.width / frame.height, frame.height / frame.width)).toBeLessThan(1.5);
+      }
+    }
+    // No tiles of a few pixels, whatever the shape.
+    expect(tilesOfView(1, { width: 1000, height: 1 }).columns).toBeLessThan(50);
   });
 });
 
@@ -126,7 +166,7 @@ describe('tokens', () => {
       [2, { width: 8, height: 8 }],
       [3, { width: 7, height: 10 }],
     ] as const) {
-      const plan = planTiles(count, tileGrid);
+      const plan = planTiles(square(count), tileGrid);
       const tokens = tokensOf(plan.grid, 3, () => random() - 0.5, normalised);
       const stitcher = new TokenStitcher(plan);
       for (const tile of plan.tiles) stitcher.add(tile, part(tokens, plan, tile));
@@ -138,7 +178,7 @@ describe('tokens', () => {
   });
 
   it('of tiles that differ stay of unit length, and those of another grid are refused', () => {
-    const plan = planTiles(2, { width: 8, height: 8 });
+    const plan = planTiles(square(2), { width: 8, height: 8 });
     const stitcher = new TokenStitcher(plan);
     for (const tile of plan.tiles)
       stitcher.add(
@@ -156,7 +196,7 @@ describe('tokens', () => {
 describe('logits', () => {
   it('of tiles that agree are those of the whole, exactly where steps are whole', () => {
     for (const count of [1, 2, 3, 5]) {
-      const plan = planTiles(count, { width: 16, height: 8 });
+      const plan = planTiles(square(count), { width: 16, height: 8 });
       const map = blended(plan, { width: 64, height: 32 }, texture);
       const direct = sampled({ width: plan.grid.width * 4, height: plan.grid.height * 4 }, plan.grid, whole, texture);
       expect(largestDifference(map, direct)).toBeLessThan(1e-5);
@@ -164,7 +204,7 @@ describe('logits', () => {
   });
 
   it('and nearly so where they are not: 37 patches of 256 values, as of an encoder of 518 px', () => {
-    const plan = planTiles(2, { width: 37, height: 37 });
+    const plan = planTiles(square(2), { width: 37, height: 37 });
     const map = blended(plan, { width: 256, height: 256 }, texture);
     const direct = sampled(map.size, plan.grid, whole, texture);
     // Logits rise by 12 from one side of an outline to the other; bilinear sampling rounds them off a little.
@@ -175,7 +215,7 @@ describe('logits', () => {
   });
 
   it('show no seam where tiles differ: no step is larger there than the blending makes it', () => {
-    const plan = planTiles(3, { width: 16, height: 16 });
+    const plan = planTiles(square(3), { width: 16, height: 16 });
     const scale = 4;
     // Each tile answers off by its own amount, up to one logit.
     const offsets = new Map(plan.tiles.map((tile) => [tile, 2 * random() - 1]));
@@ -203,7 +243,7 @@ describe('logits', () => {
 
 describe('tiledPromptable', () => {
   const size = { width: 280, height: 140 };
-  const plan = planTiles(2, { width: 16, height: 16 });
+  const plan = planTiles(square(2), { width: 16, height: 16 });
   const frame = tileFrame(plan, size);
   const origin = ({ column, row }: Tile) => ({ x: (column * frame.width) / 16, y: (row * frame.height) / 16 });
 

@@ -212,7 +212,7 @@ describe('tiles', () => {
   it('label a sample as well, say so, and are the same every time', { timeout: 60_000 }, async () => {
     const tiled = { ...request, parameters: { ...DEFAULT_PARAMETERS, tiles: 2 } };
     const info = await engine.prepareReference(tiled);
-    expect(info.notes).toContain('seen in 2 x 2 tiles');
+    expect(info.notes).toContain('seen in 2 x 2 parts');
     expect(info.foregroundPatches).toBeGreaterThan((await engine.prepareReference(request)).foregroundPatches);
     const found = await engine.segment({ ...tiled, withDetails: true });
     expect(dice(fromRuns(found.mask), await sampleMask(2))).toBeGreaterThan(0.75);
@@ -237,7 +237,7 @@ describe('tiles', () => {
     const small = { image: sampleImage(1), mask: toRuns(drawn((x, y) => x % 60 < 17 && y % 60 < 17)) };
     const asked = { ...request, parameters: auto };
     const { notes } = await engine.prepareReference({ ...asked, reference: large });
-    expect(notes.join()).not.toMatch(/tiles/);
+    expect(notes.join()).not.toMatch(/parts/);
     const plain = await engine.segment({ ...request, reference: large, parameters: quick });
     const [untiled, tiled] = await engine.segmentClasses({
       image: request.image,
@@ -251,14 +251,14 @@ describe('tiles', () => {
     expect(untiled!.trust).toBe(plain.trust);
     expect(tiled!.size).toEqual(nuclei.size);
     expect((await engine.prepareReference({ ...asked, reference: small })).notes.join()).toMatch(
-      /the objects are many and small: they are seen in 2 x 2 tiles/,
+      /the objects are many and small: seen in 2 x 2 parts/,
     );
   });
 
   it('are for the strategy that can have them', async () => {
     const parameters = { ...DEFAULT_PARAMETERS, tiles: 2 };
     const { notes } = await engine.prepareReference({ ...request, strategy: 'gbmseg', parameters });
-    expect(notes.join()).not.toMatch(/tiles/);
+    expect(notes.join()).not.toMatch(/parts/);
   });
 });
 

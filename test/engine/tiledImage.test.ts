@@ -16,8 +16,8 @@ import { ModelStore } from '../../src/models/modelStore';
 
 const models = path.resolve(import.meta.dirname, '..', '..', 'models');
 const TILE: Size = { width: 384, height: 384 };
-const plan = planTiles(2, { width: 48, height: 48 });
-const WHOLE = tiledModelSize(plan, TILE);
+const plan = planTiles({ columns: 2, rows: 2 }, { width: 48, height: 48 });
+const WHOLE = tiledModelSize({ plan, tileSize: TILE });
 
 let encoder: EmbeddedEncoder;
 let segmenter: EmbeddedSegmenter;
@@ -66,7 +66,7 @@ const noPause = async () => undefined;
 
 /** What reading a picture of such pixels would give. */
 function sourceOf(pixels: Uint8Array, tiles = plan): TileSource {
-  const size = tiledModelSize(tiles, TILE);
+  const size = tiledModelSize({ plan: tiles, tileSize: TILE });
   const file = { sha256: '', bytes: 0, mtimeMs: 0 };
   const info = { size, file, format: 'png', depth: 8 };
   return { info, notes: [], plan: tiles, tileSize: TILE, pixels: { size, data: pixels } };
@@ -156,8 +156,8 @@ describe('TiledImage', () => {
   });
 
   it('encodes again what is not kept, with the same answer', { timeout: 60_000 }, async () => {
-    const large = planTiles(4, { width: 48, height: 48 });
-    const size = tiledModelSize(large, TILE);
+    const large = planTiles({ columns: 4, rows: 4 }, { width: 48, height: 48 });
+    const size = tiledModelSize({ plan: large, tileSize: TILE });
     const pixels = new Uint8Array(area(size) * 3);
     for (let at = 0; at < pixels.length; at++) pixels[at] = (at * 31 + (at >> 7)) % 251;
     let encoded = 0;

@@ -2,12 +2,15 @@
  * Stage *tiles*: an image is encoded and decoded in overlapping parts, so that a small object spans enough patches.
  * To a strategy a tiled image is one with a finer patch grid and finer logits; only encoder and decoder see the parts.
  *
- * `n x n` tiles of the encoder's usual grid overlap by a quarter; together they lie on one grid over the whole image,
- * and no pixel needs to fall on a tile's border. Tokens and logits of overlapping tiles are blended with raised-cosine
- * weights that add up to 1 everywhere, so that no seam shows.
+ * Tiles of the encoder's usual grid overlap by a quarter; together they lie on one grid over the whole image, and no
+ * pixel needs to fall on a tile's border. Tokens and logits of overlapping tiles are blended with raised-cosine weights
+ * that add up to 1 everywhere, so that no seam shows.
+ *
+ * A *view* says how many tiles the short side has. An encoder takes squares: a long picture has more tiles along its
+ * long side, so that none is squeezed.
  */
 
-import { area, type Box, type Point, type Size } from '../geometry';
+import { area, type Box, longSide, type Point, type Size } from '../geometry';
 import { foregroundComponents } from '../pixels/components';
 import type { Mask } from '../pixels/mask';
 import { type FloatMap, resampleBilinear, type Taps, tapsAt } from '../pixels/raster';
@@ -44,8 +47,19 @@ const OVERLAP = 1 / 4;
 /** Beyond this a decoder is sure. */
 const SURE = 8;
 
-export interface TilePlan {
-  readonly tilesPerSide: number;
+/** Long side over short side of a picture up to which it has as many tiles along both. */
+const MOST_SQUEEZE = 1.5;
+
+/** Pixels below which no tile is made for the sake of its shape. Chosen, not measured. */
+const LEAST_TILE = 32;
+
+/** How many tiles there are along each side. */
+export interface TileCounts {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface TilePlan extends TileCounts {
   /** Patches of one tile. */
   readonly tileGrid: Size;
   /** Patches of all tiles together: the grid over the whole image. */
@@ -59,22 +73,47 @@ export interface Tile {
   readonly row: number;
 }
 
-export function planTiles(tilesPerSide: number, tileGrid: Size): TilePlan {
-  if (!(Number.isInteger(tilesPerSide) && tilesPerSide >= 1)) {
-    throw new RangeError(`expected a whole number of tiles per side, got ${tilesPerSide}`);
+/**
+ * The tiles of a picture in a view.
+ *
+ * @param view tiles along the short side
+ * @param size of the picture in its own pixels
+ */
+export function tilesOfView(view: number, size: Size): TileCounts {
+  const long = longSide(size);
+  const short = Math.min(size.width, size.height);
+  const square = Math.max(LEAST_TILE, lengthOf(short, view));
+  const many = long > MOST_SQUEEZE * short ? Math.max(view, countOf(long, square)) : view;
+  return size.width > size.height ? { columns: many, rows: view } : { columns: view, rows: many };
+}
+
+/** Length of each of so many overlapping tiles along a side. */
+const lengthOf = (side: number, tiles: number): number => side / (1 + (tiles - 1) * (1 - OVERLAP));
+
+/** How many overlapping tiles along a side come nearest to this length. */
+const countOf = (side: number, length: number): number =>
+  Math.max(1, Math.round(1 + (side / length - 1) / (1 - OVERLAP)));
+
+export function planTiles({ columns, rows }: TileCounts, tileGrid: Size): TilePlan {
+  for (const count of [columns, rows]) {
+    if (Number.isInteger(count) && count >= 1) continue;
+    throw new RangeError(`expected a whole number of tiles along each side, got ${columns} x ${rows}`);
   }
   const step = { width: stepOf(tileGrid.width), height: stepOf(tileGrid.height) };
-  const along = (length: number, by: number) => length + (tilesPerSide - 1) * by;
   return {
-    tilesPerSide,
-    tileGrid,
-    grid: { width: along(tileGrid.width, step.width), height: along(tileGrid.height, step.height) },
-    tiles: Array.from({ length: tilesPerSide ** 2 }, (_, index) => ({
-      column: (index % tilesPerSide) * step.width,
-      row: Math.floor(index / tilesPerSide) * step.height,
+    ...{ columns, rows, tileGrid },
+    grid: {
+      width: tileGrid.width + (columns - 1) * step.width,
+      height: tileGrid.height + (rows - 1) * step.height,
+    },
+    tiles: Array.from({ length: columns * rows }, (_, index) => ({
+      column: (index % columns) * step.width,
+      row: Math.floor(index / columns) * step.height,
     })),
   };
 }
+
+export const isWhole = ({ columns, rows }: TileCounts): boolean => columns * rows === 1;
 
 /** Patches from one tile to the next. */
 const stepOf = (patches: number): number => patches - Math.round(patches * OVERLAP);

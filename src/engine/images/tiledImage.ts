@@ -8,7 +8,7 @@ import type { Encoding, ImageEncoder } from '../encoders';
 import type { ImageFile } from '../pictures/imageFile';
 import { readRgb } from '../pictures/imagePixels';
 import type { Segmenter } from '../segmenters';
-import { planOf, type Tiling, tiledModelSize } from './tiling';
+import { type SizedPlan, tiledModelSize } from './tiling';
 
 /** Tiles whose encoding waits for the decoder, tokens left out: about 7 MB each. Others are encoded a second time. */
 const TILES_KEPT = 9;
@@ -20,12 +20,9 @@ interface Pixels {
 }
 
 /** What the tiles of an image are made from, so that no file is touched during inference. */
-export interface TileSource {
+export interface TileSource extends SizedPlan {
   readonly info: ImageInfo;
   readonly notes: readonly string[];
-  readonly plan: TilePlan;
-  /** Size of a tile in modelPx of the encoder. */
-  readonly tileSize: Size;
   readonly pixels: Pixels;
   /** Where the segmenter reads pixels too: those, and the size of a tile in its modelPx. */
   readonly segmenter?: { readonly pixels: Pixels; readonly tileSize: Size };
@@ -39,32 +36,29 @@ export interface TileModels {
 export async function readTileSource(
   file: ImageFile,
   window: IntensityWindow | undefined,
-  tiling: Tiling,
-  encoder: ImageEncoder,
+  sized: SizedPlan,
   segmenter: Segmenter,
 ): Promise<TileSource> {
-  const { plan, tileSize } = planOf(tiling, encoder.inputSize(file.info.size));
   const read = async (size: Size): Promise<Pixels> => ({ size, data: await readRgb(file, size, window) });
   const source = {
     info: file.info,
     notes: file.notes,
-    plan,
-    tileSize,
-    pixels: await read(tiledModelSize(plan, tileSize)),
+    ...sized,
+    pixels: await read(tiledModelSize(sized)),
   };
   if (segmenter.reads === 'features') return source;
-  const ownSize = segmenter.inputSize(tileFrame(plan, file.info.size));
-  return { ...source, segmenter: { tileSize: ownSize, pixels: await read(tiledModelSize(plan, ownSize)) } };
+  const { plan } = sized;
+  const tileSize = segmenter.inputSize(tileFrame(plan, file.info.size));
+  return { ...source, segmenter: { tileSize, pixels: await read(tiledModelSize({ plan, tileSize })) } };
 }
 
 /** Tokens of the whole image, of pixels that are read already. */
 export async function encodeTokens(
-  plan: TilePlan,
-  tileSize: Size,
+  { plan, tileSize }: SizedPlan,
   pixels: Uint8Array,
   encoder: ImageEncoder,
 ): Promise<PatchTokens> {
-  const whole = { size: tiledModelSize(plan, tileSize), data: pixels };
+  const whole = { size: tiledModelSize({ plan, tileSize }), data: pixels };
   const stitcher = new TokenStitcher(plan);
   for (const [index, tile] of plan.tiles.entries()) {
     stitcher.add(tile, (await encoder.encode(tilePixels(plan, index, tileSize, whole), tileSize)).tokens);

@@ -1,24 +1,39 @@
 /** How images are seen: whole or in tiles, and which sizes follow; see core/prompting/tiles.ts. */
 import type { Size } from '../../core/geometry';
 import type { Mask } from '../../core/pixels/mask';
-import { chooseTiles, planTiles, type TilePlan } from '../../core/prompting/tiles';
+import {
+  chooseTiles,
+  isWhole,
+  planTiles,
+  type TileCounts,
+  type TilePlan,
+  tilesOfView,
+} from '../../core/prompting/tiles';
 import type { TileChoice } from '../../core/strategies/strategy';
-import type { Encoding } from '../encoders';
+import type { Encoding, ImageEncoder } from '../encoders';
 
-/** Tiles per side, and modelPx of the encoder per patch. */
+/** How images of a folder are seen, whatever their shape. */
 export interface Tiling {
-  readonly tilesPerSide: number;
+  /** Tiles along the short side of an image. */
+  readonly view: number;
+  /** Of a patch, in modelPx of the encoder. */
   readonly pitch: Size;
 }
 
-/** The tiles of an image whose size as model input would be `modelSize`, and the size of each. */
-export function planOf({ tilesPerSide, pitch }: Tiling, modelSize: Size): { plan: TilePlan; tileSize: Size } {
-  const tileGrid = { width: modelSize.width / pitch.width, height: modelSize.height / pitch.height };
-  return { plan: planTiles(tilesPerSide, tileGrid), tileSize: modelSize };
+/** The tiles of an image of `size` in its own pixels, and the size of each in modelPx. */
+export function planOf({ view, pitch }: Tiling, size: Size, encoder: ImageEncoder): SizedPlan {
+  const tileSize = encoder.inputSize(size);
+  const tileGrid = { width: tileSize.width / pitch.width, height: tileSize.height / pitch.height };
+  return { plan: planTiles(tilesOfView(view, size), tileGrid), tileSize };
+}
+
+export interface SizedPlan {
+  readonly plan: TilePlan;
+  readonly tileSize: Size;
 }
 
 /** Size in modelPx of the whole image, of which each tile has `tileSize`. */
-export function tiledModelSize({ grid, tileGrid }: TilePlan, tileSize: Size): Size {
+export function tiledModelSize({ plan: { grid, tileGrid }, tileSize }: SizedPlan): Size {
   return {
     width: Math.round((tileSize.width * grid.width) / tileGrid.width),
     height: Math.round((tileSize.height * grid.height) / tileGrid.height),
@@ -29,13 +44,18 @@ export function tiledModelSize({ grid, tileGrid }: TilePlan, tileSize: Size): Si
 export function tilingOf(choice: TileChoice, references: readonly { encoding: Encoding; mask: Mask }[]): Tiling {
   const { modelSize, tokens } = references[0]!.encoding;
   const pitch = { width: modelSize.width / tokens.grid.width, height: modelSize.height / tokens.grid.height };
-  if (choice === 'off') return { tilesPerSide: 1, pitch };
-  if (choice !== 'auto') return { tilesPerSide: choice, pitch };
+  if (choice === 'off') return { view: 1, pitch };
+  if (choice !== 'auto') return { view: choice, pitch };
   return {
-    tilesPerSide: chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid }))),
+    view: chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid }))),
     pitch,
   };
 }
 
-export const describeTiling = ({ tilesPerSide }: Tiling, chosen: boolean): string =>
-  `${chosen ? 'the objects are many and small: they are ' : ''}seen in ${tilesPerSide} x ${tilesPerSide} tiles`;
+/**
+ * A note on how an image is seen; none where it is seen as a whole.
+ *
+ * @param why so; nothing where undefined
+ */
+export const describeTiles = (tiles: TileCounts, why?: string): readonly string[] =>
+  isWhole(tiles) ? [] : [`${why === undefined ? '' : `${why}: `}seen in ${tiles.columns} x ${tiles.rows} parts`];

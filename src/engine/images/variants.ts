@@ -1,5 +1,6 @@
 /** Changed copies of an image: their pixels as an encoder takes them, and their tokens. */
 import type { Size } from '../../core/geometry';
+import { isWhole } from '../../core/prompting/tiles';
 import type { ImageVariant, StageRunner } from '../../core/strategies/strategy';
 import type { PatchTokens } from '../../core/tokens/patchGrid';
 import type { IntensityWindow } from '../../protocol/engineApi';
@@ -7,7 +8,7 @@ import type { ImageEncoder } from '../encoders';
 import type { ImageFile } from '../pictures/imageFile';
 import { readRgb } from '../pictures/imagePixels';
 import { encodeTokens } from './tiledImage';
-import { planOf, type Tiling, tiledModelSize } from './tiling';
+import { type SizedPlan, tiledModelSize } from './tiling';
 
 /** uint8 RGB [modelSize.height, modelSize.width, 3] of the changed image. */
 export async function readVariant(
@@ -38,17 +39,16 @@ export async function encodeVariant(
   file: ImageFile,
   change: ImageVariant,
   window: IntensityWindow | undefined,
-  tiling: Tiling,
+  sized: SizedPlan,
   encoder: ImageEncoder,
   { stage }: StageRunner,
 ): Promise<PatchTokens> {
-  const modelSize = encoder.inputSize(file.info.size);
-  if (tiling.tilesPerSide > 1) {
-    const { plan, tileSize } = planOf(tiling, modelSize);
-    const pixels = await readVariant(file, change, tiledModelSize(plan, tileSize), window);
-    return await stage('encode', () => encodeTokens(plan, tileSize, pixels, encoder));
+  const { plan, tileSize } = sized;
+  if (isWhole(plan)) {
+    return (await encoder.encode(await readVariant(file, change, tileSize, window), tileSize)).tokens;
   }
-  return (await encoder.encode(await readVariant(file, change, modelSize, window), modelSize)).tokens;
+  const pixels = await readVariant(file, change, tiledModelSize(sized), window);
+  return await stage('encode', () => encodeTokens(sized, pixels, encoder));
 }
 
 function mirror(rgb: Uint8Array, { width }: Size): Uint8Array {
