@@ -76,7 +76,13 @@ describe('without a reference', () => {
     expect(suggestion).toMatchObject({ references: [], looked: 14, total: 14, failures: [], class: undefined });
     const [first, second, third] = suggestion.images;
     expect(first.gain + second.gain + third.gain).toBeGreaterThan(0.95);
-    expect(second).toMatchObject({ serves: 4, trust: null, meanTrust: null, reason: '4 images are most like it' });
+    expect(second).toMatchObject({
+      serves: 4,
+      of: 14,
+      trust: null,
+      meanTrust: null,
+      reason: 'it teaches 4 of 14 images',
+    });
     expect(third.reason).toBe('it stands for itself alone');
   });
 });
@@ -87,12 +93,24 @@ describe('with a reference', () => {
     const engine = new Looking();
     const suggestion = await suggest(root, await projectWith(root, 'images/red1.png'), { engine, count: 1 });
     expect(kinds(suggestion)).toEqual(['green']);
-    expect(suggestion.images[0].reason).toBe('4 images are most like it, more than like anything labelled');
+    expect(suggestion.images[0].reason).toBe('it teaches 4 of 12 images, nearer to it than to anything labelled');
     expect(engine.asked.map(({ image }) => basename(image)).filter((name) => name === 'red1.png')).toHaveLength(1);
     expect(suggestion).toMatchObject({ looked: 12, total: 12 });
     expect(suggestion.references).toEqual([
       { image: 'images/red1.png', atypicality: expect.any(Number), isAtypical: false },
     ]);
+  });
+
+  it('every image that a person has labelled covers those that are like it, and all of them need nothing more', async () => {
+    const root = await rootWith([...several('red', 5), ...several('green', 4), 'images/odd1.png']);
+    const project = await projectWith(root, 'images/odd1.png');
+    const person = await JournalWriter.open(root, 'person-1');
+    await person.append(lineWith({ image: 'images/green1.png', status: 'accepted', run: null }));
+    expect((await suggest(root, project, { count: 1 })).images).toMatchObject([{ serves: 5, of: 8 }]);
+    for (const image of [...several('red', 5), ...several('green', 4)])
+      await person.append(lineWith({ image, status: 'edited', run: null }));
+    await person.close();
+    expect(await suggest(root, project)).toMatchObject({ images: [], looked: 0, total: 0, failures: [] });
   });
 
   it('that is unlike the rest is said to be atypical', async () => {
@@ -110,12 +128,15 @@ describe('with a reference', () => {
     await journal.close();
     const [first] = (await suggest(root, project)).images;
     expect(first).toMatchObject({ trust: 0.4, meanTrust: expect.closeTo(0.4, 9), serves: 6 });
-    expect(first.reason).toBe('6 images are most like it; trust is 0.40 there');
+    expect(first.reason).toBe('it teaches 6 of 12 images, nearer to it than to anything labelled; trust is 0.40 there');
 
     const person = await JournalWriter.open(root, 'person-1');
     for (const image of several('green', 6)) await person.append(lineWith({ image, status: 'accepted', run: null }));
     await person.close();
-    expect(kinds(await suggest(root, project))[0]).toBe('red');
+    const after = await suggest(root, project);
+    expect(kinds(after)[0]).toBe('red');
+    expect(after).toMatchObject({ looked: 6, total: 6 });
+    expect(after.images[0]).toMatchObject({ serves: 6, of: 6 });
     expect(new Set(kinds(await suggest(root, project, { count: 20 })))).toEqual(new Set(['red']));
   });
 });

@@ -40,8 +40,6 @@ export interface Candidate {
   readonly descriptor: Float32Array;
   /** How much the image needs a reference that is like it, 0 (its mask is good) to 1. */
   readonly need: number;
-  /** Whether it may be chosen; others only count. */
-  readonly eligible: boolean;
 }
 
 export interface Choice {
@@ -91,7 +89,7 @@ export function rankCandidates(
     let best = -1;
     let most = 0;
     for (let m = 0; m < n; m++) {
-      if (!candidates[m].eligible || chosen.has(m)) continue;
+      if (chosen.has(m)) continue;
       let gain = 0;
       for (let i = 0; i < n; i++) {
         const nearer = nearest[i] - distances[m * n + i];

@@ -42,8 +42,10 @@ interface SuggestionRequest {
 interface SuggestedImage {
   /** Posix path relative to the root. */
   readonly image: string;
-  /** Images that it would serve better than anything labelled or suggested before, itself among them. */
+  /** Images that lie nearer to it than to anything labelled or suggested before, itself among them. */
   readonly serves: number;
+  /** Images that nobody has labelled, of which it serves these. */
+  readonly of: number;
   /** Trust in the automatic mask of this image, and the mean of those it serves; null where none was judged. */
   readonly trust: number | null;
   readonly meanTrust: number | null;
@@ -64,7 +66,9 @@ interface ReferenceFit {
 export interface Suggestion {
   readonly images: readonly SuggestedImage[];
   readonly references: readonly ReferenceFit[];
-  /** Images that were compared, and images there are: a large folder is sampled. */
+  /**
+   * Images that nobody has labelled: those that were compared, and all that there are (a large folder is sampled).
+   */
   readonly looked: number;
   readonly total: number;
   /** Each image (posix path) that could not be looked at, with one sentence. */
@@ -94,48 +98,49 @@ export async function suggestNext(request: SuggestionRequest): Promise<Suggestio
   for (const { image } of references) referencePaths.set(await spelledPath(resolveStored(root, image)), image);
   const isReference = new Set([...referencePaths.keys()].map(nameForm));
   const others = scan.images.filter((image) => !isReference.has(nameForm(absolutePath(root, image))));
-  const looked = spread(others, MOST_IMAGES);
+  const entryOf = (image: string) => wanted && view.entry(image, wanted.id);
+  const isJudged = (image: string) => isPersons(entryOf(image)?.status ?? 'auto');
+  const judged = spread(others.filter(isJudged), MOST_IMAGES);
+  const unlabelled = others.filter((image) => !isJudged(image));
+  const looked = spread(unlabelled, MOST_IMAGES);
   const window = project.window ?? (await measureWindow(engine, root, project, scan.images)) ?? undefined;
   const failures: ImageFailure[] = [...scan.failures];
-  const describe = describer(request, window, looked.length + referencePaths.size, failures);
+  const describe = describer(request, window, looked.length + judged.length + referencePaths.size, failures);
   const described = await mapBounded(looked, engine.lanes, async (image) => ({
     image,
-    entry: wanted && view.entry(image, wanted.id),
+    entry: entryOf(image),
     descriptor: await describe(absolutePath(root, image), image),
   }));
+  const seen = await mapBounded(judged, engine.lanes, (image) => describe(absolutePath(root, image), image));
   const labelled = await mapBounded([...referencePaths], engine.lanes, async ([path, image]) => ({
     image,
     descriptor: await describe(path, image),
   }));
   const images = described.filter(isDescribed);
   const covering = labelled.filter(isDescribed);
-  if (images.length === 0 && failures.length === 0)
+  const reviewed = seen.filter((descriptor) => descriptor !== null);
+  if (others.length === 0 && failures.length === 0)
     throw new Outcome(`${root} holds no image that is not a reference already.`);
 
   const candidates = images.map(
     ({ descriptor, entry }): Candidate => ({
       descriptor,
       need: needOf(entry),
-      eligible: entry === undefined || !isPersons(entry.status),
     }),
   );
-  const choices = rankCandidates(
-    candidates,
-    covering.map(({ descriptor }) => descriptor),
-    request.count,
-  );
+  // Every image that a person has labelled teaches those that are like it, as a reference does.
+  const covered = [...covering.map(({ descriptor }) => descriptor), ...reviewed];
+  const choices = rankCandidates(candidates, covered, request.count);
+  const all = [...images.map(({ descriptor }) => descriptor), ...reviewed];
   return {
-    images: choices.map((choice) => suggested(choice, images, covering.length > 0)),
+    images: choices.map((choice) => suggested(choice, images, covered.length > 0)),
     references: covering.map(({ image, descriptor }) => {
-      const share = atypicality(
-        descriptor,
-        images.map((one) => one.descriptor),
-      );
+      const share = atypicality(descriptor, all);
       // Among a handful, somebody has to be the odd one out.
-      return { image, atypicality: share, isAtypical: images.length >= 10 && share >= ATYPICAL };
+      return { image, atypicality: share, isAtypical: all.length >= 10 && share >= ATYPICAL };
     }),
     looked: images.length,
-    total: others.length,
+    total: unlabelled.length,
     failures,
     class: wanted,
   };
@@ -178,7 +183,7 @@ function suggested(
   const trustOf = (at: number) => images[at].entry?.trust ?? null;
   const judged = group.map(trustOf).filter((trust) => trust !== null);
   const meanTrust = judged.length > 0 ? judged.reduce((sum, trust) => sum + trust, 0) / judged.length : null;
-  const about = { serves: group.length, trust: trustOf(index), meanTrust };
+  const about = { serves: group.length, of: images.length, trust: trustOf(index), meanTrust };
   return { image: images[index].image, ...about, gain, reason: reasonOf(about, isCovered) };
 }
 
@@ -204,13 +209,15 @@ const isDescribed = <T extends { readonly descriptor: Float32Array | null }>(
 
 function needOf(entry: JournalEntry | undefined): number {
   if (entry === undefined) return NEED_UNKNOWN;
-  if (isPersons(entry.status)) return 0;
   if (entry.trust !== null) return 1 - entry.trust;
   return entry.status === 'absent' ? NEED_ABSENT : NEED_UNKNOWN;
 }
 
-function reasonOf({ serves, meanTrust }: Pick<SuggestedImage, 'serves' | 'meanTrust'>, hasReference: boolean): string {
-  const group = serves === 1 ? 'it stands for itself alone' : `${serves} images are most like it`;
-  if (meanTrust !== null) return `${group}; trust is ${meanTrust.toFixed(2)} there`;
-  return hasReference ? `${group}, more than like anything labelled` : group;
+function reasonOf(
+  { serves, of, meanTrust }: Pick<SuggestedImage, 'serves' | 'of' | 'meanTrust'>,
+  isCovered: boolean,
+): string {
+  const than = isCovered ? ', nearer to it than to anything labelled' : '';
+  const group = serves === 1 ? 'it stands for itself alone' : `it teaches ${serves} of ${of} images${than}`;
+  return meanTrust === null ? group : `${group}; trust is ${meanTrust.toFixed(2)} there`;
 }
