@@ -6,6 +6,7 @@ import type { StrategyId } from './core/strategies';
 import { deviceOfEnvironment } from './devices/devices';
 import type { DeviceChoice } from './protocol/deviceApi';
 import type { ModelName, NetworkSettings } from './protocol/modelApi';
+import type { LearnFrom } from './protocol/runnerApi';
 
 interface Config {
   /** What a new project starts with; `project.json` decides from then on. */
@@ -15,6 +16,8 @@ interface Config {
   readonly maskFolder: string;
   /** What becomes of masks that are there when a folder is segmented. */
   readonly overwrite: 'replace-auto' | 'skip';
+  /** What classes are learnt from. */
+  readonly learnFrom: LearnFrom;
   /** Threads of the editor's engine. */
   readonly threads: number;
   /** Engine processes for folders; 0 for as many as suit the device. */
@@ -40,6 +43,7 @@ export function readConfig(): Config {
     strategy: setting('strategy'),
     maskFolder: setting('maskFolder'),
     overwrite: setting('overwrite'),
+    learnFrom: setting('learnFrom'),
     // The editor itself needs a core.
     threads: setting<number>('threads') || Math.max(1, cores - 1),
     engines: setting('engines'),

@@ -57,7 +57,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   const journals = new JournalViews();
   const defaults = () => ({ ...PROJECT_DEFAULTS, ...projectChoices(readConfig()) });
   const grants = new MaskFolderGrants(ground.homeDir, askForMaskFolder);
-  const projects = owner.register(new Projects(journals, defaults));
+  const projects = owner.register(new Projects(journals, defaults, () => readConfig().learnFrom));
   const statusBar = owner.register(new StatusBar());
   const { engines, deviceWatch } = enginesOn(ground, statusBar);
   const session = randomBytes(6).toString('hex');
@@ -206,6 +206,7 @@ const settingsOf = ({ engineEntry, modelsDir, homeDir }: Ground) => ({
   },
   network: readNetwork,
   overwrite: () => readConfig().overwrite,
+  learnFrom: () => readConfig().learnFrom,
 });
 
 /** As the manifest says it to VS Code, which greys their buttons. */

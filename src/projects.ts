@@ -6,6 +6,7 @@ import type { JournalViews } from './dataset/journal/journalView';
 import type { ProjectDefaults } from './dataset/project/setUp';
 import { ProjectRoot } from './dataset/projectRoot';
 import { Owner } from './dispose';
+import type { LearnFrom } from './protocol/runnerApi';
 
 /** Changes of a journal come many at a time; each listener looks once for all that have come meanwhile. */
 const SETTLE_MS = 200;
@@ -25,10 +26,14 @@ export class Projects extends Owner {
   /** A root is in use that was not before. */
   readonly onDidAdd = this.arrivals.event;
 
-  /** @param defaults what a new project starts with */
+  /**
+   * @param defaults what a new project starts with
+   * @param learnFrom what classes are learnt from
+   */
   constructor(
     private readonly journals: JournalViews,
     private readonly defaults: () => ProjectDefaults,
+    private readonly learnFrom: () => LearnFrom,
   ) {
     super();
     this.register({ dispose: () => this.pending.forEach(clearTimeout) });
@@ -64,7 +69,7 @@ export class Projects extends Owner {
   private use(path: string): ProjectRoot {
     const known = this.roots.get(path);
     if (known) return known;
-    const root = new ProjectRoot(path, this.journals, this.defaults);
+    const root = new ProjectRoot(path, this.journals, this.defaults, this.learnFrom);
     this.roots.set(path, root);
     const pattern = new vscode.RelativePattern(vscode.Uri.file(join(path, PROJECT_FOLDER)), '**');
     const watcher = this.register(vscode.workspace.createFileSystemWatcher(pattern));

@@ -11,7 +11,7 @@ import { MaskFolderGrants } from '../dataset/files/maskFolderGrants';
 import type { ProjectClass } from '../dataset/project/project';
 import type { EnginePool } from '../engineClient/pool';
 import { MASK_FORMATS } from '../formats/maskFile';
-import type { BatchSummary } from '../protocol/runnerApi';
+import type { BatchSummary, LearnFrom } from '../protocol/runnerApi';
 import { type Arguments, type Command, type CommandContext, EXIT, UsageError } from './command';
 import {
   bandsOption,
@@ -34,6 +34,7 @@ export const segment: Command = {
     'Writes one 8-bit palette PNG per image, pixel = class id, to the folder "masks" beside "images" (or beside the given folder\'s images), and keeps a journal in ".apmedsam". Images are never written to.',
     'Classes are segmented in one pass: each image is read and encoded once, and a pixel that several classes claim goes to the surer one.',
     'Run the same command again to go on after an interruption: what is done is skipped, and a mask that a person has made, edited or accepted is never overwritten. Without --reference those stored in the project are used.',
+    'Masks that a person has accepted or edited teach what is labelled from then on; --again-below has the doubtful ones of before labelled again.',
   ],
   options: {
     reference: { value: 'image', help: 'the labelled example; stored in the project for the next run' },
@@ -54,6 +55,15 @@ export const segment: Command = {
       help: 'replace-auto makes automatic masks of another reference or other parameters anew; skip leaves every mask that is there',
       default: 'replace-auto',
     },
+    'learn-from': {
+      value: 'what',
+      help: 'reviewed: the references and every mask that a person has accepted or edited; references: these alone',
+      default: 'reviewed',
+    },
+    'again-below': {
+      value: 'x',
+      help: 'also label again the automatic masks that are trusted less than x, 0 to 1, and were taught by other reviewed masks than those of now',
+    },
     shard: {
       value: 'i/n',
       help: 'label only the i-th of n parts of the folder, i from 1 to n: for Slurm arrays, Kubernetes jobs, GNU parallel',
@@ -68,6 +78,7 @@ export const segment: Command = {
   examples: [
     'ap-medsam segment images --reference images/a.png --mask a_mask.png',
     'ap-medsam segment data/images --reference data/images/a.png --out data/labels --save-overlays data/overlays',
+    'ap-medsam segment images --again-below 0.7',
     'ap-medsam segment images --shard $SLURM_ARRAY_TASK_ID/8 --json > labels.$SLURM_ARRAY_TASK_ID.jsonl',
   ],
   run,
@@ -147,6 +158,8 @@ function batchRequest(
       keepOthers: args.flag('add'),
     },
     overwrite: overwritePolicy(args),
+    learnFrom: learnFrom(args),
+    ...againBelow(args),
     signal: context.signal,
     ...(shard && { shard }),
   };
@@ -273,6 +286,23 @@ function overwritePolicy(args: Arguments): OverwritePolicy {
   const policy = args.text('overwrite');
   if (policy === 'replace-auto' || policy === 'skip') return policy;
   throw new UsageError(`--overwrite should be replace-auto or skip, got "${policy}"`);
+}
+
+function learnFrom(args: Arguments): LearnFrom {
+  const what = args.text('learn-from');
+  if (what === 'reviewed' || what === 'references') return what;
+  throw new UsageError(`--learn-from should be reviewed or references, got "${what}"`);
+}
+
+function againBelow(args: Arguments): Pick<BatchRequest, 'againBelow'> {
+  const text = args.text('again-below');
+  if (text === undefined) return {};
+  if (args.text('overwrite') === 'skip')
+    throw new UsageError('--again-below makes masks anew, which --overwrite skip forbids');
+  const below = Number(text);
+  // Number('') is 0.
+  if (text.trim() !== '' && below >= 0 && below <= 1) return { againBelow: below };
+  throw new UsageError(`--again-below should be a trust from 0 to 1, such as 0.7, got "${text}"`);
 }
 
 function shardOf(text: string | undefined): Shard | undefined {

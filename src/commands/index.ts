@@ -29,6 +29,7 @@ import {
   tryAgain,
 } from './imageCommands';
 import { importModel } from './importModel';
+import { labelDoubtful } from './labelDoubtful';
 import {
   cancelDownload,
   downloadModel,
@@ -105,6 +106,7 @@ function commandTable(services: CommandServices): Record<CommandName, Command> {
       await root.removeReference(reference.reference);
       projects.changed(root);
     },
+    labelDoubtful: () => labelDoubtful(services),
     reviewNext: () => review.openNext(provider.activePlace),
     nextImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(provider, uri), 1),
     previousImage: async (uri?: vscode.Uri) => review.openNeighbour(await placeFor(provider, uri), -1),

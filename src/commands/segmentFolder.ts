@@ -10,7 +10,7 @@ import type { ProjectRoot } from '../dataset/projectRoot';
 import type { LabelEditorProvider } from '../editor/provider';
 import type { Projects } from '../projects';
 import { commandId, focusOf } from '../protocol/contributions';
-import type { FolderProgress, FolderSummary } from '../protocol/runnerApi';
+import type { FolderProgress, FolderSummary, LearnFrom } from '../protocol/runnerApi';
 import type { RunnerClient } from '../runner/runnerClient';
 import { signalOf, tell } from './failable';
 import { type ModelContext, requireModels } from './modelActions';
@@ -25,6 +25,7 @@ export interface FolderContext {
   readonly grants: MaskFolderGrants;
   readonly log: vscode.LogOutputChannel;
   readonly overwrite: () => 'replace-auto' | 'skip';
+  readonly learnFrom: () => LearnFrom;
   /** Called while a run goes on, undefined at its end. */
   readonly onRun: (text: string | undefined) => void;
 }
@@ -45,7 +46,7 @@ export async function segmentFolder(context: FolderContext, uris: readonly vscod
     await context.grants.require(root.root, (await root.project()).maskFolder);
     const classes = await askForClasses(context, root, paths);
     await requireModels(context.models, await root.project());
-    await run(context, root, paths, classes);
+    await runFolder(context, root, paths, classes);
   }
 }
 
@@ -107,14 +108,24 @@ async function noReference(
   );
 }
 
-async function run(
+/**
+ * Labels targets of one root, with progress that can be cancelled, and says what came of it.
+ *
+ * @param againBelow makes doubtful masks again that are trusted less than this, and says so
+ */
+export async function runFolder(
   context: FolderContext,
   root: ProjectRoot,
   targets: string[],
   classes: readonly ProjectClass[],
+  againBelow?: number,
 ): Promise<void> {
   const { provider, projects, runner, log } = context;
-  const title = `Segmenting ${vscode.workspace.asRelativePath(targets[0])}${targets.length > 1 ? ` and ${targets.length - 1} more` : ''}`;
+  const names = `${vscode.workspace.asRelativePath(targets[0])}${targets.length > 1 ? ` and ${targets.length - 1} more` : ''}`;
+  const title = againBelow === undefined ? `Segmenting ${names}` : `Labelling ${names} again`;
+  // Whoever asks for masks again means those that are there.
+  const how =
+    againBelow === undefined ? { overwrite: context.overwrite() } : { overwrite: 'replace-auto' as const, againBelow };
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
   try {
     const summary = await vscode.window.withProgress(options, async (progress, token) => {
@@ -122,7 +133,7 @@ async function run(
       context.onRun('starting');
       let before = 0;
       return runner.labelFolder(
-        { targets, classNames: classes.map(({ name }) => name), overwrite: context.overwrite() },
+        { targets, classNames: classes.map(({ name }) => name), learnFrom: context.learnFrom(), ...how },
         {
           signal: signalOf(token),
           onNote: (note) => log.info(`${root.root}: ${note}`),

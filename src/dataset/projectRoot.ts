@@ -1,13 +1,23 @@
 /** What is known of one root while it is in use: its project and its journal, read once and refreshed on demand. */
 import { FileHashes } from '../disk/fileHashes';
+import type { ImageInfo } from '../protocol/engineApi';
+import type { LearnFrom } from '../protocol/runnerApi';
+import type { LabelReader } from './files/labelFile';
 import { resolveMaskFolder } from './files/maskFolder';
 import { MaskLocator } from './files/maskLocator';
 import type { JournalView, JournalViews } from './journal/journalView';
 import { type Project, type ProjectClass, type ProjectReference, updateProject } from './project/project';
 import type { ReferenceEngine } from './project/reference';
 import { addClass, type NewReference, removeReference, setReference } from './project/references';
+import type { ReviewedSource } from './project/reviewedMasks';
 import { openProject, type ProjectDefaults } from './project/setUp';
 import { Review } from './review/review';
+
+/** What reading reviewed masks needs of the engine. */
+interface ReviewedEngine {
+  inspectImage(params: { image: string }): Promise<ImageInfo>;
+  readonly readLabels: LabelReader;
+}
 
 export class ProjectRoot {
   /** Of masks and references, which several views ask for. */
@@ -17,11 +27,13 @@ export class ProjectRoot {
   /**
    * @param root absolute
    * @param defaults what a new project starts with
+   * @param learnFrom what classes are learnt from
    */
   constructor(
     readonly root: string,
     private readonly journals: JournalViews,
     private readonly defaults: () => ProjectDefaults,
+    private readonly learnFrom: () => LearnFrom = () => 'reviewed',
   ) {}
 
   /** The project as it is on disk, or one made of the defaults where there is none yet. */
@@ -78,6 +90,18 @@ export class ProjectRoot {
   async removeReference(reference: ProjectReference): Promise<void> {
     await removeReference(this.root, reference);
     this.forget();
+  }
+
+  /** Where the masks lie that a person has judged; undefined where nothing is learnt from them. */
+  async reviewedSource(engine: ReviewedEngine): Promise<ReviewedSource | undefined> {
+    if (this.learnFrom() === 'references') return undefined;
+    const [{ classes }, view] = [await this.project(), await this.journal()];
+    return {
+      ...{ root: this.root, view, masks: new MaskLocator(this.root, await this.maskFolder(), view) },
+      classIds: classes.map(({ id }) => id),
+      inspectImage: (params) => engine.inspectImage(params),
+      readLabels: (params) => engine.readLabels(params),
+    };
   }
 
   async maskFolder(): Promise<string> {

@@ -36,6 +36,7 @@ export const COMMANDS = [
   'clearReferences',
   'removeReference',
   'reviewNext',
+  'labelDoubtful',
   'nextImage',
   'previousImage',
   'tryAgain',

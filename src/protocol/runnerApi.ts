@@ -12,12 +12,19 @@ export interface RunnerApi {
   stop(): void;
 }
 
+/** `reviewed`: every mask as well that a person has accepted or edited; `references`: the references alone. */
+export type LearnFrom = 'reviewed' | 'references';
+
 export interface FolderJob {
   /** Absolute paths of the folders and images, all in one root. */
   readonly targets: readonly string[];
   /** Classes to segment, in one pass; all that have references if left out. */
   readonly classNames?: readonly string[];
   readonly overwrite: 'replace-auto' | 'skip';
+  /** What the classes are learnt from; `reviewed` if left out. */
+  readonly learnFrom?: LearnFrom;
+  /** Also labels masks again that are trusted less than this and were taught by other reviewed masks than today's. */
+  readonly againBelow?: number;
 }
 
 /** Calls of the runner to the extension while it works. */

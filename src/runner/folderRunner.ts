@@ -24,7 +24,7 @@ export class FolderRunner implements Handlers<RunnerApi> {
     private readonly events: RunnerEvents,
   ) {}
 
-  async labelFolder({ targets, classNames = [], overwrite }: FolderJob, aborted: AbortSignal): Promise<FolderSummary> {
+  async labelFolder({ targets, classNames = [], ...how }: FolderJob, aborted: AbortSignal): Promise<FolderSummary> {
     const [first, ...others] = targets;
     if (first === undefined) throw new RangeError('a folder job needs at least one target, got none');
     const stop = new AbortController();
@@ -35,7 +35,7 @@ export class FolderRunner implements Handlers<RunnerApi> {
       const grants = new MaskFolderGrants(this.config.engine.homeDir);
       const reference = { image: undefined, mask: undefined, classNames };
       const { job, device } = await prepareBatch(
-        { targets: [first, ...others], grants, reference, advice: EDITOR_ADVICE, overwrite },
+        { targets: [first, ...others], grants, reference, advice: EDITOR_ADVICE, ...how },
         async (models) => {
           pool = await this.startEngines(models, aborted);
           return pool;

@@ -82,14 +82,22 @@ export class ReviewView extends Owner implements vscode.TreeDataProvider<Node>, 
     this.draw();
   }
 
-  /** Opens the next image that nobody has judged yet, after the open one or from the start. */
-  async openNext(open: OpenPlace | undefined): Promise<void> {
+  /**
+   * The root that a person is in, or has chosen, else the first that has a reference, with its rows. Throws Outcome
+   * where there is none.
+   */
+  async inUse(open: OpenPlace | undefined): Promise<{ root: ProjectRoot; rows: readonly ReviewRow[] }> {
     const root = open?.root ?? this.tree.selection.map(rootOf)[0] ?? (await this.first());
     if (!root) throw new Outcome('There is nothing to review yet: segment a folder first.', [SEGMENT_FOLDER]);
     const review = await this.reviewOf(root);
     // What was accepted a moment ago counts.
     await review.refresh();
-    const { rows } = review;
+    return { root, rows: review.rows };
+  }
+
+  /** Opens the next image that nobody has judged yet, after the open one or from the start. */
+  async openNext(open: OpenPlace | undefined): Promise<void> {
+    const { root, rows } = await this.inUse(open);
     const next = nextToReview(sortRows(rows, this.order), open ? placeIn(rows, open) : null);
     if (next) await this.openRow(root, next);
     // The open one may be the last that is left: a person has it before them.

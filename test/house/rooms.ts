@@ -74,7 +74,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   },
   dispose: { imports: [] },
   config: { imports: ['core', 'protocol', 'devices', 'node', 'vscode'] },
-  projects: { imports: ['dataset', 'dispose', 'node', 'vscode'] },
+  projects: { imports: ['protocol', 'dataset', 'dispose', 'node', 'vscode'] },
   editor: {
     imports: [
       ...['core', 'protocol', 'rpc', 'disk', 'devices', 'dataset', 'engineClient', 'dispose', 'projects'],

@@ -9,6 +9,7 @@ import type {
   SegmentResult,
   Shown,
 } from '../../protocol/engineApi';
+import type { LearnFrom } from '../../protocol/runnerApi';
 import type { CommitStep } from '../commits/maskProtocol';
 import type { FolderScan } from '../files/folder';
 import type { WindowEngine } from '../project/folderWindow';
@@ -41,6 +42,12 @@ export interface BatchJob {
   readonly encoder: ModelInfo;
   readonly segmenter: ModelInfo;
   readonly overwrite: OverwritePolicy;
+  /** `reviewed` where undefined. */
+  readonly learnFrom?: LearnFrom;
+  /**
+   * Makes automatic masks again that are trusted less than this and were taught by other reviewed masks than today's.
+   */
+  readonly againBelow?: number;
   /** Absolute paths of folders and images in the root; the whole root where undefined. */
   readonly targets?: readonly string[];
   /** What `scanFolder` found of the targets, where the caller has it already. */

@@ -6,6 +6,7 @@ import { sha256, sha256File } from '../../disk/hashing';
 import type { Patience } from '../../disk/patience';
 import { checkMaskFile } from '../../formats/maskFile';
 import { isKept } from '../commits/runCommit';
+import { isDoubtful } from '../journal/doubtful';
 import type { JournalEntry, JournalView } from '../journal/journalView';
 import type { Shard } from './lock';
 
@@ -21,6 +22,10 @@ export interface PlanContext {
   /** Run key. */
   readonly run: string;
   readonly overwrite: OverwritePolicy;
+  /** Digest of the reviewed masks that teach; undefined where none does. */
+  readonly set?: string | undefined;
+  /** Makes doubtful masks again, see `isDoubtful`. */
+  readonly againBelow?: number | undefined;
   /** Ends the waiting for a file that another program holds. */
   readonly signal?: AbortSignal;
 }
@@ -51,7 +56,7 @@ export async function readMask(path: string, signal: AbortSignal): Promise<MaskO
  * since nobody knows whose it is, and has been cut or altered since it was written: it is not written over.
  */
 export async function needOf(
-  { view, classId, run, overwrite, signal }: PlanContext,
+  { view, classId, run, overwrite, set, againBelow, signal }: PlanContext,
   image: string,
   imagePath: string,
   { path, bytes, hash }: MaskOnDisk,
@@ -64,6 +69,7 @@ export async function needOf(
   if (present && overwrite === 'skip') return 'skipped';
   const entry = view.entry(image, classId);
   if (entry === undefined || entry.run !== run) return 'segment';
+  if (againBelow !== undefined && isDoubtful(entry, againBelow, set)) return 'segment';
   const settled = entry.status === 'absent' || (entry.status === 'auto' && present);
   return settled && (await isSameFile(imagePath, entry.file, { signal })) ? 'skipped' : 'segment';
 }

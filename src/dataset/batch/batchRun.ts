@@ -8,14 +8,19 @@ import { nameForm } from '../../disk/nameForms';
 import { isDenial, isDiskFailure } from '../../disk/storageError';
 import type { SegmentResult } from '../../protocol/engineApi';
 import type { BatchSummary, ImageFailure } from '../../protocol/runnerApi';
-import { type ClassResult, RunCommitter } from '../commits/runCommit';
+import type { ClassResult } from '../commits/classLine';
+import { RunCommitter } from '../commits/runCommit';
+import { tellTeaching } from '../commits/teachingLine';
 import { absolutePath, PROJECT_FOLDER, scanFolder } from '../files/folder';
 import { imageFailure } from '../files/imageFailure';
+import { readLabelFile } from '../files/labelFile';
 import { MaskLocator } from '../files/maskLocator';
+import { isDoubtful } from '../journal/doubtful';
 import { instancesFile } from '../journal/instanceFile';
 import { isPersons, type JournalWriter, journalFolder, type PlaceLine } from '../journal/journal';
 import { JournalView } from '../journal/journalView';
 import { type CheckedReference, checkReference, referenceFolder } from '../project/reference';
+import { NO_TEACHING, type ReviewedSource, taughtBy } from '../project/reviewedMasks';
 import { noteOnMasks, targetsOf } from '../project/targets';
 import type { BatchJob, BatchOptions, ClassReport, ImageReport } from './batchJob';
 import { inShard, type Need, needOf, type PlanContext, readMask } from './batchPlan';
@@ -85,7 +90,7 @@ export class BatchRun {
       const note = noteOnMasks(scan);
       if (note !== null) this.options.onNote?.(note);
       await this.cleanUp(images);
-      const prepared = await this.prepare(scan.images, view);
+      const prepared = await this.prepare(scan.images, images, view);
       await prepared.committer.completeUnfinished(isMine);
       for (const { image, message } of unreadable) await this.fail(prepared, meter, image, message);
       await this.work(images, (image) => this.process(prepared, meter, image));
@@ -120,9 +125,13 @@ export class BatchRun {
     for (const folder of ofMasks) await removeStaleTemporaries(folder, { within: this.maskFolder });
   }
 
-  private async prepare(images: readonly string[], view: JournalView): Promise<Prepared> {
+  /**
+   * @param images of all shards, among which a window for deep ones is measured
+   * @param mine those that this run is to label
+   */
+  private async prepare(images: readonly string[], mine: readonly string[], view: JournalView): Promise<Prepared> {
     const { job, journal, masks } = this;
-    const { engine, root, project, overwrite } = job;
+    const { engine, root, project, overwrite, againBelow } = job;
     const { onStep, onNote } = this.options;
     this.signal.throwIfAborted();
     const chosen = [];
@@ -132,21 +141,23 @@ export class BatchRun {
         checked: job.checked?.[index] ?? (await checkReference(root, reference, engine, project.classes)),
       });
     }
-    const { shared, classes, notes } = await runRequest({ ...job, classes: chosen, images });
+    const reviewed = this.reviewedSource(view);
+    const { shared, classes, notes } = await runRequest({ ...job, classes: chosen, images, reviewed });
     for (const note of notes) onNote?.(note);
     const prepared: PreparedClass[] = [];
-    for (const one of classes) {
-      this.signal.throwIfAborted();
-      const { classId, run, question, references } = one;
-      const learnt = await engine.prepareReference({ ...shared, ...question }, { signal: this.signal });
-      const name = classes.length > 1 ? `"${project.classes.find(({ id }) => id === classId)!.name}": ` : '';
-      for (const note of learnt.notes) {
+    for (const asked of classes) {
+      const name = classes.length > 1 ? `"${project.classes.find(({ id }) => id === asked.classId)!.name}": ` : '';
+      const one = await this.learn(shared, asked, (note) => {
         this.told.add(note);
         onNote?.(`${name}${note}`);
-      }
+      });
+      const { classId, run, references, teaching } = one;
+      if (teaching.masks) await tellTeaching(journal, view, teaching.masks);
       const own = new Map(references.map((reference) => [nameForm(reference.image), referenceResult(reference)]));
-      prepared.push({ ...one, own, plan: { view, classId, run, overwrite, signal: this.signal } });
+      const set = teaching.masks?.set;
+      prepared.push({ ...one, own, plan: { view, classId, run, overwrite, set, againBelow, signal: this.signal } });
     }
+    if (againBelow !== undefined) onNote?.(againNote(prepared, mine, againBelow));
     const committer = new RunCommitter({
       root,
       runs: classes.map(({ classId, run }) => ({ classId, run })),
@@ -158,6 +169,32 @@ export class BatchRun {
       signal: this.signal,
     });
     return { view, shared, committer, classes: prepared };
+  }
+
+  private reviewedSource(view: JournalView): ReviewedSource | undefined {
+    const { engine, root, project, learnFrom } = this.job;
+    if (learnFrom === 'references') return undefined;
+    return {
+      ...{ root, view, masks: this.masks, readLabels: readLabelFile },
+      classIds: project.classes.map(({ id }) => id),
+      inspectImage: (params) => engine.inspectImage(params),
+    };
+  }
+
+  /** Has the engines learn a class; without the reviewed masks where one of them turns out to be of no use to them. */
+  private async learn(shared: RunRequest['shared'], one: ClassRun, onNote: (note: string) => void): Promise<ClassRun> {
+    this.signal.throwIfAborted();
+    try {
+      const request = { ...shared, ...one.question };
+      const { notes } = await this.job.engine.prepareReference(request, { signal: this.signal });
+      for (const note of notes) onNote(note);
+      return one;
+    } catch (error) {
+      const isOfImage = error instanceof UserError && !(error instanceof NoEngineError);
+      if (!isOfImage || one.teaching.masks === undefined) throw error;
+      onNote(`the reviewed masks are not learnt from: ${error.message}`);
+      return this.learn(shared, withoutReviewed(one), onNote);
+    }
   }
 
   /** Processes all images, at most `lanes` at a time; what is thrown ends all lanes and becomes the run's error. */
@@ -240,7 +277,11 @@ export class BatchRun {
         { signal: this.signal },
       );
       this.lowest.add(Math.min(...results.map(beliefIn)));
-      return [...own, ...results.map((result, index) => ({ classId: asked[index].classId, result }))];
+      const answered = results.map((result, index): ClassResult => {
+        const { classId, teaching } = asked[index];
+        return { classId, result, taught: teaching.masks && taughtBy(teaching.masks) };
+      });
+      return [...own, ...answered];
     } catch (error) {
       throw imageFailure(path, error);
     }
@@ -298,6 +339,32 @@ export class BatchRun {
 function isFound(view: JournalView, image: string, classId: number, needs: ReadonlyMap<number, Need>): boolean {
   const entry = view.entry(image, classId);
   return needs.get(classId) === 'kept' && !(entry !== undefined && isPersons(entry.status));
+}
+
+/** A class that is learnt from its references alone. */
+function withoutReviewed(one: ClassRun): ClassRun {
+  const { moreReferences = [], ...first } = one.question;
+  const voting = moreReferences.slice(0, one.references.length - 1);
+  return {
+    ...one,
+    question: { ...first, ...(voting.length > 0 && { moreReferences: voting }) },
+    teaching: NO_TEACHING,
+  };
+}
+
+/** How many masks are labelled again, told before it begins. */
+function againNote(classes: readonly PreparedClass[], images: readonly string[], below: number): string {
+  let count = 0;
+  for (const { classId, plan } of classes) {
+    for (const image of images) {
+      const entry = plan.view.entry(image, classId);
+      if (entry !== undefined && isDoubtful(entry, below, plan.set)) count++;
+    }
+  }
+  const which = `trusted less than ${below} and taught by other reviewed masks than those of now`;
+  return count === 0
+    ? `no automatic mask is ${which}: none is labelled again.`
+    : `${count} automatic ${count === 1 ? 'mask is' : 'masks are'} ${which}: labelled again.`;
 }
 
 function referenceResult({ info: { size, file }, mask }: CheckedReference): SegmentResult {

@@ -16,7 +16,7 @@ import {
 } from '../project/setUp';
 import type { BatchEngine, BatchJob } from './batchJob';
 
-export interface BatchRequest extends Pick<BatchJob, 'overwrite' | 'shard'> {
+export interface BatchRequest extends Pick<BatchJob, 'overwrite' | 'learnFrom' | 'againBelow' | 'shard'> {
   /** Absolute paths of folders and images, all in one root. */
   readonly targets: readonly [string, ...string[]];
   /** A mask folder in them is a person's word, one of the project is not. */
@@ -47,7 +47,7 @@ type InformedEngine = BatchEngine & {
  * @throws UserError if the batch cannot start
  */
 export async function prepareBatch(
-  { targets, settings = {}, grants, reference: wanted, advice, overwrite, shard, signal }: BatchRequest,
+  { targets, settings = {}, grants, reference: wanted, advice, signal, ...how }: BatchRequest,
   startEngines: (models: ModelChoice) => InformedEngine | Promise<InformedEngine>,
 ): Promise<{ readonly job: BatchJob; readonly device: string }> {
   const root = await findRoot(targets[0]);
@@ -65,7 +65,7 @@ export async function prepareBatch(
   const { encoder, segmenter, device } = await engine.info(undefined, signal && { signal });
   const setUp = await storeSetUp(root, choice, engine);
   return {
-    job: { engine, root, ...setUp, ...strategy, encoder, segmenter, overwrite, scan, ...(shard && { shard }) },
+    job: { engine, root, ...setUp, ...strategy, encoder, segmenter, scan, ...how },
     device,
   };
 }

@@ -1,6 +1,6 @@
 /** What a commit tells the journal of one class in an image. */
 import type { SegmentResult } from '../../protocol/engineApi';
-import type { JournalLine } from '../journal/journal';
+import type { JournalLine, Taught } from '../journal/journal';
 
 /** A journal line but for its kind and time. */
 export type ClassLine = Omit<JournalLine, 'kind' | 'time'>;
@@ -14,8 +14,16 @@ export const UNKNOWN = {
   error: null,
 } satisfies Partial<ClassLine>;
 
+/** A run's result for one class of an image. */
+export interface ClassResult {
+  readonly classId: number;
+  readonly result: SegmentResult;
+  /** The reviewed masks that taught it, if any. */
+  readonly taught?: Taught | undefined;
+}
+
 /** What a line says of a run's result; its mask is not known yet. */
-export function resultLine(image: string, classId: number, run: string, result: SegmentResult): ClassLine {
+export function resultLine(image: string, run: string, { classId, result, taught }: ClassResult): ClassLine {
   const { iouPrediction, trust, trustParts } = result;
   return {
     image,
@@ -29,6 +37,7 @@ export function resultLine(image: string, classId: number, run: string, result: 
     prompts: result.prompts
       .filter(({ reason }) => reason === 'kept')
       .map(({ point, label, instance }) => ({ x: point.x, y: point.y, label, instance })),
+    ...(taught && { taught }),
     milliseconds: Math.round(result.times.total),
     error: null,
   };

@@ -11,11 +11,13 @@ import { carryInstances } from '../journal/instanceFile';
 import { JournalWriter } from '../journal/journal';
 import { type JournalEntry, type JournalView, JournalViews } from '../journal/journalView';
 import type { Project } from '../project/project';
+import { type TeachingMasks, taughtBy } from '../project/reviewedMasks';
 import { openProject } from '../project/setUp';
 import { Turns } from '../project/turns';
 import { type ClassLine, resultLine, UNKNOWN } from './classLine';
 import { type CopyOptions, type CopyRequest, writeCopy } from './maskCopy';
 import { completeUnfinished, MaskProtocol } from './maskProtocol';
+import { tellTeaching } from './teachingLine';
 
 /** What the journals of persons are called, before the session's id. */
 const WRITER_PREFIX = 'person-';
@@ -34,7 +36,14 @@ export type ClassWork =
   /** A person has changed them. */
   | { readonly classId: number; readonly by: 'person' }
   /** They are a run's result as it came; an automatic save of it is no judgement. */
-  | { readonly classId: number; readonly by: 'run'; readonly run: string; readonly result: SegmentResult }
+  | {
+      readonly classId: number;
+      readonly by: 'run';
+      readonly run: string;
+      readonly result: SegmentResult;
+      /** The reviewed masks that taught it, if any. */
+      readonly teaching?: TeachingMasks;
+    }
   /** They are again what they were when the journal said this of them, and so is what is known of them. */
   | { readonly classId: number; readonly by: 'before'; readonly entry: JournalEntry };
 
@@ -116,6 +125,10 @@ export class PersonCommitter {
       if (found !== save.opened && found !== mask) return { outcome: 'conflict', path, found };
       const protocol = await this.protocol(root, view, masks);
       await view.refresh('persons');
+      for (const work of save.work) {
+        if (work.by === 'run' && work.teaching)
+          await tellTeaching(await this.journal(root, view, masks), view, work.teaching);
+      }
       const lines = save.work.map((work) => lineOf(save, work, mask, masks.placeAt(path)));
       if (bytes === null || mask === null || mask === found) {
         await protocol.tell(save.image, lines);
@@ -228,9 +241,13 @@ export class PersonCommitter {
 function lineOf({ image, file }: LabelSave, work: ClassWork, mask: string | null, place: string): ClassLine {
   const about = { class: work.classId, mask, ...(mask !== null && { place }) };
   if (work.by === 'person') return { image, file, ...UNKNOWN, status: 'edited', run: null, ...about };
-  if (work.by === 'run') return { ...resultLine(image, work.classId, work.run, work.result), ...about };
-  const { status, run, trust, trustParts, milliseconds, error } = work.entry;
-  return { ...UNKNOWN, image, file, status, run, trust, trustParts, milliseconds, error, ...about };
+  if (work.by === 'run') {
+    const taught = work.teaching && taughtBy(work.teaching);
+    return { ...resultLine(image, work.run, { ...work, taught }), ...about };
+  }
+  const { status, run, trust, trustParts, taught, milliseconds, error } = work.entry;
+  const known = { trust, trustParts, ...(taught && { taught }), milliseconds, error };
+  return { ...UNKNOWN, image, file, status, run, ...known, ...about };
 }
 
 /** Whether nothing was found and nothing was there before: that needs no file. */

@@ -7,10 +7,9 @@ import { FILE_KINDS, readNamed } from '../../disk/guardedFile';
 import { sha256 } from '../../disk/hashing';
 import { type ClassColour, encodeMaskPng } from '../../formats/maskPng';
 import { readPng } from '../../formats/pngSamples';
-import type { SegmentResult } from '../../protocol/engineApi';
 import { isPersons } from '../journal/journal';
 import type { JournalView } from '../journal/journalView';
-import { type ClassLine, resultLine, UNKNOWN } from './classLine';
+import { type ClassLine, type ClassResult, resultLine, UNKNOWN } from './classLine';
 import { completeUnfinished, MaskProtocol, type ProtocolContext } from './maskProtocol';
 
 /** `kept`: a person has meanwhile painted or judged the mask, and the result was dropped. */
@@ -30,12 +29,6 @@ interface CommitContext extends Omit<ProtocolContext, 'onLine'> {
 interface ClassRunKey {
   readonly classId: number;
   readonly run: string;
-}
-
-/** A run's result for one class of an image. */
-export interface ClassResult {
-  readonly classId: number;
-  readonly result: SegmentResult;
 }
 
 export class RunCommitter {
@@ -66,7 +59,7 @@ export class RunCommitter {
     const [first] = ours;
     if (first === undefined) return outcomes([]);
 
-    const lines = ours.map(({ classId, result }) => resultLine(image, classId, this.runOf(classId), result));
+    const lines = ours.map((one) => resultLine(image, this.runOf(one.classId), one));
     const absent = ours.every(({ result }) => result.outcome === 'absent');
     const content = existingHash === EMPTY_HASH ? null : existing;
     const labels = absent && content === null ? null : this.merged(content, path, first.result, ours);
@@ -99,7 +92,7 @@ export class RunCommitter {
   private merged(
     content: Uint8Array | null,
     path: string,
-    { size }: SegmentResult,
+    { size }: ClassResult['result'],
     results: readonly ClassResult[],
   ): { readonly before: LabelMap; readonly after: LabelMap } {
     const ids = results.map(({ classId }) => classId);

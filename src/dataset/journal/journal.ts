@@ -59,6 +59,8 @@ export const journalLineSchema = z.object({
   trustParts: z.object({ iouPrediction: z.number().nullable() }).catchall(z.number().nullable()),
   /** Prompts that the segmenter got. */
   prompts: z.array(prompt),
+  /** What taught the run's result beside the references; missing where nothing did, and in lines of old versions. */
+  taught: z.object({ masks: z.int().min(1), set: shortText }).exactOptional(),
   /** Wall time in the engine, null if it was not asked. */
   milliseconds: z.number().nullable(),
   /** One sentence, null unless failed. */
@@ -76,8 +78,33 @@ export const placeLineSchema = z.object({
   time: z.iso.datetime({ precision: 3 }),
 });
 
+/** Says once which masks a set is made of that the `taught` of other lines names. */
+export const teachingLineSchema = z.object({
+  kind: z.literal('teaching'),
+  /** Id of the class. */
+  class: z.number(),
+  /** Digest of what the masks teach, see `teachingOf`. */
+  set: shortText,
+  masks: z.array(
+    z.object({
+      /** As in a journal line. */
+      image: innerPath,
+      status: z.enum(['accepted', 'edited']),
+      /** SHA-256 of the image and of the mask file when they were read. */
+      file: shortText,
+      mask: shortText,
+    }),
+  ),
+  time: z.iso.datetime({ precision: 3 }),
+});
+
 export type PlaceLine = Readonly<z.infer<typeof placeLineSchema>>;
+export type TeachingLine = Readonly<z.infer<typeof teachingLineSchema>>;
 export type JournalLine = Readonly<z.infer<typeof journalLineSchema>>;
+/** The name of a set of masks in the lines of what it taught: how many there are, and a digest. */
+export type Taught = NonNullable<JournalLine['taught']>;
+/** Any line of a journal. */
+export type AnyLine = JournalLine | PlaceLine | TeachingLine;
 export type JournalStatus = JournalLine['status'];
 
 /** Where a line stands: in one file order decides what is newer, whatever the clock said. */
@@ -129,7 +156,7 @@ export class JournalWriter {
    * Resolves when the line is on the disk, with its position there. After a failure or a crash the next line starts
    * afresh.
    */
-  async append(line: JournalLine | PlaceLine): Promise<LinePosition> {
+  async append(line: AnyLine): Promise<LinePosition> {
     const text = `${JSON.stringify(line)}\n`;
     const before = this.waitingBytes;
     this.waiting.push(text);

@@ -5,14 +5,15 @@ import { openGuarded, refuseIrregular, refuseLinks, textOf } from '../../disk/gu
 import { entriesIn } from '../../disk/listing';
 import { explainReadError } from '../../disk/storageError';
 import {
+  type AnyLine,
   BATCH_WRITER_PREFIX,
   type JournalLine,
   journalFolder,
   journalLineSchema,
   type LinePosition,
   MOST_LINE_BYTES,
-  type PlaceLine,
   placeLineSchema,
+  teachingLineSchema,
 } from './journal';
 
 /** Whose files: those of persons are few however many shards there are. */
@@ -21,7 +22,7 @@ export type Writers = 'all' | 'persons';
 /** Whoever wants to know what the files say. */
 interface LineReader {
   /** Called with each line, in the order of its file; the last one may come again. */
-  take(line: JournalLine | PlaceLine, at: LinePosition): void;
+  take(line: AnyLine, at: LinePosition): void;
   /** All that was taken counts no more: it is read again, from the beginning. */
   startOver(): void;
 }
@@ -141,7 +142,10 @@ export class JournalFiles {
       // Not JSON: the caller counts it.
       return false;
     }
-    const line = journalLineSchema.safeParse(value).data ?? placeLineSchema.safeParse(value).data;
+    const line: AnyLine | undefined =
+      journalLineSchema.safeParse(value).data ??
+      placeLineSchema.safeParse(value).data ??
+      teachingLineSchema.safeParse(value).data;
     if (line !== undefined) this.reader.take(line, at);
     return line !== undefined;
   }

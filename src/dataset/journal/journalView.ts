@@ -1,7 +1,15 @@
 /** All journal files of a project merged: what is known of each image and class. */
 import { isPlain, nameForm, pathKey } from '../../disk/nameForms';
 import { usualPlaces } from '../files/maskFolder';
-import { isPersons, type JournalLine, type LinePosition, type PlaceLine } from './journal';
+import {
+  type AnyLine,
+  isPersons,
+  type JournalLine,
+  type LinePosition,
+  type PlaceLine,
+  type Taught,
+  type TeachingLine,
+} from './journal';
 import { JournalFiles, type Writers } from './journalFiles';
 import { beats, isNewer, isOfPerson, type Stamp, type Stamped, stampOf } from './lineOrder';
 
@@ -35,13 +43,17 @@ export class JournalView {
   private byPlace: Map<string, string[]> | undefined;
   /** One string for each run key instead of one per line. */
   private readonly runs = new Map<string, string>();
+  /** One value for each set of masks that taught, by its digest. */
+  private readonly taught = new Map<string, Taught>();
+  /** Digests of the sets whose masks a line has named. */
+  private readonly teachings = new Set<string>();
   private readonly listeners = new Set<EntryListener>();
   private readonly classIds = new Set<number>();
   private refreshing: Promise<void> = Promise.resolve();
 
   private constructor(root: string) {
     this.files = new JournalFiles(root, {
-      take: (line, at) => (line.kind === 'place' ? this.mergePlace(line) : this.merge(line, at)),
+      take: (line, at) => this.take(line, at),
       startOver: () => this.clear(),
     });
   }
@@ -92,6 +104,11 @@ export class JournalView {
   /** Whether a person has accepted or edited any class of an image. */
   isJudged(image: string): boolean {
     return [...(this.find(image)?.entries.values() ?? [])].some(({ value }) => isPersons(value.status));
+  }
+
+  /** Whether a line says which masks a set is made of. */
+  knowsTeaching(set: string): boolean {
+    return this.teachings.has(set);
   }
 
   /** Where the mask of an image lies, relative to the mask folder; undefined if no line has told. */
@@ -161,6 +178,11 @@ export class JournalView {
     return refreshed;
   }
 
+  /** Remembers that a line says which masks a set is made of. */
+  mergeTeaching({ set }: Pick<TeachingLine, 'set'>): void {
+    this.teachings.add(set);
+  }
+
   /** Merges one line that tells whose a mask is. */
   mergePlace({ image, place }: Pick<PlaceLine, 'image' | 'place'>): void {
     const record = this.record(image);
@@ -188,7 +210,9 @@ export class JournalView {
     }
     if (intent !== undefined && !isNewer(intent.stamp, stamp)) record.unfinished.delete(line.class);
     const { status, file, mask, trust, trustParts, milliseconds, error, time } = line;
-    const entry = { status, file, mask, run: this.shared(line.run), trust, trustParts, milliseconds, error, time };
+    const taught = line.taught && { taught: this.sharedTaught(line.taught) };
+    const run = this.shared(line.run);
+    const entry = { status, file, mask, run, trust, trustParts, ...taught, milliseconds, error, time };
     const stamped = { value: entry, stamp };
     if (known !== undefined && !beats(stamped, known)) return;
     record.entries.set(line.class, stamped);
@@ -196,8 +220,15 @@ export class JournalView {
     for (const listener of this.listeners) listener(line.image);
   }
 
+  private take(line: AnyLine, at: LinePosition): void {
+    if (line.kind === 'place') this.mergePlace(line);
+    else if (line.kind === 'teaching') this.mergeTeaching(line);
+    else this.merge(line, at);
+  }
+
   private clear(): void {
     this.images.clear();
+    this.teachings.clear();
     this.spellings.clear();
     this.byPlace = undefined;
     this.classIds.clear();
@@ -242,6 +273,13 @@ export class JournalView {
     if (known !== undefined) return known;
     this.runs.set(run, run);
     return run;
+  }
+
+  private sharedTaught(taught: Taught): Taught {
+    const known = this.taught.get(taught.set);
+    if (known?.masks === taught.masks) return known;
+    this.taught.set(taught.set, taught);
+    return taught;
   }
 }
 

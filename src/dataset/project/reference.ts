@@ -118,7 +118,7 @@ export const isSameReference = (a: ProjectReference, b: ProjectReference): boole
   a.class === b.class && a.image === b.image && a.maskHash === b.maskHash && a.imageHash === b.imageHash;
 
 /** The references of a class that vote in a run. */
-interface Voters {
+export interface Voters {
   /** The one that was chosen, then the class's others as they are stored. */
   readonly references: readonly (CheckedReference & Pick<ProjectReference, 'maskHash'>)[];
   /** What a person should know of them. */

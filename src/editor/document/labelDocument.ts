@@ -7,6 +7,7 @@ import { applyChange, fits, invertChange, isUnchanged, type LabelChange, rebase 
 import { IGNORE, type LabelMap } from '../../core/pixels/labelMap';
 import type { FloatMap } from '../../core/pixels/raster';
 import type { JournalEntry } from '../../dataset/journal/journalView';
+import type { TeachingMasks } from '../../dataset/project/reviewedMasks';
 import type { AutomaticResult, PromptSession } from '../../protocol/editorApi';
 import type { SegmentResult } from '../../protocol/engineApi';
 import type { PromptRound } from './promptRounds';
@@ -29,6 +30,8 @@ export type ClassOrigin =
       /** Key of the run that gives the same result. */
       readonly run: string;
       readonly result: SegmentResult;
+      /** The reviewed masks that taught it, if any. */
+      readonly teaching?: TeachingMasks;
     }
   | {
       /** They are again what they were when the journal said this of them. */

@@ -109,12 +109,14 @@ export class Conversation {
     say('Segmenting...', true);
     try {
       const both = AbortSignal.any([signal, this.context.signal]);
-      const { result, run, automatic } = await segmentImage(engine, place.root, place.path, selectedClass, both);
+      const found = await segmentImage(engine, place.root, place.path, selectedClass, both);
+      const { result, run, teaching, automatic } = found;
       files.checkSize(result.size);
       const change = changeOfClass(document.labels, classId, result.mask);
       // A person's mask that the run draws just so stays the person's.
       const isKept = isUnchanged(change) && project.entry !== undefined && isPersons(project.entry.status);
-      const origins = isKept ? document.state.origins : edits.originsWith([classId], { by: 'run', run, result });
+      const origin = { by: 'run', run, result, ...(teaching && { teaching }) } as const;
+      const origins = isKept ? document.state.origins : edits.originsWith([classId], origin);
       edits.make('Segment Image', change, { session: automaticSession(classId, result), automatic, origins });
       const [said] = result.notes;
       const outcome = result.outcome === 'absent' ? `Probably absent: ${said ?? 'nothing matched'}` : 'Segmented';

@@ -4,6 +4,7 @@ import { Outcome } from '../../core/userError';
 import { runRequest } from '../../dataset/batch/runRequest';
 import { scanFolder } from '../../dataset/files/folder';
 import { checkReference } from '../../dataset/project/reference';
+import type { TeachingMasks } from '../../dataset/project/reviewedMasks';
 import { projectStrategy } from '../../dataset/project/setUp';
 import type { ProjectRoot } from '../../dataset/projectRoot';
 import { nameForm } from '../../disk/nameForms';
@@ -16,13 +17,15 @@ interface Segmentation {
   readonly result: SegmentResult;
   /** Key of the run that gives the same result. */
   readonly run: string;
+  /** The reviewed masks that taught it, if any. */
+  readonly teaching: TeachingMasks | undefined;
   /** What pages show of it. */
   readonly automatic: AutomaticResult;
 }
 
 /**
- * Segments one class in an image with the class's references. Throws UserError where there is none, the first has
- * changed, or the image is one of them itself.
+ * Segments one class in an image with the class's references and reviewed masks. Throws UserError where there is no
+ * reference, the first has changed, or the image is one of them itself.
  *
  * @param image absolute path
  */
@@ -57,9 +60,11 @@ export async function segmentImage(
     parameters,
     encoder,
     segmenter,
+    reviewed: await root.reviewedSource(engine),
+    target: image,
   });
   if (isDeep) root.forget();
-  const [{ question, run, references }] = classes;
+  const [{ question, run, references, teaching }] = classes;
   if (references.some((one) => nameForm(one.image) === nameForm(image))) {
     throw new Outcome(`${image} is a reference of class "${name}": its support mask is its mask already.`);
   }
@@ -80,7 +85,7 @@ export async function segmentImage(
     times,
     device,
   };
-  return { result, run, automatic };
+  return { result, run, teaching: teaching.masks, automatic };
 }
 
 /** The session that goes on from the prompts of a result, on an empty class; null where nothing was found. */
