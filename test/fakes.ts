@@ -6,7 +6,12 @@ import { area, type Size, squaredDistance } from '../src/core/geometry';
 import type { Mask } from '../src/core/pixels/mask';
 import { resizeBilinear } from '../src/core/pixels/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../src/core/prompting/segmenter';
-import type { EncodedReference, PreparationRunner } from '../src/core/strategies/strategy';
+import type {
+  EncodedReference,
+  FurtherReference,
+  LabelledReference,
+  PreparationRunner,
+} from '../src/core/strategies/strategy';
 import type { PatchTokens } from '../src/core/tokens/patchGrid';
 import { patchCoverage } from '../src/core/tokens/supportMask';
 import { cosines } from '../src/core/tokens/tokenRows';
@@ -68,6 +73,12 @@ export function fakeImage(mask: Mask, grid: Size, options: FakeImageOptions = {}
     }),
   };
 }
+
+/** A reference that others teach beside. */
+export const further = (labelled: LabelledReference, weight = 1): FurtherReference => ({
+  weight,
+  open: async () => labelled,
+});
 
 /** The mask prompt passed through where there is one, else a disc of 6 px around every positive point. */
 export function discOrPrompt({ points, maskPrompt }: PromptSet, size: Size): DecodedMask {

@@ -1,11 +1,13 @@
 /** References that targets are matched with: prepared once, kept while they are used or were lately. */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { describeSize, sameSize } from '../core/geometry';
 import { fromRuns, type Mask } from '../core/pixels/mask';
 import { isWhole } from '../core/prompting/tiles';
 import { strategies } from '../core/strategies';
 import {
   DEFAULT_TILES,
+  type FurtherReference,
   type ImageVariant,
   type LabelledReference,
   type PreparationRunner,
@@ -14,7 +16,7 @@ import {
 } from '../core/strategies/strategy';
 import { UserError } from '../core/userError';
 import type { EntryKey } from '../disk/boundedFolder';
-import type { ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
+import type { ImageInfo, ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
 import type { TensorCache } from './images/cache';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
@@ -24,6 +26,7 @@ import { encodeVariant } from './images/variants';
 import { CosineGraph } from './matching/cosineGraph';
 import { Matcher } from './matching/matcher';
 import type { EngineModels } from './models/engineModels';
+import type { ImageFile } from './pictures/imageFile';
 import type { InferenceQueue } from './runtime/inferenceQueue';
 import { stageRunner } from './runtime/stages';
 import { inPhase, restartClock } from './runtime/workClock';
@@ -45,6 +48,13 @@ interface ReferenceSource {
   readonly source: Awaited<ReturnType<EncodedFiles['read']>>;
   readonly mask: Mask;
   readonly maskHash: string;
+}
+
+/** How a reference's file is seen, and what all depends on that it teaches. */
+interface Seen {
+  readonly notes: readonly string[];
+  readonly sized: SizedPlan;
+  readonly key: EntryKey;
 }
 
 /** A session that matches. */
@@ -95,37 +105,46 @@ export class PreparedReferences {
   private async prepare(request: ReferenceRequest): Promise<ReadyReference> {
     const { reference, moreReferences = [], strategy, parameters } = request;
     const { encoder, segmenterModel } = await this.models.loaded();
-    const sources: ReferenceSource[] = [];
-    for (const one of [reference, ...moreReferences]) {
-      sources.push(await inPhase('reads', () => this.readReference(one, request)));
-    }
     const stages = stageRunner(new AbortController().signal, {});
-    const encoded: EncodedFile[] = [];
-    for (const { source } of sources) encoded.push(await this.files.encode(source, stages));
-    const tiling = tilingOf(
-      strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off',
-      encoded.map(({ encoding }, index) => ({ encoding, mask: sources[index]!.mask })),
-    );
-    const plans = encoded.map(({ info }) => planOf(tiling, info.size, encoder));
-    const degradations = new Set<string>();
-    const references: LabelledReference[] = [];
-    for (const [index, source] of sources.entries()) {
-      references.push(await this.labelled(source, encoded[index]!, request, plans[index]!, stages, degradations));
-    }
-    const why = parameters.tiles === 'auto' && tiling.view > 1 ? 'the objects are many and small' : undefined;
-    const seen = new Set(plans.flatMap(({ plan }) => describeTiles(plan, why)));
-    const graphs: Graph[] = [];
-    const runner = this.preparationRunner(stages, graphs, [
-      ...sources.flatMap(({ source, maskHash }) => [...source.key, maskHash]),
-      ...(seen.size > 0 ? [plans.map(({ plan }) => `${plan.columns} x ${plan.rows} parts`).join(', ')] : []),
-      segmenterModel.sha256,
+    const first = await inPhase('reads', () => this.readReference(reference, request));
+    const whole = await this.files.encode(first.source, stages);
+    const tiling = tilingOf(strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off', [
+      { encoding: whole.encoding, mask: first.mask },
     ]);
-    const [first, ...others] = references;
-    const prepared = await strategies[strategy].prepare(first!.image, first!.mask, parameters, runner, others);
-    for (const whole of encoded) await whole.keep('everything');
-    const { size, file } = sources[0]!.source.file.info;
+    const degradations = new Set<string>();
+    const { source, maskHash } = first;
+    const see = (file: ImageFile, key: EntryKey): Seen => {
+      const sized = planOf(tiling, file.info.size, encoder);
+      const { columns, rows } = sized.plan;
+      const parts = isWhole(sized.plan) ? [] : [`${columns} x ${rows} parts`];
+      return { notes: file.notes, sized, key: [...key, ...parts, segmenterModel.sha256] };
+    };
+    const seen = [see(source.file, [...source.key, maskHash])];
+    const { image, mask } = await this.labelled(first, whole, request, seen[0]!.sized, stages, degradations);
+    const others: FurtherReference[] = [];
+    for (const one of moreReferences) {
+      const { file, key } = await inPhase('reads', () => this.identifyReference(one, request));
+      const its = see(file, key);
+      seen.push(its);
+      const weight = (one.weight ?? 1) / (reference.weight ?? 1);
+      others.push({ weight, open: () => this.open(one, request, its.sized, stages, degradations) });
+    }
+    const graphs: Graph[] = [];
+    const everything = [...seen.flatMap(({ key }) => key), ...others.map(({ weight }) => weight)];
+    const runner = this.preparationRunner(stages, graphs, (which) =>
+      which === undefined ? everything : seen[which]!.key,
+    );
+    const prepared = await strategies[strategy].prepare(image, mask, parameters, runner, others);
+    await whole.keep('everything');
+    const { size, file } = first.source.file.info;
     const { foregroundPatches, backgroundPatches } = prepared;
-    const notes = [...sources.flatMap(({ source }) => source.file.notes), ...seen, ...prepared.notes, ...degradations];
+    const why = parameters.tiles === 'auto' && tiling.view > 1 ? 'the objects are many and small' : undefined;
+    const notes = [
+      ...new Set(seen.flatMap((one) => one.notes)),
+      ...new Set(seen.flatMap(({ sized }) => describeTiles(sized.plan, why))),
+      ...prepared.notes,
+      ...degradations,
+    ];
     return {
       ...{ prepared, tiling, users: 0, forgotten: false },
       info: { size, file, foregroundPatches, backgroundPatches, notes },
@@ -133,6 +152,20 @@ export class PreparedReferences {
         for (const graph of graphs) await graph.dispose();
       },
     };
+  }
+
+  /** Reads and encodes a further reference, and keeps its encoding on disk alone. */
+  private async open(
+    spec: ReferenceSpec,
+    request: ReferenceRequest,
+    sized: SizedPlan,
+    stages: StageRunner,
+    degradations: Set<string>,
+  ): Promise<LabelledReference> {
+    const read = await inPhase('reads', () => this.readReference(spec, request));
+    const encoded = await this.files.encode(read.source, stages);
+    await encoded.keep('everything');
+    return await this.labelled(read, encoded, request, sized, stages, degradations);
   }
 
   /** A reference as strategies are to see it: as a whole, or in tiles. */
@@ -155,9 +188,13 @@ export class PreparedReferences {
 
   /**
    * @param graphs takes what is to be released with the reference
-   * @param key what values that are remembered depend on, but for their revision
+   * @param keyOf what values that are remembered depend on, but for their revision: one reference, or all of them
    */
-  private preparationRunner(stages: StageRunner, graphs: Graph[], key: EntryKey): PreparationRunner {
+  private preparationRunner(
+    stages: StageRunner,
+    graphs: Graph[],
+    keyOf: (which: number | undefined) => EntryKey,
+  ): PreparationRunner {
     const opened = <T extends Graph>(graph: T): T => {
       graphs.push(graph);
       return graph;
@@ -166,36 +203,56 @@ export class PreparedReferences {
       ...stages,
       openMatcher: async (tokens, proposers) => opened(await Matcher.create(tokens, proposers, this.threads)),
       openCosines: async () => opened(await CosineGraph.open(this.threads)),
-      remember: async (revision, compute) => {
-        const known = await this.cache.get([...key, revision]);
-        if (known) return mapValues(known, ({ data }) => data);
+      remember: async (revision, compute, which) => {
+        const key = [...keyOf(which), revision];
+        const known = await this.cache.get(key);
+        if (known)
+          return mapValues(known, ({ data }) => new Float64Array(data.buffer, data.byteOffset, data.length / 2));
+        // Preparing many references takes long: what has waited for the message loop gets it in between.
+        await setImmediate();
         const values = await compute();
-        const tensors = mapValues(values, (data) => ({ dims: [data.length], data }));
-        await this.cache.put([...key, revision], tensors);
+        const tensors = mapValues(values, halves);
+        await this.cache.put(key, tensors);
         return values;
       },
     };
   }
 
   /** A reference's image and mask. Throws UserError where the image has changed since, or the mask does not fit it. */
-  private async readReference(
-    { image, imageHash, mask: runs }: ReferenceSpec,
-    { window, bands }: Shown,
-  ): Promise<ReferenceSource> {
-    const mask = fromRuns(runs);
-    restartClock(image);
-    const source = await this.files.read(image, { ...(window && { window }), ...(bands && { bands }) });
-    const { info } = source.file;
-    if (imageHash !== undefined && imageHash !== info.file.sha256) {
-      throw new UserError(`The reference image ${image} has changed since its mask was set: set the reference again.`);
-    }
-    if (!sameSize(mask.size, info.size)) {
-      throw new UserError(
-        `The support mask is ${describeSize(mask.size)} pixels, but its reference image ${image} is ${describeSize(info.size)}.`,
-      );
-    }
-    return { source, mask, maskHash: createHash('sha256').update(runs.runs).digest('hex') };
+  private async readReference(spec: ReferenceSpec, { window, bands }: Shown): Promise<ReferenceSource> {
+    const mask = fromRuns(spec.mask);
+    restartClock(spec.image);
+    const source = await this.files.read(spec.image, { ...(window && { window }), ...(bands && { bands }) });
+    checkReference(spec, source.file.info);
+    return { source, mask, maskHash: hashOf(spec) };
   }
+
+  /** A reference's file, and what all depends on that it teaches, without its pixels. Throws as `readReference`. */
+  private async identifyReference(spec: ReferenceSpec, shown: Shown): Promise<{ file: ImageFile; key: EntryKey }> {
+    restartClock(spec.image);
+    const { file, info, key } = await this.files.identify(spec.image, shown);
+    checkReference(spec, info);
+    return { file, key: [...key, hashOf(spec)] };
+  }
+}
+
+const hashOf = ({ mask }: ReferenceSpec): string => createHash('sha256').update(mask.runs).digest('hex');
+
+function checkReference({ image, imageHash, mask }: ReferenceSpec, { size, file }: ImageInfo): void {
+  if (imageHash !== undefined && imageHash !== file.sha256) {
+    throw new UserError(`The reference image ${image} has changed since its mask was set: set the reference again.`);
+  }
+  if (!sameSize(mask.size, size)) {
+    throw new UserError(
+      `The support mask is ${describeSize(mask.size)} pixels, but its reference image ${image} is ${describeSize(size)}.`,
+    );
+  }
+}
+
+/** The halves of float64 values: the cache holds 32 bits at a time. */
+function halves(values: Float64Array): { dims: number[]; data: Float32Array } {
+  const data = new Float32Array(values.buffer, values.byteOffset, values.length * 2);
+  return { dims: [data.length], data };
 }
 
 function forget(reference: ReadyReference): Promise<void> {
@@ -212,7 +269,10 @@ function referenceKey(request: ReferenceRequest): string {
   const { reference, moreReferences = [], strategy, parameters, window, bands } = request;
   const hash = createHash('sha256');
   const all = [reference, ...moreReferences];
-  const about = all.map(({ image, imageHash, mask }) => [image, imageHash, mask.size, mask.runs.length]);
+  const about = all.map(({ image, imageHash, mask, weight }) => [
+    ...[image, imageHash, mask.size, mask.runs.length],
+    ...(weight === undefined ? [] : [weight]),
+  ]);
   hash.update(JSON.stringify([about, strategy, parameters, window, bands]));
   for (const { mask } of all) hash.update(mask.runs);
   return hash.digest('hex');

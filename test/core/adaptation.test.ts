@@ -2,12 +2,8 @@
 import { expect, it } from 'vitest';
 import type { FloatMap } from '../../src/core/pixels/raster';
 import { adaptedScores, selfTrainedScores } from '../../src/core/strategies/apMedSam/adaptation';
-import {
-  fitForeground,
-  foregroundScores,
-  type LabelledTokens,
-  scorePrompt,
-} from '../../src/core/tokens/foregroundPrior';
+import { foregroundScores, type LabelledTokens, scorePrompt } from '../../src/core/tokens/foregroundPrior';
+import { fitForeground } from '../../src/core/tokens/teachingSums';
 import { seededRandom } from '../seeded';
 
 /** Dice of the patches with a positive score and of those that `covered` says, 0 or 1 each. */
@@ -38,7 +34,7 @@ function image(seed: number, shared: number, own: number): LabelledTokens {
   return { tokens: { grid, dim: 8, data, normalised: true }, coverage };
 }
 
-const classifier = fitForeground([image(1, 1, 0)]);
+const classifier = fitForeground(image(1, 1, 0));
 const target = image(2, 0.15, 1.2);
 const scores = foregroundScores(classifier, target.tokens);
 /** A decoder's answer at twice the grid: mostly right, as far as these scores led it. */

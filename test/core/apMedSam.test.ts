@@ -9,7 +9,7 @@ import { gbmseg } from '../../src/core/strategies/gbmseg/gbmseg';
 import { DEFAULT_PARAMETERS, NO_ABLATION } from '../../src/core/strategies/strategy';
 import { patchCoverage } from '../../src/core/tokens/supportMask';
 import { maskStability } from '../../src/core/tokens/trust';
-import { discOrPrompt, discs, type FakeImageOptions, fakeImage, plainRunner } from '../fakes';
+import { discOrPrompt, discs, type FakeImageOptions, fakeImage, further, plainRunner } from '../fakes';
 import { seededRandom } from '../seeded';
 
 const size = { width: 96, height: 96 };
@@ -343,7 +343,7 @@ describe('several references', () => {
   const both = discs(size, { x: 60, y: 30, radius: 14 }, { x: 30, y: 64, radius: 14 });
 
   it('vote: patches and matches of all of them count', async () => {
-    const others = [{ image: fakeImage(background, grid, {}, 9), mask: background }];
+    const others = [further({ image: fakeImage(background, grid, {}, 9), mask: background })];
     const prepared = await apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner, others);
     const alone = await Promise.all(
       [one, background].map((mask) => apMedSam.prepare(fakeImage(mask, grid), mask, DEFAULT_PARAMETERS, plainRunner)),
@@ -359,14 +359,14 @@ describe('several references', () => {
 
   it('may differ in size and grid', async () => {
     const large = discs({ width: 120, height: 90 }, { x: 60, y: 45, radius: 25 });
-    const others = [{ image: fakeImage(large, { width: 20, height: 15 }), mask: large }];
+    const others = [further({ image: fakeImage(large, { width: 20, height: 15 }), mask: large })];
     const prepared = await apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner, others);
     const found = await prepared.segment(fakeImage(moved, grid, {}, 5), plainRunner);
     expect(dice(fromRuns(found.mask), moved)).toBeGreaterThan(0.85);
   });
 
   it('each need a foreground', async () => {
-    const others = [{ image: fakeImage(nothing, grid), mask: nothing }];
+    const others = [further({ image: fakeImage(nothing, grid), mask: nothing })];
     const prepare = apMedSam.prepare(fakeImage(one, grid), one, DEFAULT_PARAMETERS, plainRunner, others);
     await expect(prepare).rejects.toThrow('has no foreground');
   });

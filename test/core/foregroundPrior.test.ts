@@ -2,11 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { heldOutScores } from '../../src/core/strategies/apMedSam/selfTest';
 import {
-  fitForeground,
   foregroundScores,
   type LabelledTokens,
+  refitForeground,
   scorePrompt,
 } from '../../src/core/tokens/foregroundPrior';
+import { addSums, fitForeground, noSums, solveSums, teachingSums } from '../../src/core/tokens/teachingSums';
 import { seededRandom } from '../seeded';
 
 const random = seededRandom(3);
@@ -71,7 +72,7 @@ describe('foreground classifier', () => {
     ['tokens of any length', [sample(5, 4, 6, false)]],
   ])('solves the weighted ridge regression of %s', (_, samples) => {
     const expected = normalEquations(samples, 10 * samples.length);
-    const { weights, bias } = fitForeground(samples);
+    const { weights, bias } = solveSums(teachingSums(samples));
     expect(weights).toHaveLength(6);
     weights.forEach((weight, k) => {
       expect(weight).toBeCloseTo(expected.weights[k], 4);
@@ -80,15 +81,15 @@ describe('foreground classifier', () => {
   });
 
   it('is drawn to weights that are given', () => {
-    const samples = [sample(5, 4, 6)];
+    const one = sample(5, 4, 6);
     const near = { weights: Float32Array.from({ length: 6 }, () => random() - 0.5), bias: 0.3 };
-    const expected = normalEquations(samples, 40, near.weights);
-    const { weights, bias } = fitForeground(samples, { near, penalty: 40 });
+    const expected = normalEquations([one], 40, near.weights);
+    const { weights, bias } = refitForeground(one, { near, penalty: 40, iterations: 20 });
     weights.forEach((weight, k) => {
       expect(weight).toBeCloseTo(expected.weights[k], 4);
     });
     expect(bias).toBeCloseTo(expected.bias, 4);
-    const hardly = fitForeground(samples, { near, penalty: 1e6 });
+    const hardly = refitForeground(one, { near, penalty: 1e6, iterations: 20 });
     hardly.weights.forEach((weight, k) => {
       expect(weight).toBeCloseTo(near.weights[k], 4);
     });
@@ -96,7 +97,7 @@ describe('foreground classifier', () => {
 
   it('scores every patch of a target, whatever the length of its tokens', () => {
     const reference = sample(5, 4, 6);
-    const classifier = fitForeground([reference]);
+    const classifier = fitForeground(reference);
     const { tokens } = sample(3, 2, 6);
     const scores = foregroundScores(classifier, tokens);
     expect(scores.size).toEqual(tokens.grid);
@@ -113,7 +114,7 @@ describe('foreground classifier', () => {
       labelled.coverage[patch] = patch % 3 === 0 ? 1 : 0;
       labelled.tokens.data[patch * 8] = patch % 3 === 0 ? 0.9 : -0.9;
     });
-    const scores = foregroundScores(fitForeground([labelled]), labelled.tokens);
+    const scores = foregroundScores(fitForeground(labelled), labelled.tokens);
     scores.data.forEach((score, patch) => {
       expect(score > 0).toBe(patch % 3 === 0);
     });
@@ -122,10 +123,49 @@ describe('foreground classifier', () => {
   it('takes the best-covered patches of a thin object, and gives a plain no without any foreground', () => {
     const thin = sample(5, 4, 6);
     thin.coverage.fill(0).set([0.3, 0.2], 4);
-    const scores = foregroundScores(fitForeground([thin]), thin.tokens);
+    const scores = foregroundScores(fitForeground(thin), thin.tokens);
     expect(scores.data.indexOf(Math.max(...scores.data))).toBe(4);
     thin.coverage.fill(0);
-    expect(fitForeground([thin])).toEqual({ weights: new Float32Array(6), bias: -1 });
+    expect(fitForeground(thin)).toEqual({ weights: new Float32Array(6), bias: -1 });
+  });
+});
+
+describe('sums of several images', () => {
+  const images = [sample(5, 4, 6), sample(3, 7, 6), sample(4, 4, 6)].map((one) => teachingSums([one]));
+  const sumOf = (which: readonly number[], weight = 1) => {
+    const total = noSums(6);
+    for (const index of which) addSums(total, images[index], weight);
+    return total;
+  };
+
+  it('teach what all their patches do, each image balanced for itself', () => {
+    const [some, others] = [sample(5, 4, 6), sample(5, 4, 6)];
+    // Where object and rest have the same shares in both, balancing them together is balancing each.
+    others.coverage.set(some.coverage);
+    const together = solveSums(teachingSums([some, others]));
+    const total = noSums(6);
+    for (const one of [some, others]) addSums(total, teachingSums([one]), 1);
+    const added = solveSums(total);
+    added.weights.forEach((weight, k) => {
+      expect(weight).toBeCloseTo(together.weights[k], 6);
+    });
+    expect(added.bias).toBeCloseTo(together.bias, 9);
+  });
+
+  it('are taken back exactly by adding up the others', () => {
+    expect(solveSums(sumOf([0, 1, 2]))).not.toEqual(solveSums(sumOf([0, 2])));
+    expect(solveSums(sumOf([0, 2]))).toEqual(solveSums(sumOf([0, 2])));
+    expect(sumOf([1])).toEqual(images[1]);
+  });
+
+  it('say the same whatever all of them weigh, and as much as so many copies', () => {
+    const once = solveSums(sumOf([0, 1]));
+    solveSums(sumOf([0, 1], 0.25)).weights.forEach((weight, k) => {
+      expect(weight).toBeCloseTo(once.weights[k], 6);
+    });
+    const heavy = sumOf([0]);
+    addSums(heavy, images[1], 2);
+    expect(solveSums(heavy).bias).toBeCloseTo(solveSums(sumOf([0, 1, 1])).bias, 9);
   });
 });
 

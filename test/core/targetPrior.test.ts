@@ -4,12 +4,13 @@ import { learnReferences, type ReferenceModel } from '../../src/core/strategies/
 import { ReferencePrior } from '../../src/core/strategies/apMedSam/targetPrior';
 import { NO_ABLATION, type PreparationRunner, type RememberedValues } from '../../src/core/strategies/strategy';
 import { supportPatches } from '../../src/core/tokens/supportMask';
-import { discs, fakeImage, plainRunner } from '../fakes';
+import { discs, fakeImage, further, plainRunner } from '../fakes';
 import { matchTokens } from '../oracles';
 
 const size = { width: 96, height: 96 };
 const grid = { width: 16, height: 16 };
 const mask = discs(size, { x: 40, y: 40, radius: 20 });
+const untestedly = { copies: true, selfTest: false };
 const references = [{ image: fakeImage(mask, grid), mask }];
 const target = fakeImage(discs(size, { x: 60, y: 55, radius: 20 }), grid, {}, 5).tokens;
 const sets = supportPatches(mask, grid);
@@ -19,12 +20,12 @@ const over = (model: ReferenceModel, consistent: boolean, ablation = {}) =>
   new ReferencePrior(model, references, sets, sets, { ...NO_ABLATION, ...ablation }).over(target, table, consistent);
 
 const tested = async (gentle: number, strong: number): Promise<ReferenceModel> => ({
-  ...(await learnReferences(references, plainRunner, false)),
+  ...(await learnReferences([further(references[0])], plainRunner, untestedly)),
   selfTest: { gentle: { weight: 0, dice: gentle }, strong: { weight: 0.5, dice: strong } },
 });
 
 it('is gentle, and nothing of the answer, where the references were not tested', async () => {
-  const untested = await learnReferences(references, plainRunner, false);
+  const untested = await learnReferences([further(references[0])], plainRunner, untestedly);
   expect(untested.selfTest).toBeUndefined();
   const { told } = over(untested, true);
   expect(told).not.toHaveProperty('answerPrior');
@@ -54,12 +55,15 @@ it('remembers no numbers that mean nothing', async () => {
   const kept: RememberedValues[] = [];
   const runner: PreparationRunner = {
     ...plainRunner,
-    remember: async (_, compute) => {
-      kept.push(await compute());
-      return kept[kept.length - 1];
+    remember: async (_, compute, which) => {
+      const values = await compute();
+      if (which === undefined) kept.push(values);
+      return values;
     },
   };
-  for (const withSelfTest of [true, false]) await learnReferences(references, runner, withSelfTest);
-  expect(kept.map(({ numbers }) => numbers.length)).toEqual([6, 2]);
+  for (const selfTest of [true, false]) {
+    await learnReferences([further(references[0])], runner, { copies: true, selfTest });
+  }
+  expect(kept.map(({ numbers }) => numbers.length)).toEqual([10, 6]);
   expect(kept.every(({ numbers }) => numbers.every(Number.isFinite))).toBe(true);
 });

@@ -310,7 +310,6 @@ describe('listReferences', () => {
     await set(root, 'images/b.png', { classId: 2 });
     const used = async () =>
       (await listReferences(root)).filter((state) => state.used).map(({ image }) => image.slice(root.length + 1));
-    expect(await used()).toEqual(['images/b.png', 'a.png', 'e.png', 'd.png']);
     await rm(join(root, 'e.png'));
     expect(await used()).toEqual(['images/b.png', 'a.png', 'e.png', 'd.png', 'c.png']);
     await saveProject(root, { ...(await loadProject(root))!, strategy: 'gbmseg' });

@@ -107,15 +107,15 @@ describe('segmenting', () => {
 
   it('gives the same again, from memory and from another process that finds the reference on disk', async () => {
     const first = await engine.segment(request);
-    // The reference's encoding, and what was learnt from it.
-    expect(await cacheEntries()).toBe(2);
+    // The reference's encoding, what it says, and what was learnt from it.
+    expect(await cacheEntries()).toBe(3);
     const other = start();
     for (const again of [await engine.segment(request), await other.segment(request)]) {
       expect(again.mask).toEqual(first.mask);
       expect(again.prompts).toEqual(first.prompts);
       expect(again.iouPrediction).toBe(first.iouPrediction);
     }
-    expect(await cacheEntries()).toBe(2);
+    expect(await cacheEntries()).toBe(3);
   });
 
   it('keeps an embedding on request and then does without encoding', async () => {

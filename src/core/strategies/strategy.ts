@@ -155,13 +155,15 @@ export interface PreparationRunner extends StageRunner {
   openMatcher(reference: PatchTokens, proposers: PatchSets): Promise<MatcherPort>;
   openCosines(): Promise<CosinePort>;
   /**
-   * Values that depend on reference, mask, models and parameters alone: computed once, then found on disk by later
-   * processes. `revision` changes with the computation.
+   * Values that depend on the references, their masks and weights, and on the models alone: computed once, then found
+   * on disk by later processes. `revision` changes with the computation.
+   *
+   * @param which the only reference that they depend on, 0 for the first; where undefined, all of them
    */
-  remember(revision: string, compute: () => Promise<RememberedValues>): Promise<RememberedValues>;
+  remember(revision: string, compute: () => Promise<RememberedValues>, which?: number): Promise<RememberedValues>;
 }
 
-export type RememberedValues = Readonly<Record<string, Float32Array>>;
+export type RememberedValues = Readonly<Record<string, Float64Array>>;
 
 export interface Segmentation {
   /** `absent`: nothing was found, or what was found is trusted less than asked for. */
@@ -212,6 +214,14 @@ export interface LabelledReference {
   readonly mask: Mask;
 }
 
+/** A further reference of a class: open only while it is looked at, so that any number of them can teach. */
+export interface FurtherReference {
+  /** How much it teaches; what the first one teaches counts 1. */
+  readonly weight: number;
+  /** Reads and encodes it. Who keeps what comes back keeps its tokens in memory. */
+  open(): Promise<LabelledReference>;
+}
+
 export interface Strategy {
   /** Most references of a class that it lets vote; 1 where undefined. */
   readonly mostReferences?: number;
@@ -223,13 +233,14 @@ export interface Strategy {
   readonly presets?: Readonly<Record<string, Omit<StrategyParameters, 'ablation'>>>;
   /**
    * @param mask support mask in referencePx; throws UserError when it has no foreground.
-   * @param others further references of the same class, which vote with the first one where the strategy can take them.
+   * @param others further references of the same class, which teach with the first one where the strategy can take
+   *   them.
    */
   prepare(
     reference: EncodedReference,
     mask: Mask,
     parameters: StrategyParameters,
     runner: PreparationRunner,
-    others?: readonly LabelledReference[],
+    others?: readonly FurtherReference[],
   ): Promise<PreparedReference>;
 }

@@ -12,7 +12,7 @@ import type { PatchTokens } from './patchGrid';
 import { pickRows, unitScale } from './tokenRows';
 
 /** Tokens of some patches with the labelled share of each. */
-interface LabelledRows {
+export interface LabelledRows {
   readonly tokens: Omit<PatchTokens, 'grid'>;
   /** float32 [patches], in [0, 1]. */
   readonly coverage: Float32Array;
@@ -49,37 +49,30 @@ export function pickLabelled({ tokens, coverage }: LabelledTokens, patches: Int3
  */
 export const PENALTY = 10;
 
-interface ForegroundFit {
-  /** What the weights are drawn to; zero where undefined. */
-  readonly near?: ForegroundClassifier;
-  /** Strength of that pull per labelled image, for tokens of length 1. */
-  readonly penalty?: number;
-  /**
-   * Conjugate gradient converges to what thresholding can tell apart long before 20 (with 10, and with 30, the mean
-   * Dice is the same to four digits; see docs/accuracy.md).
-   */
-  readonly iterations?: number;
+/** How a classifier learns more without forgetting what it knows. */
+interface NearFit {
+  /** What the weights are drawn to. */
+  readonly near: ForegroundClassifier;
+  /** Strength of that pull, for tokens of length 1. */
+  readonly penalty: number;
+  /** Steps of conjugate gradient. */
+  readonly iterations: number;
 }
 
 /**
- * Fits the classifier to labelled images or parts of them, whose tokens must have the same length. Patches covered by
- * half or more weigh as much in total as all others.
+ * Refits a classifier to some labelled patches in a few steps, drawn to what it was. Patches covered by half or more
+ * weigh as much in total as all others.
  */
-export function fitForeground(
-  samples: readonly LabelledRows[],
-  { near, penalty = PENALTY, iterations = 20 }: ForegroundFit = {},
-): ForegroundClassifier {
-  const { dim } = samples[0].tokens;
-  const rows = collectRows(samples);
+export function refitForeground(labelled: LabelledRows, { near, penalty, iterations }: NearFit): ForegroundClassifier {
+  const { dim } = labelled.tokens;
+  const rows = collectRows([labelled]);
   const { weight, goal } = rows;
   const count = goal.length;
   // Without any foreground there is nothing to tell apart.
-  if (!goal.some((value) => value > -1)) return near ?? { weights: new Float32Array(dim), bias: -1 };
-  if (near !== undefined) {
-    // What is left to explain: the difference of weights is what is fitted and kept small.
-    const known = products(rows, Float64Array.from(near.weights));
-    for (let row = 0; row < count; row++) goal[row] -= known[row] + near.bias;
-  }
+  if (!goal.some((value) => value > -1)) return near;
+  // What is left to explain: the difference of weights is what is fitted and kept small.
+  const known = products(rows, Float64Array.from(near.weights));
+  for (let row = 0; row < count; row++) goal[row] -= known[row] + near.bias;
   const shares = weight.map((value) => value / count);
   const mean = weightedSum(rows, shares, dim);
   const meanGoal = dot(shares, goal);
@@ -90,7 +83,7 @@ export function fitForeground(
       const shift = dot(mean, v);
       for (let row = 0; row < count; row++) image[row] = weight[row] * (image[row] - shift);
       const product = centredSum(rows, image, mean);
-      for (let k = 0; k < dim; k++) product[k] += penalty * samples.length * v[k];
+      for (let k = 0; k < dim; k++) product[k] += penalty * v[k];
       return product;
     },
     centredSum(
@@ -101,7 +94,6 @@ export function fitForeground(
     iterations,
   );
   const bias = meanGoal - dot(mean, weights);
-  if (near === undefined) return { weights: Float32Array.from(weights), bias };
   return { weights: near.weights.map((value, k) => value + weights[k]), bias: near.bias + bias };
 }
 
@@ -114,7 +106,8 @@ interface TeachingRows {
   readonly weight: Float64Array;
 }
 
-function collectRows(samples: readonly LabelledRows[]): TeachingRows {
+/** Class-balanced: patches covered by half or more weigh as much in total as all others. */
+export function collectRows(samples: readonly LabelledRows[]): TeachingRows {
   const count = samples.reduce((sum, { coverage }) => sum + coverage.length, 0);
   const goal = new Float64Array(count);
   samples.reduce((offset, { coverage }) => {
@@ -133,7 +126,11 @@ function collectRows(samples: readonly LabelledRows[]): TeachingRows {
     weight[row] = count / 2 / (isForeground ? positives : Math.max(1, count - positives));
     goal[row] = isForeground && share < 0.5 ? 1 : 2 * share - 1;
   }
-  return { parts: samples.map(({ tokens }) => ({ data: tokens.data, scales: unitScales(tokens) })), goal, weight };
+  return {
+    parts: samples.map(({ tokens }) => ({ data: tokens.data, scales: unitScales(tokens) })),
+    goal,
+    weight,
+  };
 }
 
 function largest(values: Float64Array): number {

@@ -7,10 +7,10 @@
 import { type FloatMap, resizeBilinear } from '../../pixels/raster';
 import {
   type ForegroundClassifier,
-  fitForeground,
   foregroundScores,
   PENALTY,
   pickTokens,
+  refitForeground,
   scorePrompt,
   standOut,
 } from '../../tokens/foregroundPrior';
@@ -101,11 +101,14 @@ function learntScores(
   teaching.set(object);
   teaching.set(rest, object.length);
   const coverage = new Float32Array(teaching.length).fill(1, 0, object.length);
-  const adapted = fitForeground([{ tokens: pickTokens(tokens, teaching), coverage }], {
-    near: classifier,
-    penalty: (PENALTY * teaching.length) / scores.data.length,
-    iterations: ITERATIONS,
-  });
+  const adapted = refitForeground(
+    { tokens: pickTokens(tokens, teaching), coverage },
+    {
+      near: classifier,
+      penalty: (PENALTY * teaching.length) / scores.data.length,
+      iterations: ITERATIONS,
+    },
+  );
   const { size, data } = scorePrompt(foregroundScores(adapted, tokens));
   const first = scorePrompt(scores).data;
   for (let patch = 0; patch < data.length; patch++) {

@@ -9,15 +9,12 @@
  */
 
 import type { Mask } from '../../pixels/mask';
-import { maskExtent, meanExtent } from '../../pixels/maskExtent';
-import { showsOneObject } from '../../pixels/specks';
 import { foregroundScores } from '../../tokens/foregroundPrior';
 import { consistency, type MatchTable, type PatchSets, samplePatches } from '../../tokens/matching';
 import { concatTokens } from '../../tokens/patchGrid';
 import {
   concatSupport,
   expectedObjectSize,
-  meanObjectSize,
   type SupportPatches,
   type SupportRule,
   supportPatches,
@@ -28,6 +25,7 @@ import {
   DEFAULT_MIN_TRUST,
   type EncodedImage,
   type EncodedReference,
+  type FurtherReference,
   type LabelledReference,
   type MatcherPort,
   type PreparationRunner,
@@ -41,7 +39,8 @@ import { abstainBelow } from './abstention';
 import { askClass } from './askClass';
 import { askInstances } from './askInstances';
 import { dualSpacePrompts, fewPoints, NOT_BESIDE_PRIOR } from './dualSpace';
-import { describeSelfTest, learnClassifier, learnReferences, referenceDoubts } from './referenceModel';
+import { UNIT } from './lesson';
+import { describeSelfTest, learnReferences, type ReferenceModel, referenceDoubts } from './referenceModel';
 import { ReferencePrior, type TargetPrior } from './targetPrior';
 
 /**
@@ -56,8 +55,11 @@ const MOST_PROPOSERS = 64;
  */
 const LEAST_CONSISTENCY = 0.5;
 
-/** Each one more costs seconds at the start and 8 ms per image, and helps less than the one before. */
-const MOST_REFERENCES = 3;
+/** Of which any number teaches at the same cost per target. Chosen, not measured. */
+const MOST_REFERENCES = 200;
+
+/** Those that targets are matched with and laid over: each one more costs 8 ms per image. */
+const MOST_CHIEFS = 3;
 
 export const apMedSam: Strategy = {
   mostReferences: MOST_REFERENCES,
@@ -69,33 +71,32 @@ export const apMedSam: Strategy = {
     mask: Mask,
     { ablation, minTrust }: StrategyParameters,
     runner: PreparationRunner,
-    others: readonly LabelledReference[] = [],
+    others: readonly FurtherReference[] = [],
   ): Promise<PreparedReference> {
-    const references = [{ image: reference, mask }, ...others];
-    const tokens = concatTokens(references.map(({ image }) => image.tokens));
-    const sets = concatSupport(references.map((one) => supportPatches(one.mask, one.image.tokens.grid)));
+    const first = { image: reference, mask };
+    const references = [{ weight: 1, open: async () => first }, ...others];
+    const chiefs: LabelledReference[] = [first];
+    for (const other of others.slice(0, MOST_CHIEFS - 1)) chiefs.push(await other.open());
+    const tokens = concatTokens(chiefs.map(({ image }) => image.tokens));
+    const sets = concatSupport(chiefs.map((one) => supportPatches(one.mask, one.image.tokens.grid)));
     const proposers = {
       foreground: samplePatches(sets.foreground, MOST_PROPOSERS),
       background: samplePatches(sets.background, MOST_PROPOSERS),
     };
     const matcher = await runner.openMatcher(tokens, proposers);
     const { wholeClass, maskPrompt } = reference.capabilities;
-    const prior =
-      wholeClass && maskPrompt && ablation.prior
-        ? new ReferencePrior(
-            await learnReferences(references, runner, ablation.selfTest),
-            references,
-            sets,
-            proposers,
-            ablation,
-          )
-        : undefined;
-    const selfTest = prior?.model.selfTest;
+    const tellsPrior = wholeClass && maskPrompt && ablation.prior;
+    const model = await learnReferences(references, runner, {
+      copies: tellsPrior,
+      selfTest: tellsPrior && ablation.selfTest,
+    });
+    const prior = tellsPrior ? new ReferencePrior(model, chiefs, sets, proposers, ablation) : undefined;
+    const { selfTest, shown } = model;
     const known: KnownObject = {
       ...{ matcher, sets, proposers, prior, ablation, wholeClass },
-      expectedSize: sizeExpectation(references),
-      single: references.every((one) => showsOneObject(one.mask)),
-      judge: tokens.normalised ? judgeFrom(references, proposers, prior) : undefined,
+      expectedSize: (target) => expectedObjectSize(shown.size, UNIT, target),
+      single: shown.single,
+      judge: tokens.normalised ? judgeFrom(model, proposers) : undefined,
       leastTrust: minTrust ?? (wholeClass ? DEFAULT_MIN_TRUST : 0),
     };
     return {
@@ -152,28 +153,18 @@ async function segment(known: KnownObject, target: EncodedImage, stages: StageRu
   return abstainBelow(found, known.leastTrust);
 }
 
-function sizeExpectation(references: readonly LabelledReference[]): KnownObject['expectedSize'] {
-  const sizes = references.map(({ mask }) => ({ size: meanObjectSize(mask), of: mask.size }));
-  return (target) => mean(sizes.map(({ size, of }) => expectedObjectSize(size, of, target)));
-}
-
 /** Of tokens that the coefficients of trust do not belong to. */
 const noJudge: Judge = () => ({});
 
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** How masks are judged; without a prior, by a classifier that the references teach for this alone. */
+/** How masks are judged. */
 function judgeFrom(
-  references: readonly LabelledReference[],
+  { classifier, reach, shown }: ReferenceModel,
   proposers: PatchSets,
-  learnt: ReferencePrior | undefined,
 ): NonNullable<KnownObject['judge']> {
-  const { classifier, reach } = learnt?.model ?? learnClassifier(references);
-  const support = meanExtent(references.map(({ mask }) => maskExtent([mask])));
   return ({ tokens }, table, prior) => {
     if (!tokens.normalised) return noJudge;
     const scores = prior?.likeness ?? foregroundScores(classifier, tokens);
-    return judgeBy({ table, proposers, support, likeness: { scores, reach } });
+    return judgeBy({ table, proposers, support: shown.extent, likeness: { scores, reach } });
   };
 }
 

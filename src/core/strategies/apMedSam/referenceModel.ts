@@ -3,39 +3,38 @@
  * *self-test* whether its prior may be trusted over the decoder.
  */
 
-import { area, type Box } from '../../geometry';
-import { centroid, cropMask, type Mask, mirrorMask } from '../../pixels/mask';
+import { area } from '../../geometry';
+import type { Mask } from '../../pixels/mask';
+import { meanExtent } from '../../pixels/maskExtent';
 import { dice } from '../../pixels/maskMetrics';
 import { type FloatMap, thresholdToMask } from '../../pixels/raster';
 import type { DecodedMask } from '../../prompting/segmenter';
 import {
   type ForegroundClassifier,
-  fitForeground,
   foregroundScores,
-  type LabelledTokens,
   priorShare,
   scorePrompt,
   standOut,
   withPrior,
 } from '../../tokens/foregroundPrior';
 import type { PatchSets } from '../../tokens/matching';
-import { patchCoverage } from '../../tokens/supportMask';
-import type { EncodedImage, ImageVariant, LabelledReference, PreparationRunner } from '../strategy';
+import { addSums, noSums, solveSums, type TeachingSums } from '../../tokens/teachingSums';
+import type { EncodedImage, FurtherReference, LabelledReference, PreparationRunner } from '../strategy';
 import { missingScores, type PlacedReference } from './alignment';
+import { labelled, lessonOf, type ShownObject } from './lesson';
 import { heldOutScores } from './selfTest';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
-const REVISION = 'reference-model-5';
+const REVISION = 'reference-model-6';
 
-interface LearntClassifier {
+export interface ReferenceModel {
   readonly classifier: ForegroundClassifier;
-  /** How far its highest scores stand out in the references themselves, see `standOut`; the mean over them. */
+  /** How far its highest scores stand out in the tested references themselves, see `standOut`; the mean over them. */
   readonly reach: number;
-}
-
-export interface ReferenceModel extends LearntClassifier {
   /** Undefined where the references were not tested. */
   readonly selfTest: SelfTest | undefined;
+  /** What all references show: the mean of each number, and one object where each of them shows one. */
+  readonly shown: ShownObject;
 }
 
 interface SelfTest {
@@ -48,16 +47,6 @@ interface PriorTest {
   /** How much of the prior is added to the decoder's answer, both as logits. */
   readonly weight: number;
   readonly dice: number;
-}
-
-/** The classifier from the references alone, for segmenters that take no prior. */
-export function learnClassifier(references: readonly LabelledReference[]): LearntClassifier {
-  const classifier = fitForeground(references.map(({ image, mask }) => labelled(image, image.tokens, mask)));
-  return { classifier, reach: meanReach(classifier, references) };
-}
-
-function meanReach(classifier: ForegroundClassifier, references: readonly LabelledReference[]): number {
-  return mean(references.map(({ image }) => standOut(foregroundScores(classifier, image.tokens)).reach));
 }
 
 /** A prior as mask prompt that the decoder may overrule. */
@@ -73,45 +62,97 @@ export function strongPrompt(scores: FloatMap): FloatMap {
 }
 
 /**
- * Fits the classifier to the references and four changed copies of each, and runs the self-tests where asked to: of
- * several references, the Dice are means.
+ * References that are looked at once more when all have taught: they stand for the others, and each costs what a target
+ * does. Chosen, not measured.
+ */
+const MOST_TESTED = 6;
+
+interface Learning {
+  /** Whether changed copies of the references teach too. */
+  readonly copies: boolean;
+  readonly selfTest: boolean;
+}
+
+/**
+ * Fits the classifier to the references, and asks the first of them what came of it: how far it stands out in them and,
+ * where asked for, the self-tests, whose Dice are means. No reference stays open.
  */
 export async function learnReferences(
-  references: readonly LabelledReference[],
+  references: readonly FurtherReference[],
   runner: PreparationRunner,
-  withSelfTest: boolean,
+  { copies, selfTest: withSelfTest }: Learning,
 ): Promise<ReferenceModel> {
-  const revision = withSelfTest ? REVISION : `${REVISION}, no self-test`;
+  const revision = [REVISION, ...(copies ? [] : ['no copies']), ...(withSelfTest ? [] : ['no self-test'])].join(', ');
   const { weights, numbers } = await runner.remember(revision, async () => {
-    const samples: LabelledTokens[] = [];
+    const { all, without, shown } = await sumUp(references, runner, copies);
+    const classifier = await runner.stage('fit prior', () => solveSums(all));
+    const reaches: number[] = [];
     const tests: WeightTest[] = [];
-    for (const { image, mask } of references) {
-      const own = labelled(image, image.tokens, mask);
-      const copies: LabelledTokens[] = [];
-      for (const change of changesOf(mask)) {
-        const tokens = await runner.stage('encode copies', () => image.variant(change));
-        copies.push(labelled(image, tokens, changedMask(mask, change)));
-      }
-      samples.push(own, ...copies);
+    for (const [which, reference] of references.slice(0, MOST_TESTED).entries()) {
+      const { image, mask } = await reference.open();
+      reaches.push(standOut(foregroundScores(classifier, image.tokens)).reach);
       if (!withSelfTest) continue;
-      tests.push(await runner.stage('self-test', () => testWeights(image, mask, own)));
+      const scores = await runner.stage('fit prior', () =>
+        references.length > 1
+          ? foregroundScores(solveSums(without[which]), image.tokens)
+          : heldOutScores(labelled(image, image.tokens, mask)),
+      );
+      tests.push(await runner.stage('self-test', () => testWeights(image, mask, scores)));
     }
-    const classifier = await runner.stage('fit prior', () => fitForeground(samples));
-    const reach = meanReach(classifier, references);
-    const tested: number[] = [];
-    if (withSelfTest) {
-      const gentle = bestWeight(tests.map((test) => test.gentle));
-      const strong = bestWeight(tests.map((test) => test.strong));
-      tested.push(gentle.weight, gentle.dice, strong.weight, strong.dice);
-    }
-    return { weights: classifier.weights, numbers: Float32Array.of(classifier.bias, reach, ...tested) };
+    const { size, extent, single } = shown;
+    const known = [classifier.bias, mean(reaches), size, extent.area, extent.border, single ? 1 : 0];
+    const tested = withSelfTest ? testNumbers(tests) : [];
+    return { weights: Float64Array.from(classifier.weights), numbers: Float64Array.of(...known, ...tested) };
   });
-  const [bias, reach, gentleWeight, gentleDice, strongWeight, strongDice] = numbers;
+  const [bias, reach, size, area, border, single, gentleWeight, gentleDice, strongWeight, strongDice] = numbers;
   const selfTest = {
     gentle: { weight: gentleWeight, dice: gentleDice },
     strong: { weight: strongWeight, dice: strongDice },
   };
-  return { classifier: { weights, bias }, reach, selfTest: withSelfTest ? selfTest : undefined };
+  return {
+    classifier: { weights: Float32Array.from(weights), bias },
+    reach,
+    selfTest: withSelfTest ? selfTest : undefined,
+    shown: { size, extent: { area, border }, single: single === 1 },
+  };
+}
+
+interface Summary {
+  readonly all: TeachingSums;
+  /** Of each tested reference, what all others say. */
+  readonly without: readonly TeachingSums[];
+  readonly shown: ShownObject;
+}
+
+/** Adds up what the references teach, in their order, so that the same ones always give the same numbers. */
+async function sumUp(
+  references: readonly FurtherReference[],
+  runner: PreparationRunner,
+  copies: boolean,
+): Promise<Summary> {
+  const shown: ShownObject[] = [];
+  const totals: TeachingSums[] = [];
+  const tested = Math.min(references.length, MOST_TESTED);
+  for (const [which, reference] of references.entries()) {
+    const lesson = await lessonOf(reference, which, runner, copies);
+    shown.push(lesson.shown);
+    for (let total = 0; total <= tested; total++) {
+      totals[total] ??= noSums(lesson.sums.dim);
+      // The last total is of all of them.
+      if (total !== which || total === tested) addSums(totals[total], lesson.sums, reference.weight);
+    }
+  }
+  const extent = meanExtent(shown.map((one) => one.extent));
+  const size = mean(shown.map((one) => one.size));
+  const single = shown.every((one) => one.single);
+  return { all: totals[tested], without: totals.slice(0, tested), shown: { size, extent, single } };
+}
+
+/** Weight and Dice of the gentle prompt, then of the strong one. */
+function testNumbers(tests: readonly WeightTest[]): readonly number[] {
+  const gentle = bestWeight(tests.map((test) => test.gentle));
+  const strong = bestWeight(tests.map((test) => test.strong));
+  return [gentle.weight, gentle.dice, strong.weight, strong.dice];
 }
 
 /**
@@ -141,50 +182,13 @@ export function placeReferences(
   });
 }
 
-function labelled({ tokens: { grid } }: EncodedImage, tokens: EncodedImage['tokens'], mask: Mask): LabelledTokens {
-  return { tokens, coverage: Float32Array.from(patchCoverage(mask, grid)) };
-}
-
-/**
- * Brightness and scale vary within any folder, and most objects may be seen mirrored (gammas 0.8 and 1.3: Dice -0.0001;
- * 0.4 and 2.4: -0.005; zoom 1.2: -0.002, 1.6: -0.0004; see docs/accuracy.md).
- */
-const GAMMAS = [0.6, 1.6];
-const ZOOM = 1.4;
-
-function changesOf(mask: Mask): ImageVariant[] {
-  return [
-    { kind: 'mirror' },
-    ...GAMMAS.map((gamma): ImageVariant => ({ kind: 'gamma', gamma })),
-    { kind: 'zoom', box: zoomBox(mask) },
-  ];
-}
-
-/** A 1.4 times smaller part of the image around the labelled object, inside the image. */
-function zoomBox(mask: Mask): Box {
-  const { width, height } = mask.size;
-  const side = (length: number) => Math.max(1, Math.round(length / ZOOM));
-  const start = (centre: number, length: number) =>
-    Math.min(Math.max(Math.round(centre - side(length) / 2), 0), length - side(length));
-  const { x, y } = centroid(mask)!;
-  const left = start(x, width);
-  const top = start(y, height);
-  return { left, top, right: left + side(width), bottom: top + side(height) };
-}
-
-function changedMask(mask: Mask, change: ImageVariant): Mask {
-  if (change.kind === 'mirror') return mirrorMask(mask);
-  return change.kind === 'zoom' ? cropMask(mask, change.box) : mask;
-}
-
 /** Dice of the reference's own mask by each of `PRIOR_WEIGHTS`. */
 interface WeightTest {
   readonly gentle: readonly number[];
   readonly strong: readonly number[];
 }
 
-async function testWeights(reference: EncodedImage, mask: Mask, own: LabelledTokens): Promise<WeightTest> {
-  const scores = heldOutScores(own);
+async function testWeights(reference: EncodedImage, mask: Mask, scores: FloatMap): Promise<WeightTest> {
   const image = await reference.promptable();
   const [gentle, strong] = await image.decode([
     { points: [], maskPrompt: gentlePrompt(scores) },

@@ -1,11 +1,13 @@
 /**
  * Stage *self-test*: what a reference tells about itself, how much of its own mask is found again by each way of
- * prompting, with the patches that are to be judged held out of the prior. No target mask is ever looked at.
+ * prompting, with the patches that are to be judged held out of the prior. (Of several references, each is judged by
+ * what the others teach, see referenceModel.ts.) No target mask is ever looked at.
  */
 
 import { area } from '../../geometry';
 import type { FloatMap } from '../../pixels/raster';
-import { fitForeground, foregroundScores, type LabelledTokens, pickLabelled } from '../../tokens/foregroundPrior';
+import { foregroundScores, type LabelledTokens, pickLabelled } from '../../tokens/foregroundPrior';
+import { fitForeground } from '../../tokens/teachingSums';
 
 /**
  * Side of the blocks that are held out together, in patches: wide enough that neighbours do not give a patch away (3:
@@ -29,7 +31,7 @@ export function heldOutScores(labelled: LabelledTokens): FloatMap {
   for (let heldOut = 0; heldOut < 4; heldOut++) {
     const rest = patches.filter((patch) => colour(patch) !== heldOut);
     if (rest.length === 0) continue;
-    const scores = foregroundScores(fitForeground([pickLabelled(labelled, rest)]), labelled.tokens);
+    const scores = foregroundScores(fitForeground(pickLabelled(labelled, rest)), labelled.tokens);
     for (const patch of patches) if (colour(patch) === heldOut) data[patch] = scores.data[patch];
   }
   return { size: grid, data };
