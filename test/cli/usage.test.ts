@@ -23,6 +23,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
       'out',
       'class',
       'overwrite',
+      'learn-from',
+      'again-below',
       'shard',
       'save-overlays',
       'bands',
@@ -153,6 +155,18 @@ describe('a command line that makes no sense gets exit code 2 and one sentence',
     ['segment . --without colour', /^--without knows the stages backward, .*, not "colour"\. See/],
     ['segment . --engines 0', /^--engines should be a whole number of at least 1, got "0"\. See/],
     ['segment . --threads many', /^--threads should be a whole number of at least 1, got "many"\. See/],
+    ['segment . --learn-from all', /^--learn-from should be reviewed or references, got "all"\. See/],
+    ...['', '-1', '1.5', 'low'].map(
+      (trust) =>
+        [
+          `segment . --again-below=${trust}`,
+          /^--again-below should be a trust from 0 to 1, such as 0\.7, got/,
+        ] as const,
+    ),
+    [
+      'segment . --again-below 0.7 --overwrite skip',
+      /^--again-below makes masks anew, which --overwrite skip forbids\. See/,
+    ],
     ['segment . --overwrite all', /^--overwrite should be replace-auto or skip, got "all"\. See/],
     ...['2', '0/2', '3/2', '1/2/3', 'a/b'].map(
       (shard) =>

@@ -183,7 +183,7 @@ describe('the doubtful', () => {
       ...{ done: 2, skipped: 1, kept: 1 },
       notes: [
         expect.any(String),
-        '2 automatic masks are trusted less than 0.7 and taught by other reviewed masks than those of now: labelled again.',
+        '2 automatic masks are trusted less than 0.7 and taught by other reviewed masks than those of now: they are labelled again.',
       ],
     });
     expect(engine.requests.map((one) => [basename(one.image), taughtNames(one)])).toEqual([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { changeBetween, type LabelChange } from '../../src/core/drawing/labelChange';
 import type { PointPrompt } from '../../src/core/prompting/segmenter';
+import { PersonCommitter } from '../../src/dataset/commits/personCommit';
 import { type JournalLine, JournalWriter } from '../../src/dataset/journal/journal';
 import { loadProject } from '../../src/dataset/project/project';
 import { makeReference } from '../../src/dataset/project/reference';
@@ -351,6 +352,28 @@ describe('Segment Image', () => {
     expect(values()).toEqual(BLANK);
     expect(open.document.state.automatic?.outcome).toBe('absent');
     expect(page.heard.say.at(-1)?.text).toMatch(/^Probably absent/);
+  });
+
+  it('learns from what a person has accepted in other images, and never from the image itself', async () => {
+    const root = await withReference();
+    await putImages(root, ['s.png']);
+    const judge = new PersonCommitter({ session: 'p' });
+    for (const image of ['a.png', 's.png']) {
+      await putMask(join(root, 'masks', image), [0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+      await judge.accept(root, image, 1);
+    }
+    await judge.dispose();
+    const { open, engine } = await openImage(root, 'a.png');
+    await open.segment(new AbortController().signal);
+    expect(engine.segmented[0].moreReferences?.map(({ image }) => image)).toEqual([join(root, 's.png')]);
+    expect(open.document.state.automatic?.notes).toEqual([
+      '"glomerulus" is learnt from a reviewed mask as well (1 accepted).',
+    ]);
+    const origin = open.document.state.origins.get(1);
+    expect(origin).toMatchObject({
+      by: 'run',
+      teaching: { class: 1, masks: [{ image: 's.png', status: 'accepted' }] },
+    });
   });
 
   it('asks all references of the class where they vote, and is refused on each of them', async () => {

@@ -362,9 +362,10 @@ function againNote(classes: readonly PreparedClass[], images: readonly string[],
     }
   }
   const which = `trusted less than ${below} and taught by other reviewed masks than those of now`;
-  return count === 0
-    ? `no automatic mask is ${which}: none is labelled again.`
-    : `${count} automatic ${count === 1 ? 'mask is' : 'masks are'} ${which}: labelled again.`;
+  if (count === 0) return `no automatic mask is ${which}: none is labelled again.`;
+  return count === 1
+    ? `one automatic mask is ${which}: it is labelled again.`
+    : `${count} automatic masks are ${which}: they are labelled again.`;
 }
 
 function referenceResult({ info: { size, file }, mask }: CheckedReference): SegmentResult {
