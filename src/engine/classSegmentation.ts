@@ -1,5 +1,8 @@
 /** One image against the references of one or several classes. */
+import type { Box } from '../core/geometry';
+import { partInsteadOf } from '../core/pixels/plainBorder';
 import { isWhole } from '../core/prompting/tiles';
+import { placeSegmentation } from '../core/strategies/placed';
 import { settleClasses } from '../core/strategies/settleClasses';
 import { beliefIn, type EncodedImage, type Segmentation } from '../core/strategies/strategy';
 import type { ClassesRequest, ImageInfo, SegmentResult } from '../protocol/engineApi';
@@ -23,6 +26,13 @@ interface Target {
   readonly image: EncodedImage;
   /** What may be kept on disk; tiles are not. */
   readonly whole?: EncodedFile;
+}
+
+/** A part of it that is looked at in its place. */
+interface SeenPart {
+  /** In targetPx. */
+  readonly box: Box;
+  readonly image: EncodedImage;
 }
 
 export class ClassSegmentation {
@@ -67,11 +77,15 @@ export class ClassSegmentation {
       if (targets.has(tiling.view)) continue;
       targets.set(tiling.view, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
     }
+    const parts = await this.seeParts(references, targets, request, signal, times[0]!, degradations);
     const found = await this.inference.run(async () => {
       const each: Segmentation[] = [];
       for (const [index, { prepared, tiling }] of references.entries()) {
         const { image } = targets.get(tiling.view)!;
-        each.push(await prepared.segment(image, stageRunner(signal, times[index]!)));
+        const part = parts[index];
+        const stages = stageRunner(signal, times[index]!);
+        const one = await prepared.segment(part?.image ?? image, stages);
+        each.push(part ? placeSegmentation(one, part.box, image.size) : one);
         times[index]!.total = performance.now() - started;
         started = performance.now();
       }
@@ -106,6 +120,27 @@ export class ClassSegmentation {
       ...(notes.length > 0 && { imageNotes: notes }),
       times: { total: 0, ...times[index] },
     }));
+  }
+
+  /** For each reference the part of the image that is seen in place of the whole, if any. */
+  private async seeParts(
+    references: readonly ReadyReference[],
+    targets: ReadonlyMap<number, Target>,
+    request: ClassesRequest,
+    signal: AbortSignal,
+    times: Record<string, number>,
+    degradations: Set<string>,
+  ): Promise<(SeenPart | undefined)[]> {
+    const runner = stageRunner(signal, times);
+    const { segmenter } = await this.models.loaded();
+    const parts: (SeenPart | undefined)[] = [];
+    for (const { picture, tiling } of references) {
+      const { whole } = targets.get(tiling.view)!;
+      const rough = whole && partInsteadOf(whole.info.size, whole.picture, picture);
+      const part = rough && (await this.files.part(request.image, request, picture, runner));
+      parts.push(part && { box: part.box, image: imageOf(part, segmenter, runner, degradations) });
+    }
+    return parts;
   }
 
   /** The image of a request as strategies are to see it. */

@@ -1,7 +1,7 @@
 /** References that targets are matched with: prepared once, kept while they are used or were lately. */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { describeSize, sameSize } from '../core/geometry';
+import { type Box, describeSize, sameSize } from '../core/geometry';
 import { fromRuns, type Mask } from '../core/pixels/mask';
 import { isWhole } from '../core/prompting/tiles';
 import { strategies } from '../core/strategies';
@@ -37,6 +37,8 @@ export interface ReadyReference {
   readonly prepared: PreparedReference;
   /** How targets are to be seen. */
   readonly tiling: Tiling;
+  /** Where the picture of the first one lies in its image, see `pictureIn` of core. */
+  readonly picture: Box;
   /** Requests under way. */
   users: number;
   forgotten: boolean;
@@ -146,7 +148,7 @@ export class PreparedReferences {
       ...degradations,
     ];
     return {
-      ...{ prepared, tiling, users: 0, forgotten: false },
+      ...{ prepared, tiling, picture: whole.picture, users: 0, forgotten: false },
       info: { size, file, foregroundPatches, backgroundPatches, notes },
       dispose: async () => {
         for (const graph of graphs) await graph.dispose();

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromLabelRuns } from '../../src/core/pixels/labelMap';
-import { fromRuns, runArea, toRuns } from '../../src/core/pixels/mask';
+import { cropMask, foregroundArea, fromRuns, runArea, toRuns } from '../../src/core/pixels/mask';
 import { dice } from '../../src/core/pixels/maskMetrics';
 import { type FloatMap, thresholdToRuns } from '../../src/core/pixels/raster';
 import { presetNames, presets } from '../../src/core/strategies';
@@ -135,6 +135,29 @@ describe('segmenting', () => {
     expect(await encodesAgain()).toBe(true);
     await engine.segment({ ...asked, cacheBelow: Number.POSITIVE_INFINITY });
     expect(await encodesAgain()).toBe(false);
+  });
+
+  it('finds on a plain canvas what it finds without one, from disk as well', async () => {
+    const { width, height } = (await engine.inspectImage({ image: sampleImage(2) })).size;
+    const image = path.join(home, 'canvas.png');
+    const border = { left: width / 2, right: width / 2, top: height / 4, bottom: (3 * height) / 4 };
+    await sharp(sampleImage(2))
+      .extend({ ...border, background: 'white' })
+      .toFile(image);
+    const truth = await sampleMask(2);
+    const usual = dice(fromRuns((await engine.segment(request)).mask), truth);
+    const box = { left: border.left, top: border.top, right: border.left + width, bottom: border.top + height };
+    const masks = [];
+    for (const cacheBelow of [Number.POSITIVE_INFINITY, 0]) {
+      const result = await engine.segment({ ...request, image, cacheBelow });
+      expect(result.size).toEqual({ width: 2 * width, height: 2 * height });
+      expect(result.notes.join()).toContain('plain border');
+      const mask = fromRuns(result.mask);
+      expect(dice(cropMask(mask, box), truth)).toBeGreaterThan(usual - 0.05);
+      expect(foregroundArea(mask)).toBe(foregroundArea(cropMask(mask, box)));
+      masks.push(mask);
+    }
+    expect(masks[1]).toEqual(masks[0]);
   });
 
   it('says what a reference holds', async () => {

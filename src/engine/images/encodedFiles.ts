@@ -1,4 +1,6 @@
 /** Image files, encoded: the ones looked at last in memory, the others on disk, or made anew. */
+import { type Box, longSide, type Size } from '../../core/geometry';
+import { partInsteadOf, pictureIn } from '../../core/pixels/plainBorder';
 import type { StageRunner } from '../../core/strategies/strategy';
 import type { EntryKey } from '../../disk/boundedFolder';
 import type { ImageInfo, Shown } from '../../protocol/engineApi';
@@ -13,6 +15,7 @@ import type { ImageEmbedding } from '../segmenters';
 import type { TensorCache } from './cache';
 import { fromCached, toCached } from './cachedEncoding';
 import { type EmbeddingSource, ImageEmbeddings, imageKey } from './imageEmbeddings';
+import { readPart } from './variants';
 
 /** An image that can be asked about, without its pixels. */
 export interface EncodedFile {
@@ -22,6 +25,8 @@ export interface EncodedFile {
   /** Of the cache on disk. */
   readonly key: EntryKey;
   readonly encoding: Encoding;
+  /** Where the picture lies in the image, see `pictureIn` of core. */
+  readonly picture: Box;
   /** Made on the first call, then the same. */
   embedding(): Promise<ImageEmbedding>;
   /**
@@ -30,11 +35,17 @@ export interface EncodedFile {
   keep(what: 'everything' | 'embedding'): Promise<void>;
 }
 
+/** What of an encoded image is seen of strategies. */
+export type SeenFile = Pick<EncodedFile, 'info' | 'encoding' | 'embedding'>;
+
 /**
  * Encoded images kept in memory for the next click: the ones looked at last, and a neighbour or two. About 6 MB each
  * with the embedded models.
  */
 const ENCODINGS_KEPT = 8;
+
+/** Pixels of an image's long side at which a picture is found on its canvas to the pixel, or nearly. */
+const CLOSE_SIDE = 2048;
 
 export class EncodedFiles {
   /** Least recently used first; by path, what is shown of it and what `stat` says of the file. */
@@ -118,7 +129,12 @@ export class EncodedFiles {
     { stage }: StageRunner,
   ): Promise<EncodedFile> {
     const { encoder } = await this.models.encoder();
-    const encoding = cached ? fromCached(cached) : await stage('encode', () => encoder.encode(pixels!, modelSize));
+    const { encoding, picture } = cached
+      ? fromCached(cached)
+      : {
+          encoding: await stage('encode', () => encoder.encode(pixels!, modelSize)),
+          picture: pictureIn(pixels!, modelSize),
+        };
     const { path, info } = file;
     let source: EmbeddingSource | undefined = embeddingSource;
     const embed = async (): Promise<ImageEmbedding> => {
@@ -141,6 +157,7 @@ export class EncodedFiles {
       notes: file.notes,
       key,
       encoding,
+      picture,
       embedding: () => {
         embedding ??= embed().catch((error: unknown) => {
           embedding = undefined;
@@ -154,7 +171,44 @@ export class EncodedFiles {
         await keepOnce?.();
         if (what === 'embedding' || isKept) return;
         isKept = true;
-        await this.cache.put(key, toCached(encoding));
+        await this.cache.put(key, toCached({ encoding, picture }));
+      },
+    };
+  }
+
+  /**
+   * The part of an image that is to be seen in place of all of it (see `partInsteadOf` of core), as if it were an
+   * image; nothing of it is kept. Undefined where a closer look finds none.
+   *
+   * @param reference where its picture lies
+   */
+  async part(path: string, { window, bands }: Shown, reference: Box, runner: StageRunner) {
+    const { encoder, segmenter } = await this.models.loaded();
+    const source = await runner.stage('read', async () => {
+      const file = await openImage(path, this.pixelLimit, bands);
+      const whole = file.info.size;
+      const scale = Math.min(1, CLOSE_SIDE / longSide(whole));
+      const close = { width: Math.ceil(scale * whole.width), height: Math.ceil(scale * whole.height) };
+      const box = partInsteadOf(whole, pictureIn(await readRgb(file, close, window), close), reference);
+      if (!box) return undefined;
+      const size = { width: box.right - box.left, height: box.bottom - box.top };
+      const read = async (modelSize: Size) => ({ modelSize, pixels: await readPart(file, box, modelSize, window) });
+      const own = segmenter.reads === 'pixels' ? await read(segmenter.inputSize(size)) : undefined;
+      return { info: { ...file.info, size }, box, own, ...(await read(encoder.inputSize(size))) };
+    });
+    if (!source) return undefined;
+    const { info, box, own, modelSize, pixels } = source;
+    const encoding = await this.inference.run(() => runner.stage('encode', () => encoder.encode(pixels, modelSize)));
+    let embedding: Promise<ImageEmbedding> | undefined;
+    const embed = () =>
+      segmenter.reads === 'features' ? segmenter.embed(encoding) : segmenter.embed(own!.pixels, own!.modelSize);
+    return {
+      box,
+      info,
+      encoding,
+      embedding: () => {
+        embedding ??= embed();
+        return embedding;
       },
     };
   }

@@ -4,7 +4,7 @@ import { degradePrompts, isEmptyQuestion } from '../../core/prompting/degradatio
 import type { DecodedMask, PromptableImage, PromptSet } from '../../core/prompting/segmenter';
 import type { EncodedImage, StageRunner } from '../../core/strategies/strategy';
 import type { ImageEmbedding, Segmenter } from '../segmenters';
-import type { EncodedFile } from './encodedFiles';
+import type { SeenFile } from './encodedFiles';
 import { TiledImage, type TileModels, type TileSource } from './tiledImage';
 
 /**
@@ -13,7 +13,7 @@ import { TiledImage, type TileModels, type TileSource } from './tiledImage';
  * @param degradations collects what the segmenter could not be asked as it was.
  */
 export function imageOf(
-  { info: { size }, encoding: { tokens, preNormTokens }, embedding }: EncodedFile,
+  { info: { size }, encoding: { tokens, preNormTokens }, embedding }: SeenFile,
   segmenter: Segmenter,
   { stage }: StageRunner,
   degradations: Set<string>,

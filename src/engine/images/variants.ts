@@ -1,5 +1,5 @@
 /** Changed copies of an image: their pixels as an encoder takes them, and their tokens. */
-import type { Size } from '../../core/geometry';
+import type { Box, Size } from '../../core/geometry';
 import { isWhole } from '../../core/prompting/tiles';
 import type { ImageVariant, StageRunner } from '../../core/strategies/strategy';
 import type { PatchTokens } from '../../core/tokens/patchGrid';
@@ -22,16 +22,24 @@ export async function readVariant(
       return mirror(await readRgb(file, modelSize, window), modelSize);
     case 'gamma':
       return withGamma(await readRgb(file, modelSize, window), change.gamma);
-    case 'zoom': {
-      const { left, top, right, bottom } = change.box;
-      const { size } = file.info;
-      const x = modelSize.width / (right - left);
-      const y = modelSize.height / (bottom - top);
-      // Enlarged as a whole and then cut, so that decoding and resizing stay one step.
-      const enlarged = { width: Math.ceil(size.width * x), height: Math.ceil(size.height * y) };
-      return cut(await readRgb(file, enlarged, window), enlarged, Math.floor(left * x), Math.floor(top * y), modelSize);
-    }
+    case 'zoom':
+      return await readPart(file, change.box, modelSize, window);
   }
+}
+
+/** A part of an image, in its own pixels, stretched to the model's input: uint8 RGB [height, width, 3]. */
+export async function readPart(
+  file: ImageFile,
+  { left, top, right, bottom }: Box,
+  modelSize: Size,
+  window: IntensityWindow | undefined,
+): Promise<Uint8Array> {
+  const { size } = file.info;
+  const x = modelSize.width / (right - left);
+  const y = modelSize.height / (bottom - top);
+  // Enlarged as a whole and then cut, so that decoding and resizing stay one step.
+  const enlarged = { width: Math.ceil(size.width * x), height: Math.ceil(size.height * y) };
+  return cut(await readRgb(file, enlarged, window), enlarged, Math.floor(left * x), Math.floor(top * y), modelSize);
 }
 
 /** Tokens of the changed image, seen in the same tiles. */
