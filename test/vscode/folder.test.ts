@@ -200,6 +200,33 @@ describeInVsCode('a folder', () => {
     expect(await workbench.toast(/of 9 images/, { from, timeoutMs: 60_000 })).toMatch(/^0 labelled/);
   });
 
+  it('learns from one more mask that is accepted: the doubtful are counted, and labelled again once', async () => {
+    const { workbench } = drive;
+    const before = await lines();
+    await editor().open('images/nuclei_04.png');
+    await editor().key('n');
+    await expect.poll(async () => (await statuses()).get('nuclei_04.png')).toBe('accepted');
+    const kept = await readFile(path.join(drive.folder, 'masks', 'nuclei_04.png'));
+    await workbench.run('AP-MedSAM: Label the Doubtful Again...');
+    const rows = workbench.page.locator('.quick-input-list .monaco-list-row');
+    await rows
+      .filter({ hasText: /\d of \d automatic masks/ })
+      .first()
+      .waitFor({ timeout: 60_000 });
+    await workbench.screenshot('folder - the doubtful are counted');
+    const from = workbench.toasts.length;
+    const most = rows.last();
+    const [, count] = /(\d+) of \d+ automatic/.exec(await most.innerText())!;
+    await most.click();
+    const summary = await workbench.toast(/labelled.* of \d+ images in/, { from, timeoutMs: 60_000 });
+    expect(summary).toMatch(new RegExp(`^${count} labelled of ${count} images`));
+    const after = await lines();
+    const again = [...after].filter(([name, { time }]) => before.get(name)!.time !== time);
+    expect(again.map(([, { status }]) => status).sort()).toEqual(['accepted', ...Array(Number(count)).fill('auto')]);
+    for (const [, { status, taught }] of again) if (status === 'auto') expect(taught!.masks).toBe(2);
+    expect(await readFile(path.join(drive.folder, 'masks', 'nuclei_04.png'))).toEqual(kept);
+  });
+
   it('adds up what is to review in all projects, and keeps the sum while its view is hidden', async () => {
     const { workbench } = drive;
     const badge = () => workbench.badge('AP-MedSAM');
