@@ -3,6 +3,7 @@
  * prompts.
  */
 import { area, type Size, squaredDistance } from '../src/core/geometry';
+import { scoreRows, termsOf } from '../src/core/pixelPrior/pixelClassifier';
 import type { Mask } from '../src/core/pixels/mask';
 import { resizeBilinear } from '../src/core/pixels/raster';
 import type { DecodedMask, PromptSet, SegmenterCapabilities } from '../src/core/prompting/segmenter';
@@ -97,6 +98,12 @@ export const plainRunner: PreparationRunner = {
   openMatcher: async (reference, proposers) => ({
     match: async (target) => matchTokens(reference, target, proposers),
     meanTokenDistances: async (target, patches) => meanTokenDistances(target, patches),
+  }),
+  openPixels: async (classifier) => ({
+    scores: async (features, standard) => ({
+      size: features.size,
+      data: scoreRows(classifier, termsOf(features, standard, Int32Array.from(Array(area(features.size)).keys()))),
+    }),
   }),
   openCosines: async () => ({ cosines: async (a, b) => cosines(a, b) }),
 };

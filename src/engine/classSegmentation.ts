@@ -10,6 +10,7 @@ import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
 import { readTileSource } from './images/tiledImage';
 import { describeTiles, planOf, type Tiling } from './images/tiling';
+import { wholePixelsAgain } from './images/wholePixels';
 import type { EngineModels } from './models/engineModels';
 import { openImage } from './pictures/imageFile';
 import { disposeIfUnused, type PreparedReferences, type ReadyReference } from './preparedReferences';
@@ -78,13 +79,15 @@ export class ClassSegmentation {
       targets.set(tiling.view, await this.segmentTarget(request, tiling, signal, times[0]!, degradations));
     }
     const parts = await this.seeParts(references, targets, request, signal, times[0]!, degradations);
+    const pixelsOf = (info: ImageInfo) => (most: number) =>
+      wholePixelsAgain(request.image, info, request, most, this.pixelLimit);
     const found = await this.inference.run(async () => {
       const each: Segmentation[] = [];
       for (const [index, { prepared, tiling }] of references.entries()) {
-        const { image } = targets.get(tiling.view)!;
+        const { image, info } = targets.get(tiling.view)!;
         const part = parts[index];
         const stages = stageRunner(signal, times[index]!);
-        const one = await prepared.segment(part?.image ?? image, stages);
+        const one = await prepared.segment(part?.image ?? { ...image, pixels: pixelsOf(info) }, stages);
         each.push(part ? placeSegmentation(one, part.box, image.size) : one);
         times[index]!.total = performance.now() - started;
         started = performance.now();

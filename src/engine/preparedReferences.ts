@@ -23,8 +23,10 @@ import { imageOf, tiledImageOf } from './images/strategyImage';
 import { readTileSource } from './images/tiledImage';
 import { describeTiles, planOf, type SizedPlan, type Tiling, tilingOf } from './images/tiling';
 import { encodeVariant } from './images/variants';
+import { wholePixels } from './images/wholePixels';
 import { CosineGraph } from './matching/cosineGraph';
 import { Matcher } from './matching/matcher';
+import { PixelGraph } from './matching/pixelGraph';
 import type { EngineModels } from './models/engineModels';
 import type { ImageFile } from './pictures/imageFile';
 import type { InferenceQueue } from './runtime/inferenceQueue';
@@ -185,7 +187,8 @@ export class PreparedReferences {
       ? imageOf(whole, segmenter, stages, degradations)
       : await tiledImageOf(await readTileSource(file, window, sized, segmenter), models, stages, degradations);
     const variant = (change: ImageVariant) => encodeVariant(file, change, window, sized, encoder, stages);
-    return { image: { ...image, variant }, mask };
+    const pixels = (most: number) => wholePixels(file, window, most);
+    return { image: { ...image, variant, pixels }, mask };
   }
 
   /**
@@ -205,6 +208,7 @@ export class PreparedReferences {
       ...stages,
       openMatcher: async (tokens, proposers) => opened(await Matcher.create(tokens, proposers, this.threads)),
       openCosines: async () => opened(await CosineGraph.open(this.threads)),
+      openPixels: async (classifier) => opened(await PixelGraph.open(classifier, this.threads)),
       remember: async (revision, compute, which) => {
         const key = [...keyOf(which), revision];
         const known = await this.cache.get(key);

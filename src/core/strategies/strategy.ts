@@ -1,5 +1,7 @@
 /** What every strategy takes and gives: pure stages over typed arrays; models appear only behind the ports. */
 import type { Box, Size } from '../geometry';
+import type { PixelClassifier, Standard } from '../pixelPrior/pixelClassifier';
+import type { PixelFeatures, RgbPixels } from '../pixelPrior/pixelFeatures';
 import type { Mask, RunMask } from '../pixels/mask';
 import type { FloatMap } from '../pixels/raster';
 import type { Instance } from '../prompting/instances';
@@ -33,6 +35,8 @@ export interface Ablation {
   readonly alignment: boolean;
   /** Stage *self-test*: whether the prior is trusted over the decoder, and added to its answers. */
   readonly selfTest: boolean;
+  /** Stage *pixel prior*, as far as the stage *self-test* is on too. */
+  readonly pixels: boolean;
   /** Stage *specks*. */
   readonly specks: boolean;
   /** Asking again: stage *adaptation* of a whole class, stage *refinement* of single objects. */
@@ -49,6 +53,7 @@ export const NO_ABLATION: Ablation = {
   selfTraining: true,
   alignment: true,
   selfTest: true,
+  pixels: true,
   specks: true,
   refine: true,
 };
@@ -116,6 +121,8 @@ export interface EncodedImage {
   /** What the segmenter can do, known before there is an image embedding. */
   readonly capabilities: SegmenterCapabilities;
   promptable(): Promise<PromptableImage>;
+  /** The picture itself, read anew: at its own size, or as far reduced as `most` pixels ask for. */
+  pixels?(most: number): Promise<RgbPixels>;
 }
 
 export interface EncodedReference extends EncodedImage {
@@ -145,6 +152,12 @@ export interface CosinePort {
   cosines(a: TokenRows, b: TokenRows): Promise<Float32Array>;
 }
 
+/** Scores of stage *pixel prior*; the engine runs them as a graph, tests as plain loops. */
+export interface PixelPort {
+  /** float32 at the features' size; above 0 where a pixel looks like the object. */
+  scores(features: PixelFeatures, standard: Standard): Promise<FloatMap>;
+}
+
 /** Runs one named stage; throws the abort reason when the work was cancelled meanwhile. */
 export interface StageRunner {
   stage<T>(name: string, work: () => T | Promise<T>): Promise<T>;
@@ -154,6 +167,7 @@ export interface StageRunner {
 export interface PreparationRunner extends StageRunner {
   openMatcher(reference: PatchTokens, proposers: PatchSets): Promise<MatcherPort>;
   openCosines(): Promise<CosinePort>;
+  openPixels(classifier: PixelClassifier): Promise<PixelPort>;
   /**
    * Values that depend on the references, their masks and weights, and on the models alone: computed once, then found
    * on disk by later processes. `revision` changes with the computation.

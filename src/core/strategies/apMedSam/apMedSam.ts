@@ -40,7 +40,14 @@ import { askClass } from './askClass';
 import { askInstances } from './askInstances';
 import { dualSpacePrompts, fewPoints, NOT_BESIDE_PRIOR } from './dualSpace';
 import { UNIT } from './lesson';
-import { describeSelfTest, learnReferences, type ReferenceModel, referenceDoubts } from './referenceModel';
+import { learnPixels, type PixelPrior } from './pixelPrior';
+import {
+  describeSelfTest,
+  heldOutAnswer,
+  learnReferences,
+  type ReferenceModel,
+  referenceDoubts,
+} from './referenceModel';
 import { ReferencePrior, type TargetPrior } from './targetPrior';
 
 /**
@@ -92,8 +99,12 @@ export const apMedSam: Strategy = {
     });
     const prior = tellsPrior ? new ReferencePrior(model, chiefs, sets, proposers, ablation) : undefined;
     const { selfTest, shown } = model;
+    const pixels =
+      selfTest && ablation.pixels
+        ? await learnPixels(chiefs, (one) => heldOutAnswer(one, selfTest), runner)
+        : undefined;
     const known: KnownObject = {
-      ...{ matcher, sets, proposers, prior, ablation, wholeClass },
+      ...{ matcher, sets, proposers, prior, pixels, ablation, wholeClass },
       expectedSize: (target) => expectedObjectSize(shown.size, UNIT, target),
       single: shown.single,
       judge: tokens.normalised ? judgeFrom(model, proposers) : undefined,
@@ -102,7 +113,11 @@ export const apMedSam: Strategy = {
     return {
       foregroundPatches: sets.foreground.length,
       backgroundPatches: sets.background.length,
-      notes: [...supportNotes(sets), ...(selfTest ? [describeSelfTest(selfTest), ...referenceDoubts(selfTest)] : [])],
+      notes: [
+        ...supportNotes(sets),
+        ...(selfTest ? [describeSelfTest(selfTest), ...referenceDoubts(selfTest)] : []),
+        ...(pixels ? [pixels.note] : []),
+      ],
       segment: (target, stages) => segment(known, target, stages),
     };
   },
@@ -116,6 +131,8 @@ interface KnownObject {
   readonly proposers: PatchSets;
   /** Where the segmenter takes one. */
   readonly prior: ReferencePrior | undefined;
+  /** Where pixels help beside it. */
+  readonly pixels: PixelPrior | undefined;
   readonly ablation: Ablation;
   /** What one question to the segmenter means, see `SegmenterCapabilities`. */
   readonly wholeClass: boolean;
@@ -148,7 +165,7 @@ async function segment(known: KnownObject, target: EncodedImage, stages: StageRu
   const link = Math.max(expectedSize / 2, (1.5 * target.size.width) / target.tokens.grid.width);
   const drop = { specks: ablation.specks, rivals: ablation.specks && known.single };
   const found = known.wholeClass
-    ? await askClass(target, { ...about, consistent, prior, drop }, stages)
+    ? await askClass(target, { ...about, consistent, prior, drop, pixels: known.pixels }, stages)
     : await askInstances(target, { ...about, link, refined: ablation.refine }, stages);
   return abstainBelow(found, known.leastTrust);
 }

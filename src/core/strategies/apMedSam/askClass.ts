@@ -7,6 +7,7 @@ import { withPrior } from '../../tokens/foregroundPrior';
 import { type Judge, maskStability } from '../../tokens/trust';
 import { absent } from '../absent';
 import type { EncodedImage, Segmentation, StageRunner } from '../strategy';
+import type { PixelPrior } from './pixelPrior';
 import type { TargetPrior, ToldPrior } from './targetPrior';
 
 interface ClassQuestion {
@@ -17,11 +18,13 @@ interface ClassQuestion {
   /** Which components of the answer are left out: specks, and also the rivals of a single object. */
   readonly drop: { readonly specks: boolean; readonly rivals: boolean };
   readonly judge: Judge;
+  /** Undefined where the pixels say nothing that helps. */
+  readonly pixels: PixelPrior | undefined;
 }
 
 export async function askClass(
   target: EncodedImage,
-  { candidates, consistent, prior, drop, judge }: ClassQuestion,
+  { candidates, consistent, prior, drop, judge, pixels }: ClassQuestion,
   { stage }: StageRunner,
 ): Promise<Segmentation> {
   const usable = (consistent || prior === undefined) && candidates.some((one) => one.label === 1 && isKept(one));
@@ -43,7 +46,9 @@ export async function askClass(
   const second = adapted && (await ask(adapted));
   const decoded = second?.logits.data.some((logit) => logit > 0) ? second : first;
 
-  const answered = drop.specks ? withoutSpecks(decoded.logits) : decoded.logits;
+  const told = pixels ? await stage('pixels', () => pixels.withPixels(target, decoded.logits)) : decoded.logits;
+
+  const answered = drop.specks ? withoutSpecks(told) : told;
   const logits = drop.rivals ? withoutSpecks(answered, true) : answered;
   const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
   if (!hasForeground(mask)) {

@@ -201,6 +201,18 @@ async function testWeights(reference: EncodedImage, mask: Mask, scores: FloatMap
   return { gentle: found(gentle), strong: found(strong) };
 }
 
+/** The answer about a reference in the way that is best for it, with the judged patches held out of the prior. */
+export async function heldOutAnswer(
+  { image, mask }: LabelledReference,
+  { gentle, strong }: SelfTest,
+): Promise<FloatMap> {
+  const scores = heldOutScores(labelled(image, image.tokens, mask));
+  const isStrong = strong.dice >= gentle.dice;
+  const maskPrompt = (isStrong ? strongPrompt : gentlePrompt)(scores);
+  const [{ logits }] = await (await image.promptable()).decode([{ points: [], maskPrompt }]);
+  return withPrior(logits, priorShare(scores, (isStrong ? strong : gentle).weight));
+}
+
 /** How much of the prior may be added to an answer. More would be an answer without a decoder. Chosen, not measured. */
 const PRIOR_WEIGHTS = [0, 0.25, 0.5, 1] as const;
 
