@@ -158,6 +158,11 @@ describe('sums of several images', () => {
     expect(sumOf([1])).toEqual(images[1]);
   });
 
+  it('are held back less, the more images they are of', () => {
+    const strength = (references: number) => Math.hypot(...solveSums(sumOf([0, 1, 2]), references).weights);
+    expect(strength(3)).toBeGreaterThan(strength(1));
+  });
+
   it('say the same whatever all of them weigh, and as much as so many copies', () => {
     const once = solveSums(sumOf([0, 1]));
     solveSums(sumOf([0, 1], 0.25)).weights.forEach((weight, k) => {

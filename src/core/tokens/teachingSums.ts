@@ -95,12 +95,18 @@ function addProducts({ dim, data }: TeachingSums, { tokens, weights }: Block): v
   }
 }
 
-/** The classifier that solves the normal equations; without any foreground a plain no. */
-export function solveSums({ dim, data }: TeachingSums): ForegroundClassifier {
+/**
+ * The classifier that solves the normal equations; without any foreground a plain no.
+ *
+ * @param references how many images the sums are of. Their penalty is that of the square root of so many, since what
+ *   many agree on needs less holding back (of all of them: Dice -0.005 with 3 references, -0.007 with 10; see
+ *   docs/accuracy.md).
+ */
+export function solveSums({ dim, data }: TeachingSums, references = 1): ForegroundClassifier {
   const at = layout(dim);
   const weight = data[at.weight];
   if (weight === 0) return { weights: new Float32Array(dim), bias: -1 };
-  const penalty = PENALTY * data[at.images];
+  const penalty = (PENALTY * data[at.images]) / Math.sqrt(references);
   // Centred, since the bias is not kept small.
   const matrix = new Float64Array(dim * dim);
   const weights = new Float64Array(dim);

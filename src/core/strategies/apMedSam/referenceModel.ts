@@ -25,7 +25,7 @@ import { labelled, lessonOf, type ShownObject } from './lesson';
 import { heldOutScores } from './selfTest';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
-const REVISION = 'reference-model-6';
+const REVISION = 'reference-model-7';
 
 export interface ReferenceModel {
   readonly classifier: ForegroundClassifier;
@@ -85,7 +85,8 @@ export async function learnReferences(
   const revision = [REVISION, ...(copies ? [] : ['no copies']), ...(withSelfTest ? [] : ['no self-test'])].join(', ');
   const { weights, numbers } = await runner.remember(revision, async () => {
     const { all, without, shown } = await sumUp(references, runner, copies);
-    const classifier = await runner.stage('fit prior', () => solveSums(all));
+    const counted = (but?: number) => independent(references.filter((_, which) => which !== but));
+    const classifier = await runner.stage('fit prior', () => solveSums(all, counted()));
     const reaches: number[] = [];
     const tests: WeightTest[] = [];
     for (const [which, reference] of references.slice(0, MOST_TESTED).entries()) {
@@ -94,7 +95,7 @@ export async function learnReferences(
       if (!withSelfTest) continue;
       const scores = await runner.stage('fit prior', () =>
         references.length > 1
-          ? foregroundScores(solveSums(without[which]), image.tokens)
+          ? foregroundScores(solveSums(without[which], counted(which)), image.tokens)
           : heldOutScores(labelled(image, image.tokens, mask)),
       );
       tests.push(await runner.stage('self-test', () => testWeights(image, mask, scores)));
@@ -115,6 +116,12 @@ export async function learnReferences(
     selfTest: withSelfTest ? selfTest : undefined,
     shown: { size, extent: { area, border }, single: single === 1 },
   };
+}
+
+/** As how many references of equal weight these count (the effective sample size of Kish 1965). */
+function independent(references: readonly FurtherReference[]): number {
+  const sum = references.reduce((total, { weight }) => total + weight, 0);
+  return sum ** 2 / references.reduce((total, { weight }) => total + weight ** 2, 0);
 }
 
 interface Summary {
