@@ -10,7 +10,13 @@ import {
   strategies,
   strategyIds,
 } from '../core/strategies';
-import { DEFAULT_MIN_TRUST, NO_ABLATION, type StrategyParameters, type TileChoice } from '../core/strategies/strategy';
+import {
+  DEFAULT_MIN_TRUST,
+  NO_ABLATION,
+  type ScaleChoice,
+  type StrategyParameters,
+  type TileChoice,
+} from '../core/strategies/strategy';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
 import type { BandChoice } from '../protocol/engineApi';
@@ -68,6 +74,10 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
   tiles: {
     value: 'n',
     help: `see images in n x n overlapping tiles, for objects that are small in them (strategy ap-medsam; about n x n times as slow): off, auto (2 where the reference shows many objects of less than 4 patches) or 1 to ${MOST_TILES}; default: off, or what the project says`,
+  },
+  scale: {
+    value: 'how',
+    help: 'what images much larger than the reference show (strategy ap-medsam): same, more at the same scale, seen in as many parts as that takes; fit, the same larger, seen as the reference is; auto, whichever looks more like the reference; default: auto, or what the project says',
   },
   'min-trust': {
     value: 'x',
@@ -130,6 +140,7 @@ export function chosenStrategy(args: Arguments): {
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
   const minTrust = minTrustOf(args.text('min-trust'));
   const tiles = tilesOf(args.text('tiles'));
+  const scale = scaleOf(args.text('scale'));
   const chosen = preset?.strategy ?? (strategy as StrategyId | undefined);
   if (minTrust && chosen !== undefined && !judging.includes(chosen)) {
     throw new UsageError(`--min-trust needs masks with a trust, which only ${judging.join(', ')} gives, not ${chosen}`);
@@ -141,6 +152,7 @@ export function chosenStrategy(args: Arguments): {
       ...preset?.parameters,
       ...(minTrust !== undefined && { minTrust }),
       ...(tiles !== undefined && { tiles }),
+      ...(scale !== undefined && { scale }),
     },
   };
 }
@@ -150,6 +162,11 @@ function tilesOf(text: string | undefined): TileChoice | undefined {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= 1 && number <= MOST_TILES) return number;
   throw new UsageError(`--tiles should be auto, off or a whole number from 1 to ${MOST_TILES}, got "${text}"`);
+}
+
+function scaleOf(text: string | undefined): ScaleChoice | undefined {
+  if (text === undefined || text === 'auto' || text === 'same' || text === 'fit') return text;
+  throw new UsageError(`--scale should be auto, same or fit, got "${text}"`);
 }
 
 function minTrustOf(text: string | undefined): number | undefined {

@@ -1,19 +1,22 @@
 /** References that targets are matched with: prepared once, kept while they are used or were lately. */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { type Box, describeSize, sameSize } from '../core/geometry';
+import { type Box, describeSize, type Size, sameSize } from '../core/geometry';
 import { fromRuns, type Mask } from '../core/pixels/mask';
-import { isWhole } from '../core/prompting/tiles';
+import { isWhole, tileFrame } from '../core/prompting/tiles';
 import { strategies } from '../core/strategies';
 import {
+  DEFAULT_SCALE,
   DEFAULT_TILES,
   type FurtherReference,
   type ImageVariant,
   type LabelledReference,
   type PreparationRunner,
   type PreparedReference,
+  type ScaleChoice,
   type StageRunner,
 } from '../core/strategies/strategy';
+import type { PatchTokens } from '../core/tokens/patchGrid';
 import { UserError } from '../core/userError';
 import type { EntryKey } from '../disk/boundedFolder';
 import type { ImageInfo, ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
@@ -29,6 +32,7 @@ import { Matcher } from './matching/matcher';
 import { PixelGraph } from './matching/pixelGraph';
 import type { EngineModels } from './models/engineModels';
 import type { ImageFile } from './pictures/imageFile';
+import { readRgb } from './pictures/imagePixels';
 import type { InferenceQueue } from './runtime/inferenceQueue';
 import { stageRunner } from './runtime/stages';
 import { inPhase, restartClock } from './runtime/workClock';
@@ -41,6 +45,11 @@ export interface ReadyReference {
   readonly tiling: Tiling;
   /** Where the picture of the first one lies in its image, see `pictureIn` of core. */
   readonly picture: Box;
+  /** Size of the parts in which the first reference is seen, in referencePx; plain: as many along both sides. */
+  readonly part: Size & { readonly plain: boolean };
+  /** Of the first reference. */
+  readonly tokens: PatchTokens;
+  readonly scale: ScaleChoice;
   /** Requests under way. */
   users: number;
   forgotten: boolean;
@@ -112,7 +121,7 @@ export class PreparedReferences {
     const stages = stageRunner(new AbortController().signal, {});
     const first = await inPhase('reads', () => this.readReference(reference, request));
     const whole = await this.files.encode(first.source, stages);
-    const tiling = tilingOf(strategies[strategy].tiles ? (parameters.tiles ?? DEFAULT_TILES) : 'off', [
+    const tiling = tilingOf(strategies[strategy].tiles && (parameters.tiles ?? DEFAULT_TILES), [
       { encoding: whole.encoding, mask: first.mask },
     ]);
     const degradations = new Set<string>();
@@ -141,6 +150,7 @@ export class PreparedReferences {
     const prepared = await strategies[strategy].prepare(image, mask, parameters, runner, others);
     await whole.keep('everything');
     const { size, file } = first.source.file.info;
+    const { plan } = seen[0]!.sized;
     const { foregroundPatches, backgroundPatches } = prepared;
     const why = parameters.tiles === 'auto' && tiling.view > 1 ? 'the objects are many and small' : undefined;
     const notes = [
@@ -151,6 +161,9 @@ export class PreparedReferences {
     ];
     return {
       ...{ prepared, tiling, picture: whole.picture, users: 0, forgotten: false },
+      part: { ...tileFrame(plan, size), plain: plan.columns === plan.rows },
+      tokens: image.tokens,
+      scale: parameters.scale ?? DEFAULT_SCALE,
       info: { size, file, foregroundPatches, backgroundPatches, notes },
       dispose: async () => {
         for (const graph of graphs) await graph.dispose();
@@ -185,7 +198,12 @@ export class PreparedReferences {
     const { encoder, segmenter } = models;
     const image = isWhole(sized.plan)
       ? imageOf(whole, segmenter, stages, degradations)
-      : await tiledImageOf(await readTileSource(file, window, sized, segmenter), models, stages, degradations);
+      : await tiledImageOf(
+          await readTileSource(file.info.size, (size) => readRgb(file, size, window), sized, segmenter),
+          models,
+          stages,
+          degradations,
+        );
     const variant = (change: ImageVariant) => encodeVariant(file, change, window, sized, encoder, stages);
     const pixels = (most: number) => wholePixels(file, window, most);
     return { image: { ...image, variant, pixels }, mask };

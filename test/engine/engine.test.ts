@@ -278,6 +278,34 @@ describe('tiles', () => {
     );
   });
 
+  it('of a picture at the scale of the reference are as many as that takes, of an enlarged one as ever', async () => {
+    // Without the prior, which takes long to learn.
+    const quick = { ...request, parameters: { ablation: { ...NO_ABLATION, prior: false } } };
+    const { width, height } = (await sampleMask(1)).size;
+    const tiles = [2, 3, 4, 5, 2, 3, 4, 5, 2].map((index, at) => ({
+      input: sampleImage(index),
+      left: (at % 3) * width,
+      top: Math.floor(at / 3) * height,
+    }));
+    const blank = { width: 3 * width, height: 3 * height, channels: 3, background: '#000' } as const;
+    const mosaic = path.join(home, 'mosaic.png');
+    await sharp({ create: blank }).composite(tiles).png().toFile(mosaic);
+    const enlarged = path.join(home, 'enlarged.png');
+    await sharp(sampleImage(2))
+      .resize(3 * width, 3 * height)
+      .png()
+      .toFile(enlarged);
+    const notes = async (image: string, scale?: 'same' | 'fit') => {
+      const parameters = { ...quick.parameters, ...(scale && { scale }) };
+      return (await engine.segment({ ...quick, image, parameters })).notes.join('; ');
+    };
+    const parts = /1080 x 1080 pixels at the scale of the reference: seen in 4 x 4 parts/;
+    expect(await notes(mosaic)).toMatch(parts);
+    expect(await notes(enlarged)).not.toMatch(/parts/);
+    expect(await notes(mosaic, 'fit')).not.toMatch(/parts/);
+    expect(await notes(enlarged, 'same')).toMatch(parts);
+  });
+
   it('are for the strategy that can have them', async () => {
     const parameters = { ...DEFAULT_PARAMETERS, tiles: 2 };
     const { notes } = await engine.prepareReference({ ...request, strategy: 'gbmseg', parameters });

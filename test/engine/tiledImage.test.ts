@@ -67,9 +67,7 @@ const noPause = async () => undefined;
 /** What reading a picture of such pixels would give. */
 function sourceOf(pixels: Uint8Array, tiles = plan): TileSource {
   const size = tiledModelSize({ plan: tiles, tileSize: TILE });
-  const file = { sha256: '', bytes: 0, mtimeMs: 0 };
-  const info = { size, file, format: 'png', depth: 8 };
-  return { info, notes: [], plan: tiles, tileSize: TILE, pixels: { size, data: pixels } };
+  return { size, plan: tiles, tileSize: TILE, pixels: { size, data: pixels } };
 }
 
 /** Logits of the same question, from tiles and from the whole image in one piece. */

@@ -77,7 +77,7 @@ function strongest(claims: readonly Claim[], claiming: readonly number[], x: num
 }
 
 /** Run lengths from ascending spans. */
-class RunBuilder {
+export class RunBuilder {
   private readonly runs: number[] = [];
   /** The foreground that is not among the runs yet. */
   private start = 0;

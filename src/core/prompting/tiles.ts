@@ -82,13 +82,19 @@ export interface Tile {
 export function tilesOfView(view: number, size: Size): TileCounts {
   const long = longSide(size);
   const short = Math.min(size.width, size.height);
-  const square = Math.max(LEAST_TILE, lengthOf(short, view));
+  const square = Math.max(LEAST_TILE, tileLength(short, view));
   const many = long > MOST_SQUEEZE * short ? Math.max(view, countOf(long, square)) : view;
   return size.width > size.height ? { columns: many, rows: view } : { columns: view, rows: many };
 }
 
+/** The tiles of a picture that come nearest to this length along both sides. */
+export const tilesOfLength = (length: Size, { width, height }: Size): TileCounts => ({
+  columns: countOf(width, length.width),
+  rows: countOf(height, length.height),
+});
+
 /** Length of each of so many overlapping tiles along a side. */
-const lengthOf = (side: number, tiles: number): number => side / (1 + (tiles - 1) * (1 - OVERLAP));
+export const tileLength = (side: number, tiles: number): number => side / (1 + (tiles - 1) * (1 - OVERLAP));
 
 /** How many overlapping tiles along a side come nearest to this length. */
 const countOf = (side: number, length: number): number =>

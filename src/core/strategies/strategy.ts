@@ -68,6 +68,8 @@ export interface StrategyParameters {
   readonly minTrust?: number;
   /** Whether images are seen in tiles, of strategies that can; `DEFAULT_TILES` where missing. */
   readonly tiles?: TileChoice;
+  /** What the pixels of targets much larger than the reference show, of the same strategies; see `ScaleChoice`. */
+  readonly scale?: ScaleChoice;
   /** Of strategy `matcher`, which alone has it; its defaults where missing. */
   readonly matcher?: MatcherParameters;
   /** Of strategy `cluster`, which alone has it; its defaults where missing. */
@@ -87,6 +89,14 @@ export const DEFAULT_MIN_TRUST = 0.05;
 export type TileChoice = 'auto' | 'off' | number;
 
 export const DEFAULT_TILES: TileChoice = 'off';
+
+/**
+ * `same`: a pixel of a target shows as much as one of the reference, so a larger target is seen in more parts. `fit`: a
+ * larger target shows the same larger, so it is seen as the reference is. `auto`: whichever looks more like it.
+ */
+export type ScaleChoice = 'auto' | 'same' | 'fit';
+
+export const DEFAULT_SCALE: ScaleChoice = 'auto';
 
 /** Which of Matcher's published settings: COCO-20i and LVIS-92i, FSS-1000, or PASCAL-Part. */
 export type MatcherPreset = 'semantic' | 'object' | 'part';
@@ -118,6 +128,8 @@ export interface EncodedImage {
   readonly tokens: PatchTokens;
   /** The same before the encoder's last norm, where it gives them. */
   readonly preNormTokens?: PatchTokens;
+  /** targetPx of what is one pixel of the reference; where undefined, what the ratio of the long sides says. */
+  readonly scale?: number;
   /** What the segmenter can do, known before there is an image embedding. */
   readonly capabilities: SegmenterCapabilities;
   promptable(): Promise<PromptableImage>;

@@ -10,10 +10,12 @@ import {
   CLUSTER_DEFAULTS,
   type ClusterPreset,
   DEFAULT_PARAMETERS,
+  DEFAULT_SCALE,
   DEFAULT_TILES,
   MATCHER_DEFAULTS,
   type MatcherPreset,
   NO_ABLATION,
+  type ScaleChoice,
   type StrategyParameters,
 } from '../../core/strategies/strategy';
 import { oneLine, UserError } from '../../core/userError';
@@ -108,7 +110,7 @@ export function projectStrategy(
       `${projectFile(root)} has odd parameters: ${oneLine(where.join('.')) || 'parameters'}: ${oneLine(message)}.`,
     );
   }
-  const { ablation, minTrust, tiles, matcher, cluster } = parsed.data;
+  const { ablation, minTrust, tiles, scale, matcher, cluster } = parsed.data;
   return {
     strategy: strategy as StrategyId,
     parameters: {
@@ -116,6 +118,7 @@ export function projectStrategy(
       // What changes nothing must not change the run key, such as settings of another strategy.
       ...(minTrust !== undefined && judging.includes(strategy as StrategyId) && { minTrust }),
       ...(tiles !== undefined && tiles !== DEFAULT_TILES && strategies[strategy as StrategyId].tiles && { tiles }),
+      ...(scale !== undefined && scale !== DEFAULT_SCALE && strategies[strategy as StrategyId].tiles && { scale }),
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
     },
@@ -127,6 +130,7 @@ const parametersSchema = z.object({
   ablation: z.partialRecord(z.enum(Object.keys(NO_ABLATION) as (keyof Ablation)[]), z.boolean()).optional(),
   minTrust: z.number().min(0).max(1).optional(),
   tiles: z.union([z.enum(['auto', 'off']), z.int().min(1).max(MOST_TILES)]).optional(),
+  scale: z.enum(['auto', 'same', 'fit'] satisfies ScaleChoice[]).optional(),
   matcher: z
     .object({
       preset: z.enum(['semantic', 'object', 'part'] satisfies MatcherPreset[]).exactOptional(),

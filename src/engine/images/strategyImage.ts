@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { degradePrompts, isEmptyQuestion } from '../../core/prompting/degradation';
 import type { DecodedMask, PromptableImage, PromptSet } from '../../core/prompting/segmenter';
 import type { EncodedImage, StageRunner } from '../../core/strategies/strategy';
+import { restartClock } from '../runtime/workClock';
 import type { ImageEmbedding, Segmenter } from '../segmenters';
 import type { SeenFile } from './encodedFiles';
 import { TiledImage, type TileModels, type TileSource } from './tiledImage';
@@ -42,6 +43,8 @@ export async function tiledImageOf(
   const pause = async () => {
     await setImmediate();
     signal?.throwIfAborted();
+    // A picture of many parts takes its time, and gets on.
+    restartClock();
   };
   const tiled = await runner.stage('encode', () => TiledImage.encode(source, models, pause));
   const { size, tokens, promptable } = tiled.image;

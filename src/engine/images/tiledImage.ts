@@ -3,10 +3,7 @@ import type { Size } from '../../core/geometry';
 import type { PromptableImage, PromptSet } from '../../core/prompting/segmenter';
 import { type TilePlan, TokenStitcher, tiledPromptable, tileFrame } from '../../core/prompting/tiles';
 import type { PatchTokens } from '../../core/tokens/patchGrid';
-import type { ImageInfo, IntensityWindow } from '../../protocol/engineApi';
 import type { Encoding, ImageEncoder } from '../encoders';
-import type { ImageFile } from '../pictures/imageFile';
-import { readRgb } from '../pictures/imagePixels';
 import type { Segmenter } from '../segmenters';
 import { type SizedPlan, tiledModelSize } from './tiling';
 
@@ -21,8 +18,8 @@ interface Pixels {
 
 /** What the tiles of an image are made from, so that no file is touched during inference. */
 export interface TileSource extends SizedPlan {
-  readonly info: ImageInfo;
-  readonly notes: readonly string[];
+  /** Of the image in its own pixels. */
+  readonly size: Size;
   readonly pixels: Pixels;
   /** Where the segmenter reads pixels too: those, and the size of a tile in its modelPx. */
   readonly segmenter?: { readonly pixels: Pixels; readonly tileSize: Size };
@@ -33,23 +30,22 @@ export interface TileModels {
   readonly segmenter: Segmenter;
 }
 
+/**
+ * @param size of the image in its own pixels
+ * @param read uint8 RGB of all of it, stretched to a size
+ */
 export async function readTileSource(
-  file: ImageFile,
-  window: IntensityWindow | undefined,
+  size: Size,
+  read: (size: Size) => Promise<Uint8Array>,
   sized: SizedPlan,
   segmenter: Segmenter,
 ): Promise<TileSource> {
-  const read = async (size: Size): Promise<Pixels> => ({ size, data: await readRgb(file, size, window) });
-  const source = {
-    info: file.info,
-    notes: file.notes,
-    ...sized,
-    pixels: await read(tiledModelSize(sized)),
-  };
+  const pixels = async (of: Size): Promise<Pixels> => ({ size: of, data: await read(of) });
+  const source = { size, ...sized, pixels: await pixels(tiledModelSize(sized)) };
   if (segmenter.reads === 'features') return source;
   const { plan } = sized;
-  const tileSize = segmenter.inputSize(tileFrame(plan, file.info.size));
-  return { ...source, segmenter: { tileSize, pixels: await read(tiledModelSize({ plan, tileSize })) } };
+  const tileSize = segmenter.inputSize(tileFrame(plan, size));
+  return { ...source, segmenter: { tileSize, pixels: await pixels(tiledModelSize({ plan, tileSize })) } };
 }
 
 /** Tokens of the whole image, of pixels that are read already. */
@@ -97,7 +93,7 @@ export class TiledImage {
   }
 
   get image(): { size: Size; tokens: PatchTokens; promptable: () => Promise<PromptableImage> } {
-    const { size } = this.source.info;
+    const { size } = this.source;
     const { capabilities } = this.models.segmenter;
     return {
       size,

@@ -16,16 +16,20 @@ import type { Encoding, ImageEncoder } from '../encoders';
 export interface Tiling {
   /** Tiles along the short side of an image. */
   readonly view: number;
+  /** Whether images are cut at all. */
+  readonly isCut: boolean;
   /** Of a patch, in modelPx of the encoder. */
   readonly pitch: Size;
 }
 
 /** The tiles of an image of `size` in its own pixels, and the size of each in modelPx. */
-export function planOf({ view, pitch }: Tiling, size: Size, encoder: ImageEncoder): SizedPlan {
+export function planOf({ view, isCut, pitch }: Tiling, size: Size, encoder: ImageEncoder): SizedPlan {
   const tileSize = encoder.inputSize(size);
   const tileGrid = { width: tileSize.width / pitch.width, height: tileSize.height / pitch.height };
-  return { plan: planTiles(tilesOfView(view, size), tileGrid), tileSize };
+  return { plan: planTiles(isCut ? tilesOfView(view, size) : ONE, tileGrid), tileSize };
 }
+
+const ONE: TileCounts = { columns: 1, rows: 1 };
 
 export interface SizedPlan {
   readonly plan: TilePlan;
@@ -40,16 +44,19 @@ export function tiledModelSize({ plan: { grid, tileGrid }, tileSize }: SizedPlan
   };
 }
 
-/** What the references' masks ask for under `choice`, on the patches of their encodings. */
-export function tilingOf(choice: TileChoice, references: readonly { encoding: Encoding; mask: Mask }[]): Tiling {
+/**
+ * What the references' masks ask for under `choice`, on the patches of their encodings; undefined: of a strategy that
+ * cannot see parts.
+ */
+export function tilingOf(
+  choice: TileChoice | undefined,
+  references: readonly { encoding: Encoding; mask: Mask }[],
+): Tiling {
   const { modelSize, tokens } = references[0]!.encoding;
   const pitch = { width: modelSize.width / tokens.grid.width, height: modelSize.height / tokens.grid.height };
-  if (choice === 'off') return { view: 1, pitch };
-  if (choice !== 'auto') return { view: choice, pitch };
-  return {
-    view: chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid }))),
-    pitch,
-  };
+  if (choice === undefined) return { view: 1, isCut: false, pitch };
+  const chosen = () => chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid })));
+  return { view: choice === 'off' ? 1 : choice === 'auto' ? chosen() : choice, isCut: true, pitch };
 }
 
 /**

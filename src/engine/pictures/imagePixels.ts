@@ -27,6 +27,7 @@ import {
   type Picture,
   resizePicture,
   type SampleRequest,
+  writePixelFile,
 } from './libvips';
 
 /**
@@ -60,6 +61,23 @@ export async function readPicture(
   const channels = file.header.space === 'b-w' ? 1 : 3;
   const { samples } = await decode(file, size, { depth: 'uchar', space: channels === 1 ? 'b-w' : 'srgb' });
   return { size, channels, data: samples };
+}
+
+/**
+ * Writes the picture of an image to a file (see `writePixelFile`), in one pass where libvips alone makes it; else it is
+ * held once.
+ *
+ * @returns its channels
+ */
+export async function writePicture(file: ImageFile, window: IntensityWindow | undefined, path: string): Promise<1 | 3> {
+  if (file.closely || file.deep) {
+    const { size, channels, data } = await readPicture(file, file.info.size, window);
+    await writePixelFile({ size, channels, data }, channels === 1 ? 'b-w' : 'srgb', path);
+    return channels;
+  }
+  const channels = file.header.space === 'b-w' ? 1 : 3;
+  await explained(file, (source) => writePixelFile(source, channels === 1 ? 'b-w' : 'srgb', path));
+  return channels;
 }
 
 /** The window that shows the deep images among `files` (see Histogram); [0, 255] when there is none. */
@@ -248,9 +266,14 @@ async function decode<Depth extends 'uchar' | 'ushort' | 'float'>(
   size: Size,
   request: SampleRequest<Depth>,
 ) {
+  return await explained(file, (source) => decodeSamples(source, size, request));
+}
+
+/** Does something with a file's content. Throws UserError where it cannot be decoded. */
+async function explained<T>(file: ImageFile, decoding: (source: EncodedImage | Bitmap) => Promise<T>): Promise<T> {
   const source = file.info.format === 'bmp' ? bitmapOf(file) : encodedOf(file);
   try {
-    return await decodeSamples(source, size, request);
+    return await decoding(source);
   } catch (cause) {
     throw new UserError(whyUnreadable(file.path, file.content, file.header.tiff), { cause });
   }

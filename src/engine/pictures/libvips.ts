@@ -102,9 +102,25 @@ export async function decodeSamples<Depth extends keyof SampleArrays>(
   return { samples: samples as SampleArrays[Depth], channels: info.channels };
 }
 
-function openEncoded({ content, page, size, ignoreIcc, isCut = false, anyBands = false }: EncodedImage): Sharp {
+/**
+ * Writes all pixels of an image of 8 bits to a file, in one pass and without holding them: libvips' own format, a
+ * header of `PIXEL_FILE_HEADER` bytes, then uint8 [height, width, channels]. Rejects where they cannot be decoded.
+ *
+ * @param path ends in .v
+ */
+export async function writePixelFile(source: EncodedImage | Bitmap, space: string, path: string): Promise<void> {
+  const image = 'content' in source ? openEncoded(source, true) : fromRaw(source.data, source.size, source.channels);
+  await image.toColourspace(space as 'srgb').toFile(path);
+}
+
+export const PIXEL_FILE_HEADER = 64;
+
+function openEncoded(
+  { content, page, size, ignoreIcc, isCut = false, anyBands = false }: EncodedImage,
+  sequentialRead = false,
+): Sharp {
   return sharp(content, {
-    autoOrient: true,
+    ...{ sequentialRead, autoOrient: true },
     page,
     // Warnings are mostly about unknown TIFF tags of scanners and microscopes.
     failOn: isCut ? 'none' : 'error',

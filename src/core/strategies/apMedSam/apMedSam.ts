@@ -8,6 +8,7 @@
  * then leaves empty. (On brain tumours half of the targets have no surviving point, and all of them hold the object.)
  */
 
+import { longSide } from '../../geometry';
 import type { Mask } from '../../pixels/mask';
 import { foregroundScores } from '../../tokens/foregroundPrior';
 import { consistency, type MatchTable, type PatchSets, samplePatches } from '../../tokens/matching';
@@ -108,7 +109,10 @@ export const apMedSam: Strategy = {
         : undefined;
     const known: KnownObject = {
       ...{ matcher, sets, proposers, prior, pixels, ablation, wholeClass },
-      expectedSize: (target) => expectedObjectSize(shown.size, UNIT, target),
+      expectedSize: ({ scale, size }) =>
+        scale === undefined
+          ? expectedObjectSize(shown.size, UNIT, size)
+          : shown.size * longSide(reference.size) * scale,
       single: shown.single,
       judge: tokens.normalised ? judgeFrom(model, proposers) : undefined,
       leastTrust: minTrust ?? (wholeClass ? DEFAULT_MIN_TRUST : 0),
@@ -140,7 +144,7 @@ interface KnownObject {
   /** What one question to the segmenter means, see `SegmenterCapabilities`. */
   readonly wholeClass: boolean;
   /** Diameter of an object to be expected in a target of this size, in targetPx. */
-  readonly expectedSize: (target: EncodedImage['size']) => number;
+  readonly expectedSize: (target: EncodedImage) => number;
   /** Whether each of the references shows one object. */
   readonly single: boolean;
   /** Undefined where the references' tokens are not of unit length: the coefficients of trust belong to cosines. */
@@ -154,7 +158,7 @@ async function segment(known: KnownObject, target: EncodedImage, stages: StageRu
   const table = await stage('match', () => matcher.match(target.tokens));
   const consistent = consistency(table, proposers.foreground, sets.foreground) >= LEAST_CONSISTENCY;
   const prior = await stage('prior', () => known.prior?.over(target.tokens, table, consistent));
-  const expectedSize = known.expectedSize(target.size);
+  const expectedSize = known.expectedSize(target);
   const candidates = await stage('prompts', async () => {
     const all = await dualSpacePrompts({
       ...{ table, sets, proposers, target: target.size, expectedSize },
