@@ -42,6 +42,20 @@ describe('where the picture lies', () => {
     ).toEqual(shares);
   });
 
+  it('is the whole image where an object lies on a plain ground', () => {
+    const rgb = canvas(box, () => 30);
+    for (const [x, y] of [
+      [6, 2],
+      [4, 3],
+      [7, 3],
+      [11, 3],
+      [6, 4],
+    ]) {
+      rgb.fill(200, 3 * (y * size.width + x), 3 * (y * size.width + x) + 3);
+    }
+    expect(pictureIn(rgb, size)).toEqual(WHOLE);
+  });
+
   it('is the whole image where no border is plain, and where there is nothing else', () => {
     const random = seededRandom(1);
     expect(
