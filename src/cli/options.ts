@@ -1,6 +1,6 @@
 /** Options that several commands share, and what their values become. */
 import type { MaskManner } from '../core/maskFiles/maskReading';
-import { MOST_TILES } from '../core/prompting/tiles';
+import { MOST_PARTS } from '../core/prompting/tiles';
 import {
   judging,
   type Preset,
@@ -15,7 +15,7 @@ import {
   NO_ABLATION,
   type ScaleChoice,
   type StrategyParameters,
-  type TileChoice,
+  type ViewChoice,
 } from '../core/strategies/strategy';
 import { deviceChoices, deviceOfEnvironment, isDeviceChoice } from '../devices/devices';
 import type { DeviceChoice } from '../protocol/deviceApi';
@@ -71,9 +71,9 @@ export const strategyOptions: Readonly<Record<string, Option>> = {
     value: 'stages',
     help: `switch stages off, separated by commas: ${Object.keys(NO_ABLATION).join(', ')}`,
   },
-  tiles: {
-    value: 'n',
-    help: `see images in n x n overlapping tiles, for objects that are small in them (strategy ap-medsam; about n x n times as slow): off, auto (2 where the reference shows many objects of less than 4 patches) or 1 to ${MOST_TILES}; default: off, or what the project says`,
+  views: {
+    value: 'name',
+    help: `how strategy ap-medsam looks at images: fast (as a whole, or in the parts in which the reference finds itself again clearly better), thorough (in several ways, averaged: up to 14 times the work), whole, or in 2 to ${MOST_PARTS} parts along the short side; default: fast, or what the project says`,
   },
   scale: {
     value: 'how',
@@ -139,7 +139,7 @@ export function chosenStrategy(args: Arguments): {
   const preset = chosenPreset(args.text('preset'), strategy);
   const ablation = without && { ...NO_ABLATION, ...Object.fromEntries(without.map((stage) => [stage, false])) };
   const minTrust = minTrustOf(args.text('min-trust'));
-  const tiles = tilesOf(args.text('tiles'));
+  const views = viewsOf(args.text('views'));
   const scale = scaleOf(args.text('scale'));
   const chosen = preset?.strategy ?? (strategy as StrategyId | undefined);
   if (minTrust && chosen !== undefined && !judging.includes(chosen)) {
@@ -151,17 +151,19 @@ export function chosenStrategy(args: Arguments): {
       ...(ablation && { ablation }),
       ...preset?.parameters,
       ...(minTrust !== undefined && { minTrust }),
-      ...(tiles !== undefined && { tiles }),
+      ...(views !== undefined && { views }),
       ...(scale !== undefined && { scale }),
     },
   };
 }
 
-function tilesOf(text: string | undefined): TileChoice | undefined {
-  if (text === undefined || text === 'auto' || text === 'off') return text;
+function viewsOf(text: string | undefined): ViewChoice | undefined {
+  if (text === undefined || text === 'fast' || text === 'thorough' || text === 'whole') return text;
   const number = Number(text);
-  if (/^\d+$/.test(text) && number >= 1 && number <= MOST_TILES) return number;
-  throw new UsageError(`--tiles should be auto, off or a whole number from 1 to ${MOST_TILES}, got "${text}"`);
+  if (/^\d+$/.test(text) && number >= 2 && number <= MOST_PARTS) return number;
+  throw new UsageError(
+    `--views should be fast, thorough, whole or a whole number from 2 to ${MOST_PARTS}, got "${text}"`,
+  );
 }
 
 function scaleOf(text: string | undefined): ScaleChoice | undefined {

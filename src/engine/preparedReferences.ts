@@ -7,7 +7,7 @@ import { isWhole, tileFrame } from '../core/prompting/tiles';
 import { strategies } from '../core/strategies';
 import {
   DEFAULT_SCALE,
-  DEFAULT_TILES,
+  type EncodedReference,
   type FurtherReference,
   type ImageVariant,
   type LabelledReference,
@@ -17,6 +17,7 @@ import {
   type StageRunner,
 } from '../core/strategies/strategy';
 import type { PatchTokens } from '../core/tokens/patchGrid';
+import { withSurroundings } from '../core/tokens/surroundings';
 import { UserError } from '../core/userError';
 import type { EntryKey } from '../disk/boundedFolder';
 import type { ImageInfo, ReferenceInfo, ReferenceRequest, ReferenceSpec, Shown } from '../protocol/engineApi';
@@ -24,7 +25,7 @@ import type { TensorCache } from './images/cache';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
 import { readTileSource } from './images/tiledImage';
-import { describeTiles, planOf, type SizedPlan, type Tiling, tilingOf } from './images/tiling';
+import { describeTiles, planOf, planParts, type SizedPlan, type Tiling, tilingOf } from './images/tiling';
 import { encodeVariant } from './images/variants';
 import { wholePixels } from './images/wholePixels';
 import { CosineGraph } from './matching/cosineGraph';
@@ -121,9 +122,7 @@ export class PreparedReferences {
     const stages = stageRunner(new AbortController().signal, {});
     const first = await inPhase('reads', () => this.readReference(reference, request));
     const whole = await this.files.encode(first.source, stages);
-    const tiling = tilingOf(strategies[strategy].tiles && (parameters.tiles ?? DEFAULT_TILES), [
-      { encoding: whole.encoding, mask: first.mask },
-    ]);
+    const tiling = tilingOf(strategies[strategy].views ?? false, whole.encoding);
     const degradations = new Set<string>();
     const { source, maskHash } = first;
     const see = (file: ImageFile, key: EntryKey): Seen => {
@@ -152,10 +151,9 @@ export class PreparedReferences {
     const { size, file } = first.source.file.info;
     const { plan } = seen[0]!.sized;
     const { foregroundPatches, backgroundPatches } = prepared;
-    const why = parameters.tiles === 'auto' && tiling.view > 1 ? 'the objects are many and small' : undefined;
     const notes = [
       ...new Set(seen.flatMap((one) => one.notes)),
-      ...new Set(seen.flatMap(({ sized }) => describeTiles(sized.plan, why))),
+      ...new Set(seen.flatMap(({ sized }) => describeTiles(sized.plan))),
       ...prepared.notes,
       ...degradations,
     ];
@@ -185,28 +183,37 @@ export class PreparedReferences {
     return await this.labelled(read, encoded, request, sized, stages, degradations);
   }
 
-  /** A reference as strategies are to see it: as a whole, or in tiles. */
+  /** A reference as strategies are to see it: as a whole, and in parts where they ask for them. */
   private async labelled(
     { source: { file }, mask }: ReferenceSource,
     whole: EncodedFile,
     { window }: Shown,
-    sized: SizedPlan,
+    around: SizedPlan,
     stages: StageRunner,
     degradations: Set<string>,
   ): Promise<LabelledReference> {
     const models = await this.models.loaded();
     const { encoder, segmenter } = models;
-    const image = isWhole(sized.plan)
-      ? imageOf(whole, segmenter, stages, degradations)
-      : await tiledImageOf(
-          await readTileSource(file.info.size, (size) => readRgb(file, size, window), sized, segmenter),
-          models,
-          stages,
-          degradations,
-        );
-    const variant = (change: ImageVariant) => encodeVariant(file, change, window, sized, encoder, stages);
+    const { size } = file.info;
+    const inTiles = async (sized: SizedPlan) => {
+      const source = await readTileSource(size, (to) => readRgb(file, to, window), sized, segmenter);
+      return await tiledImageOf(source, models, stages, degradations);
+    };
+    const variantOf = (change: ImageVariant, sized: SizedPlan) =>
+      encodeVariant(file, change, window, sized, encoder, stages);
+    const image = isWhole(around.plan) ? imageOf(whole, segmenter, stages, degradations) : await inTiles(around);
     const pixels = (most: number) => wholePixels(file, window, most);
-    return { image: { ...image, variant, pixels }, mask };
+    const inParts = async (parts: number): Promise<EncodedReference> => {
+      const sized = planParts(around, size, parts);
+      const seen = await inTiles(sized);
+      return {
+        ...seen,
+        ...{ inParts, pixels },
+        tokens: withSurroundings(seen.tokens, image.tokens),
+        variant: async (change) => withSurroundings(await variantOf(change, sized), await variantOf(change, around)),
+      };
+    };
+    return { image: { ...image, inParts, pixels, variant: (change) => variantOf(change, around) }, mask };
   }
 
   /**

@@ -2,7 +2,6 @@
 
 import { forBestDice } from '../core/pixels/expectedDice';
 import { thresholdToRuns } from '../core/pixels/raster';
-import { withoutSpecks } from '../core/pixels/specks';
 import { degradePrompts, isEmptyQuestion } from '../core/prompting/degradation';
 import { checkPrompts } from '../core/prompting/segmenter';
 import { withPrior } from '../core/tokens/foregroundPrior';
@@ -50,8 +49,7 @@ export class PromptDecoding {
     await target.keep('embedding');
     const { mask, drawn } = await stage('mask', () => {
       const logits = withPrior(decoded.logits, request.answerPrior);
-      const bold = request.bestOverlap && segmenter.capabilities.wholeClass ? forBestDice(logits) : logits;
-      const drawn = request.asApMedSam ? withoutSpecks(bold) : bold;
+      const drawn = request.bestOverlap && segmenter.capabilities.wholeClass ? forBestDice(logits) : logits;
       return { mask: thresholdToRuns(drawn, size, 0), drawn };
     });
     return {

@@ -4,11 +4,13 @@ import { partInsteadOf } from '../core/pixels/plainBorder';
 import { isWhole, planTiles, tileFrame, tilesOfLength } from '../core/prompting/tiles';
 import type { EncodedImage } from '../core/strategies/strategy';
 import { resemblance } from '../core/tokens/resemblance';
+import { withSurroundings } from '../core/tokens/surroundings';
+import { UserError } from '../core/userError';
 import type { ClassesRequest, ImageInfo } from '../protocol/engineApi';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
-import { encodeTokens, readTileSource, type TileModels } from './images/tiledImage';
-import { describeTiles, planOf, type SizedPlan } from './images/tiling';
+import { encodeTokens, readTileSource, type TileModels, type TileSource } from './images/tiledImage';
+import { describeTiles, planOf, planParts, type SizedPlan } from './images/tiling';
 import { type ImageFile, openImage } from './pictures/imageFile';
 import { readRgb } from './pictures/imagePixels';
 import { PixelStore } from './pictures/pixelStore';
@@ -38,6 +40,9 @@ const MUCH_LARGER = 1.5;
  * x 2 and 4 x 4 pictures 18 gain more (up to 0.12; of lungs and breasts 2 x 2 lose 0.01).
  */
 const LIKER = 0.005;
+
+/** Parts of an image, or of a block of one, that may be seen together: their tokens take 1.5 MB each. */
+const MOST_PARTS_AT_ONCE = 144;
 
 /** Parts that are looked at along a side to find that out. */
 const LOOKS = 2;
@@ -93,7 +98,7 @@ export class TargetReader {
   /** How the target is to be cut for a reference. */
   async plan({ tiling, part, picture, tokens, scale }: ReadyReference): Promise<TargetPlan> {
     const { encoder } = this.ports.models;
-    const { size } = (await this.about(tiling.view === 1)).info;
+    const { size } = (await this.about(true)).info;
     const fitting = planOf(tiling, size, encoder);
     const frame = tileFrame(fitting.plan, size);
     const larger = Math.sqrt(area(frame) / area(part));
@@ -119,28 +124,53 @@ export class TargetReader {
   async image({ plan, tileSize, scale }: TargetPlan, box?: Box): Promise<EncodedImage> {
     const { models, inference, signal, times, degradations } = this.ports;
     const runner = stageRunner(signal, times);
-    if (box === undefined && isWhole(plan) && this.whole !== undefined) {
-      const image = imageOf(this.whole, models.segmenter, runner, degradations);
-      return scale === undefined ? image : { ...image, scale };
-    }
-    const { info } = await this.about(false);
-    const source = await runner.stage('read', async () => {
-      const size = box ? { width: box.right - box.left, height: box.bottom - box.top } : info.size;
-      const read = await this.reader(box);
-      return await readTileSource(size, read, { plan, tileSize }, models.segmenter);
-    });
+    const whole = box === undefined && isWhole(plan) ? this.whole : undefined;
+    if (whole) return this.inView(imageOf(whole, models.segmenter, runner, degradations), { plan, tileSize }, scale);
+    const source = await this.source({ plan, tileSize }, box);
     const image = await inference.run(() => tiledImageOf(source, models, runner, degradations, signal));
-    return scale === undefined ? image : { ...image, scale };
+    return this.inView(image, { plan, tileSize }, scale, box);
+  }
+
+  /** What tiles are made from. */
+  private async source(sized: SizedPlan, box: Box | undefined): Promise<TileSource> {
+    const { models, signal, times } = this.ports;
+    const { info } = await this.about(false);
+    return await stageRunner(signal, times).stage('read', async () => {
+      const size = box ? { width: box.right - box.left, height: box.bottom - box.top } : info.size;
+      return await readTileSource(size, await this.reader(box), sized, models.segmenter);
+    });
+  }
+
+  /** An image that can be seen in parts too, each way once; asked for while inference runs. */
+  private inView(image: EncodedImage, around: SizedPlan, scale: number | undefined, box?: Box): EncodedImage {
+    const { models, signal, times, degradations } = this.ports;
+    const see = async (sized: SizedPlan): Promise<EncodedImage> => {
+      const runner = stageRunner(signal, times);
+      const seen = await tiledImageOf(await this.source(sized, box), models, runner, degradations, signal);
+      const tokens = withSurroundings(seen.tokens, image.tokens);
+      return { ...seen, tokens, ...(scale !== undefined && { scale }) };
+    };
+    const known = new Map<number, Promise<EncodedImage>>();
+    const inParts = async (parts: number): Promise<EncodedImage | undefined> => {
+      const sized = planParts(around, image.size, parts);
+      if (sized.plan.tiles.length > MOST_PARTS_AT_ONCE) return undefined;
+      const seen = known.get(parts) ?? see(sized);
+      known.set(parts, seen);
+      return await seen;
+    };
+    return { ...image, ...(scale !== undefined && { scale }), inParts };
   }
 
   /** The part of the target that is looked at in place of all of it, if any; see stage *plain border*. */
-  async partInstead({ picture }: ReadyReference, { plan }: TargetPlan): Promise<SeenPart | undefined> {
+  async partInstead({ picture }: ReadyReference, around: TargetPlan): Promise<SeenPart | undefined> {
     const { whole, request } = this;
-    if (!whole || !isWhole(plan) || !partInsteadOf(whole.info.size, whole.picture, picture)) return undefined;
+    if (!whole || !isWhole(around.plan) || !partInsteadOf(whole.info.size, whole.picture, picture)) return undefined;
     const { files, models, signal, times, degradations } = this.ports;
     const runner = stageRunner(signal, times);
     const part = await files.part(request.image, request, picture, runner);
-    return part && { box: part.box, image: imageOf(part, models.segmenter, runner, degradations) };
+    if (part === undefined) return undefined;
+    const image = imageOf(part, models.segmenter, runner, degradations);
+    return { box: part.box, image: this.inView(image, around, undefined, part.box) };
   }
 
   async close(): Promise<void> {
@@ -196,6 +226,10 @@ export class TargetReader {
     const { image, bands } = this.request;
     this.file ??= await openImage(image, this.ports.pixelLimit, bands);
     const { info, notes } = this.file;
+    const before = this.whole?.info ?? this.known?.info;
+    if (before && before.file.sha256 !== info.file.sha256) {
+      throw new UserError(`${image} has changed while it was worked on: try again.`);
+    }
     this.known = { info, notes };
     return this.file;
   }

@@ -296,10 +296,7 @@ export interface DecodeRequest extends Shown {
   /** Absolute path of the image. */
   readonly image: string;
   readonly prompts: PromptSet;
-  /**
-   * Finish the answer as strategy `ap-medsam` does: components that weigh next to nothing beside the heaviest one are
-   * dropped, and the IoU prediction says how little of the mask its threshold moves.
-   */
+  /** Judge the answer as strategy `ap-medsam` does: by how little of the mask its threshold moves. */
   readonly asApMedSam?: boolean;
   /** Logits over the whole image that are added to the answer, as its result has them. */
   readonly answerPrior?: FloatMap;

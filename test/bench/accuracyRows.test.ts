@@ -53,7 +53,7 @@ it('a pair that two seeds draw is one pair, unless others vote beside the refere
 });
 
 it('what a stage is worth is the difference on the pairs that both have', () => {
-  const choice = { strategies: 'ap-medsam', preset: undefined, votes: '1', tiles: 'off' };
+  const choice = { strategies: 'ap-medsam', preset: undefined, votes: '1', views: 'fast' };
   const variants = chosenVariants({ ...choice, ablation: 'specks' });
   expect(variants.map(({ name }) => name)).toEqual(['ap-medsam', 'ap-medsam without specks']);
   const [whole, without] = variants;
@@ -68,7 +68,7 @@ it('what a stage is worth is the difference on the pairs that both have', () => 
 });
 
 it('a strategy is compared without the stages that it has, and a stage that there is not is refused', () => {
-  const choice = { preset: undefined, votes: '1', tiles: 'off' };
+  const choice = { preset: undefined, votes: '1', views: 'fast' };
   const names = (strategies: string, ablation: string) =>
     chosenVariants({ ...choice, strategies, ablation }).map(({ name }) => name);
   expect(names('gbmseg,cluster', 'all')).toEqual([

@@ -1,11 +1,13 @@
-/** What bench:accuracy compares: strategies with presets, without stages, with several votes and tiles. */
+/** What bench:accuracy compares: strategies with presets, without stages, with several votes and views. */
 import { presetNames, presets, type StrategyId, strategies, strategyIds } from '../../src/core/strategies';
 import { NOT_BESIDE_PRIOR } from '../../src/core/strategies/apMedSam/dualSpace';
 import {
   type Ablation,
   DEFAULT_PARAMETERS,
+  DEFAULT_VIEWS,
   NO_ABLATION,
   type StrategyParameters,
+  type ViewChoice,
 } from '../../src/core/strategies/strategy';
 
 export type Stage = keyof Ablation;
@@ -25,7 +27,7 @@ export interface VariantChoice {
   readonly preset: string | undefined;
   readonly ablation: string | undefined;
   readonly votes: string;
-  readonly tiles: string;
+  readonly views: string;
 }
 
 const allStages = Object.keys(NO_ABLATION) as Stage[];
@@ -59,13 +61,13 @@ export function chosenVariants(choice: VariantChoice): Variant[] {
         })),
     ),
   ];
-  const tiled = choice.tiles
+  const seen = choice.views
     .split(',')
-    .flatMap((tiles) =>
+    .flatMap((views) =>
       variants.map((variant) =>
         named(
-          { ...variant, parameters: { ...variant.parameters, tiles: tileChoice(tiles) } },
-          tiles === 'off' ? '' : `, tiles ${tiles}`,
+          { ...variant, parameters: { ...variant.parameters, views: viewChoice(views) } },
+          views === DEFAULT_VIEWS ? '' : `, ${views}`,
         ),
       ),
     );
@@ -73,12 +75,11 @@ export function chosenVariants(choice: VariantChoice): Variant[] {
     .split(',')
     .map(Number)
     .flatMap((votes) =>
-      tiled.map((variant) => named({ ...variant, votes }, votes === 1 ? '' : `, ${votes} references`)),
+      seen.map((variant) => named({ ...variant, votes }, votes === 1 ? '' : `, ${votes} references`)),
     );
 }
 
-const tileChoice = (text: string): NonNullable<StrategyParameters['tiles']> =>
-  /^\d+$/.test(text) ? Number(text) : (text as 'auto' | 'off');
+const viewChoice = (text: string): ViewChoice => (/^\d+$/.test(text) ? Number(text) : (text as ViewChoice));
 
 function chosenStages(ablation: string | undefined): readonly Stage[] {
   if (ablation === undefined) return [];

@@ -35,11 +35,11 @@ export const benches = {
       preset: { type: 'string', value: 'all', about: 'each strategy with these of its presets' },
       ablation: { type: 'string', value: 'all|a,b', about: 'each strategy without each of these stages too, paired' },
       votes: { type: 'string', default: '1', value: '1,2,3', about: 'how many references vote at a time' },
-      tiles: {
+      views: {
         type: 'string',
-        default: 'off',
-        value: 'off,auto,2',
-        about: 'in how many tiles per side images are seen',
+        default: 'fast',
+        value: 'fast,thorough,whole,2',
+        about: 'in which views images are seen',
       },
       engines: { type: 'string', default: CORES, value: 'n', about: 'engine processes, of one thread each' },
       out: { type: 'string', value: 'file.jsonl', about: 'appends what is measured at once; goes on where it stopped' },

@@ -131,13 +131,14 @@ describe('chosenBands', () => {
 describe('chosenStrategy', () => {
   const chosen = (...argv: string[]) => chosenStrategy(parseArguments(segment, argv));
 
-  it('takes tiles as a word or a number of them', () => {
-    expect(chosen('--tiles', 'auto').parameters).toEqual({ tiles: 'auto' });
-    expect(chosen('--tiles', 'off').parameters).toEqual({ tiles: 'off' });
-    expect(chosen('--tiles', '3').parameters).toEqual({ tiles: 3 });
-    for (const text of ['0', '7', '1.5', 'many', '']) {
-      expect(refusal(() => chosen(`--tiles=${text}`))).toBe(
-        `--tiles should be auto, off or a whole number from 1 to 6, got "${text}"`,
+  it('takes views as a word or a number of parts', () => {
+    for (const word of ['fast', 'thorough', 'whole']) {
+      expect(chosen('--views', word).parameters).toEqual({ views: word });
+    }
+    expect(chosen('--views', '3').parameters).toEqual({ views: 3 });
+    for (const text of ['0', '1', '7', '1.5', 'many', '']) {
+      expect(refusal(() => chosen(`--views=${text}`))).toBe(
+        `--views should be fast, thorough, whole or a whole number from 2 to 6, got "${text}"`,
       );
     }
   });

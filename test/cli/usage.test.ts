@@ -10,7 +10,7 @@ import { complaint, filesIn, fingerprint, jsonLines, models, QUICK, referenceArg
 const workshop = new Workshop();
 
 const ENGINE = ['encoder', 'segmenter', 'device', 'engines', 'threads', 'verbose'];
-const STRATEGY = ['strategy', 'preset', 'without', 'tiles', 'scale', 'min-trust'];
+const STRATEGY = ['strategy', 'preset', 'without', 'views', 'scale', 'min-trust'];
 
 /** Every command and its options. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {

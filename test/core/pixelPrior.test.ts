@@ -14,7 +14,7 @@ import { dice } from '../../src/core/pixels/maskMetrics';
 import { type FloatMap, thresholdToMask } from '../../src/core/pixels/raster';
 import { learnPixels } from '../../src/core/strategies/apMedSam/pixelPrior';
 import type { EncodedReference } from '../../src/core/strategies/strategy';
-import { fakeImage, plainRunner } from '../fakes';
+import { fakeImage, further, plainRunner } from '../fakes';
 import { seededRandom } from '../seeded';
 
 const SIZE = { width: 96, height: 80 };
@@ -114,7 +114,7 @@ describe('pixel prior', () => {
   const labelled = { image: pictured(reference), mask: reference.mask };
 
   it('speaks where the segmenter does not find the object in the reference itself', async () => {
-    const learnt = await learnPixels([labelled], async ({ mask }) => constant(mask.size, -0.5), plainRunner);
+    const learnt = await learnPixels([further(labelled)], async ({ mask }) => constant(mask.size, -0.5), plainRunner);
     expect(learnt?.note).toMatch(/^pixels are judged one by one too.*instead of 0\.00/);
     const target = lines(3, 0.8);
     const { size, data } = await learnt!.withPixels(pictured(target), constant({ width: 6, height: 5 }, -0.5));
@@ -125,23 +125,29 @@ describe('pixel prior', () => {
   it('learns from several references', async () => {
     const second = lines(4, 0.6);
     const two = [labelled, { image: pictured(second), mask: second.mask }];
-    expect(await learnPixels(two, async ({ mask }) => constant(mask.size, -0.5), plainRunner)).toBeDefined();
+    expect(
+      await learnPixels(
+        two.map((one) => further(one)),
+        async ({ mask }) => constant(mask.size, -0.5),
+        plainRunner,
+      ),
+    ).toBeDefined();
   });
 
   it('is silent where the segmenter finds the object', async () => {
-    expect(await learnPixels([labelled], async ({ mask }) => truth(mask), plainRunner)).toBeUndefined();
+    expect(await learnPixels([further(labelled)], async ({ mask }) => truth(mask), plainRunner)).toBeUndefined();
   });
 
   it('is silent without pixels, and where hardly any are labelled', async () => {
     const { pixels: _, ...blind } = labelled.image;
     const nothing = async ({ mask }: { mask: Mask }) => constant(mask.size, -0.5);
-    expect(await learnPixels([{ ...labelled, image: blind }], nothing, plainRunner)).toBeUndefined();
+    expect(await learnPixels([further({ ...labelled, image: blind })], nothing, plainRunner)).toBeUndefined();
     const few = { size: SIZE, data: new Uint8Array(area(SIZE)).fill(1, 0, 5) };
-    expect(await learnPixels([{ ...labelled, mask: few }], nothing, plainRunner)).toBeUndefined();
+    expect(await learnPixels([further({ ...labelled, mask: few })], nothing, plainRunner)).toBeUndefined();
   });
 
   it('leaves the answer about a target without pixels as it is', async () => {
-    const learnt = await learnPixels([labelled], async ({ mask }) => constant(mask.size, -0.5), plainRunner);
+    const learnt = await learnPixels([further(labelled)], async ({ mask }) => constant(mask.size, -0.5), plainRunner);
     const { pixels: _, ...blind } = labelled.image;
     const logits = constant(SIZE, 1);
     expect(await learnt!.withPixels(blind, logits)).toBe(logits);

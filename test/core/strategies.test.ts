@@ -10,7 +10,7 @@ it('has each preset under a name of its own, the default of its strategy first',
   expect(presets.regions).toEqual({ strategy: 'cluster', parameters: { cluster: { preset: 'regions' } } });
 });
 
-it('says which strategies judge, and how many references vote', () => {
+it('says which strategies judge, and how many references teach', () => {
   expect(judging).toEqual(['ap-medsam']);
   expect(['ap-medsam', 'gbmseg', 'no strategy', 'toString'].map(mostReferences)).toEqual([200, 1, 1, 1]);
 });

@@ -5,16 +5,14 @@ import { foregroundComponents } from '../../src/core/pixels/components';
 import { type FloatMap, thresholdToMask } from '../../src/core/pixels/raster';
 import type { DecodedMask, PromptSet } from '../../src/core/prompting/segmenter';
 import {
-  chooseTiles,
   LogitBlender,
-  objectSpan,
   planTiles,
   type Tile,
   type TilePlan,
   TokenStitcher,
   tiledPromptable,
   tileFrame,
-  tilesOfView,
+  tilesOf,
 } from '../../src/core/prompting/tiles';
 import type { PatchTokens } from '../../src/core/tokens/patchGrid';
 import { discs, everyCapability } from '../fakes';
@@ -82,58 +80,29 @@ describe('planTiles', () => {
   });
 });
 
-describe('tilesOfView', () => {
-  it('is as many along both sides of an ordinary picture', () => {
+describe('tilesOf', () => {
+  it('is one for an ordinary picture', () => {
     for (const size of [
       { width: 640, height: 480 },
-      { width: 600, height: 900 },
+      { width: 1080, height: 1920 },
       { width: 7, height: 7 },
     ]) {
-      for (const view of [1, 2, 5]) expect(tilesOfView(view, size)).toEqual(square(view));
+      expect(tilesOf(size)).toEqual(square(1));
     }
   });
 
   it('follows the long side of a long one with tiles that are nearly square', () => {
-    expect(tilesOfView(1, { width: 2048, height: 256 })).toEqual({ columns: 10, rows: 1 });
-    expect(tilesOfView(1, { width: 256, height: 2048 })).toEqual({ columns: 1, rows: 10 });
-    for (let width = 151; width < 3000; width += 7) {
-      for (const view of [1, 2, 3]) {
-        const size = { width, height: 100 };
-        const plan = planTiles(tilesOfView(view, size), { width: 36, height: 36 });
-        const frame = tileFrame(plan, size);
-        expect(plan.rows).toBe(view);
-        expect(Math.max(frame.width / frame.height, frame.height / frame.width)).toBeLessThan(1.5);
-      }
+    expect(tilesOf({ width: 2048, height: 256 })).toEqual({ columns: 10, rows: 1 });
+    expect(tilesOf({ width: 256, height: 2048 })).toEqual({ columns: 1, rows: 10 });
+    for (let width = 201; width < 3000; width += 7) {
+      const size = { width, height: 100 };
+      const plan = planTiles(tilesOf(size), { width: 36, height: 36 });
+      const frame = tileFrame(plan, size);
+      expect(plan.rows).toBe(1);
+      expect(Math.max(frame.width / frame.height, frame.height / frame.width)).toBeLessThan(1.5);
     }
     // No tiles of a few pixels, whatever the shape.
-    expect(tilesOfView(1, { width: 1000, height: 1 }).columns).toBeLessThan(50);
-  });
-});
-
-describe('chooseTiles', () => {
-  const size = { width: 240, height: 240 };
-  const row = (count: number, radius: number) =>
-    discs(
-      size,
-      ...Array.from({ length: count }, (_, i) => ({ x: 20 + 40 * (i % 6), y: 20 + 40 * Math.floor(i / 6), radius })),
-    );
-  const grid = { width: 24, height: 24 };
-
-  it('is for many small objects: neither large ones nor few', () => {
-    const chosen = (...masks: ReturnType<typeof row>[]) => chooseTiles(masks.map((mask) => ({ mask, grid })));
-    expect(chosen(row(5, 15))).toBe(2);
-    expect(chosen(row(12, 4))).toBe(2);
-    expect(chosen(row(4, 15))).toBe(1);
-    expect(chosen(discs(size, { x: 120, y: 120, radius: 5 }))).toBe(1);
-    expect(chooseTiles([{ mask: row(12, 15), grid: { width: 48, height: 48 } }])).toBe(1);
-    // Of several references the mean counts.
-    expect(chosen(row(2, 15), row(8, 15))).toBe(2);
-  });
-
-  it('measures objects by the sparser direction of the grid', () => {
-    const mask = discs({ width: 200, height: 100 }, { x: 50, y: 50, radius: 20 }, { x: 150, y: 50, radius: 20 });
-    expect(objectSpan(mask, { width: 20, height: 20 })).toBeCloseTo(4, 1);
-    expect(objectSpan(mask, { width: 40, height: 20 })).toBeCloseTo(8, 1);
+    expect(tilesOf({ width: 1000, height: 1 }).columns).toBeLessThan(50);
   });
 });
 

@@ -164,17 +164,20 @@ describe('projectStrategy', () => {
     }
   });
 
-  it('has tiles where they are asked for and the strategy can have them', () => {
-    const of = (tiles: unknown, strategy = 'ap-medsam') =>
-      projectStrategy('/root', projectOf({ strategy, parameters: { tiles } })).parameters;
-    expect(of('auto')).toEqual({ ...DEFAULT_PARAMETERS, tiles: 'auto' });
-    expect(of(3)).toEqual({ ...DEFAULT_PARAMETERS, tiles: 3 });
+  it('has views where they are asked for and the strategy can have them', () => {
+    const of = (parameters: Record<string, unknown>, strategy = 'ap-medsam') =>
+      projectStrategy('/root', projectOf({ strategy, parameters })).parameters;
+    expect(of({ views: 'thorough' })).toEqual({ ...DEFAULT_PARAMETERS, views: 'thorough' });
+    expect(of({ views: 3 })).toEqual({ ...DEFAULT_PARAMETERS, views: 3 });
     // The default has the run key of a project that says nothing.
-    expect(of('off')).toEqual(DEFAULT_PARAMETERS);
-    expect(of('auto', 'gbmseg')).toEqual(DEFAULT_PARAMETERS);
-    for (const tiles of [0, 7, 1.5, 'many', null]) {
-      expect(() => of(tiles)).toThrow(`${projectFile('/root')} has odd parameters: tiles`);
+    expect(of({ views: 'fast' })).toEqual(DEFAULT_PARAMETERS);
+    expect(of({ views: 'thorough' }, 'gbmseg')).toEqual(DEFAULT_PARAMETERS);
+    for (const views of [0, 1, 7, 1.5, 'many', null]) {
+      expect(() => of({ views })).toThrow(`${projectFile('/root')} has odd parameters: views`);
     }
+    // What version 0.1.0 wrote.
+    expect(of({ tiles: 2 })).toEqual({ ...DEFAULT_PARAMETERS, views: 2 });
+    expect(of({ tiles: 'auto' })).toEqual(DEFAULT_PARAMETERS);
   });
 
   it('has the settings of its own strategy alone, complete', () => {

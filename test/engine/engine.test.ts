@@ -107,15 +107,15 @@ describe('segmenting', () => {
 
   it('gives the same again, from memory and from another process that finds the reference on disk', async () => {
     const first = await engine.segment(request);
-    // The reference's encoding, what it says, and what was learnt from it.
-    expect(await cacheEntries()).toBe(3);
+    // The reference's encoding; in each of three views its lesson and what came of it; and what its pixels teach.
+    expect(await cacheEntries()).toBe(8);
     const other = start();
     for (const again of [await engine.segment(request), await other.segment(request)]) {
       expect(again.mask).toEqual(first.mask);
       expect(again.prompts).toEqual(first.prompts);
       expect(again.iouPrediction).toBe(first.iouPrediction);
     }
-    expect(await cacheEntries()).toBe(3);
+    expect(await cacheEntries()).toBe(2);
   });
 
   it('keeps an embedding on request and then does without encoding', async () => {
@@ -231,51 +231,28 @@ describe('several classes', () => {
   });
 });
 
-describe('tiles', () => {
-  it('label a sample as well, say so, and are the same every time', { timeout: 60_000 }, async () => {
-    const tiled = { ...request, parameters: { ...DEFAULT_PARAMETERS, tiles: 2 } };
-    const info = await engine.prepareReference(tiled);
-    expect(info.notes).toContain('seen in 2 x 2 parts');
+describe('views', () => {
+  it('in parts label a sample as well, say so, and are the same every time', { timeout: 60_000 }, async () => {
+    const inParts = { ...request, parameters: { ...DEFAULT_PARAMETERS, views: 2 } };
+    const info = await engine.prepareReference(inParts);
+    expect(info.notes.join()).toContain('seen in 2 x 2 parts, 4 times the work of the whole image');
     expect(info.foregroundPatches).toBeGreaterThan((await engine.prepareReference(request)).foregroundPatches);
-    const found = await engine.segment({ ...tiled, withDetails: true });
+    const found = await engine.segment({ ...inParts, withDetails: true });
     expect(dice(fromRuns(found.mask), await sampleMask(2))).toBeGreaterThan(0.75);
     expect(found.maskPrompt?.size).toEqual({ width: 63, height: 63 });
     expect(found.trust).toBeGreaterThan(0.5);
-    const again = await engine.segment(tiled);
+    const again = await engine.segment(inParts);
     expect(again.mask).toEqual(found.mask);
     expect(again.trust).toBe(found.trust);
   });
 
-  it('chosen by themselves leave alone what is large enough, and serve classes that need different ones', async () => {
-    // Without the prior, which takes long to learn.
-    const quick = { ablation: { ...NO_ABLATION, prior: false } };
-    const auto = { ...quick, tiles: 'auto' } as const;
-    const nuclei = await sampleMask(1);
-    // A block of 8 x 8 patches, and dots of about 2.
-    const drawn = (inside: (x: number, y: number) => boolean) => ({
-      size: nuclei.size,
-      data: nuclei.data.map((_, at) => (inside(at % 360, Math.floor(at / 360)) ? 1 : 0)),
-    });
-    const large = { image: sampleImage(1), mask: toRuns(drawn((x, y) => x < 60 && y < 60)) };
-    const small = { image: sampleImage(1), mask: toRuns(drawn((x, y) => x % 60 < 17 && y % 60 < 17)) };
-    const asked = { ...request, parameters: auto };
-    const { notes } = await engine.prepareReference({ ...asked, reference: large });
-    expect(notes.join()).not.toMatch(/parts/);
-    const plain = await engine.segment({ ...request, reference: large, parameters: quick });
-    const [untiled, tiled] = await engine.segmentClasses({
-      image: request.image,
-      strategy: 'ap-medsam',
-      parameters: auto,
-      classes: [
-        { classId: 1, reference: large },
-        { classId: 2, reference: small },
-      ],
-    });
-    expect(untiled!.trust).toBe(plain.trust);
-    expect(tiled!.size).toEqual(nuclei.size);
-    expect((await engine.prepareReference({ ...asked, reference: small })).notes.join()).toMatch(
-      /the objects are many and small: seen in 2 x 2 parts/,
-    );
+  it('are several where all are asked for', { timeout: 60_000 }, async () => {
+    const thorough = { ...request, parameters: { ...DEFAULT_PARAMETERS, views: 'thorough' } } as const;
+    const { notes } = await engine.prepareReference(thorough);
+    expect(notes.join()).toMatch(/seen .* and in 3 x 3 parts/);
+    const found = await engine.segment(thorough);
+    expect(dice(fromRuns(found.mask), await sampleMask(2))).toBeGreaterThan(0.75);
+    expect(found.times.decode).toBeGreaterThan((await engine.segment(request)).times.decode!);
   });
 
   it('of a picture at the scale of the reference are as many as that takes, of an enlarged one as ever', async () => {
@@ -307,7 +284,7 @@ describe('tiles', () => {
   });
 
   it('are for the strategy that can have them', async () => {
-    const parameters = { ...DEFAULT_PARAMETERS, tiles: 2 };
+    const parameters = { ...DEFAULT_PARAMETERS, views: 2 };
     const { notes } = await engine.prepareReference({ ...request, strategy: 'gbmseg', parameters });
     expect(notes.join()).not.toMatch(/parts/);
   });

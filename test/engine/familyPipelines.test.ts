@@ -129,9 +129,9 @@ describe.each(Object.keys(CONTRACT_SEGMENTERS))('DINOv2 with %s', (segmenter) =>
     }
   });
 
-  it('sees an image in tiles', async () => {
+  it('sees an image in parts', async () => {
     const target = requestFor(pair);
-    const parameters = { ...target.parameters, tiles: 2 };
+    const parameters = { ...target.parameters, views: 2 };
     const result = await start('dinov2', segmenter).segment({ ...target, parameters }, never);
     expect(result.outcome).toBe('mask');
     expect(dice(fromRuns(result.mask), pair.mask)).toBeGreaterThan(0.75);

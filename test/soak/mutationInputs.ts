@@ -135,7 +135,7 @@ async function projectSeed(work: string): Promise<Buffer> {
     classes: [{ id: 1, name: 'object', colour: '#e69f00' }],
     references: [reference],
     strategy: 'ap-medsam',
-    parameters: { minTrust: 0.5, tiles: 2, ablation: { refine: true } },
+    parameters: { minTrust: 0.5, views: 2, ablation: { refine: true } },
     encoder: 'embedded',
     segmenter: 'embedded',
     maskFolder: 'masks',

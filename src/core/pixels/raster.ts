@@ -192,7 +192,7 @@ export interface Taps {
 }
 
 /** Where each of `to` pixels lies among `from` pixels. */
-function taps(from: number, to: number): Taps {
+export function taps(from: number, to: number): Taps {
   const positions = new Float64Array(to);
   for (let k = 0; k < to; k++) positions[k] = ((k + 0.5) * from) / to - 0.5;
   return tapsAt(positions, from);

@@ -11,35 +11,16 @@
  */
 
 import { area, type Box, longSide, type Point, type Size } from '../geometry';
-import { foregroundComponents } from '../pixels/components';
-import type { Mask } from '../pixels/mask';
 import { type FloatMap, resampleBilinear, type Taps, tapsAt } from '../pixels/raster';
 import type { PatchTokens } from '../tokens/patchGrid';
-import { meanObjectSize } from '../tokens/supportMask';
 import { scaleToUnit } from '../tokens/tokenRows';
 import type { DecodedMask, PromptableImage, PromptSet, SegmenterCapabilities } from './segmenter';
 
 /**
- * Tiles of a side that may be asked for. Memory rises with it: an engine's peak is 0.25 GB without, 0.33 with 2 x 2 and
- * 0.54 with 6 x 6.
+ * Tiles along the short side that may be asked for. Memory rises with it: an engine's peak is 0.25 GB without, 0.33
+ * with 2 x 2 and 0.54 with 6 x 6.
  */
-export const MOST_TILES = 6;
-
-/**
- * Tiles of a side that are chosen where nobody says how many. Three win hardly more (fluorescence: 0.004) and are nine
- * to decode instead of four.
- */
-const CHOSEN = 2;
-
-/** Patches that an object should span. Chosen, not measured. */
-const ENOUGH_PATCHES = 4;
-
-/**
- * With fewer objects in a reference, what lies around the object tells more than its own details: single small lesions
- * and frays lost 0.15 and 0.04 of Dice in tiles, where many nuclei won up to 0.012. It is a rule of thumb, and not the
- * default: on vertebrae, many and small but known by their place in the spine, tiles lost 0.05.
- */
-const MANY_OBJECTS = 5;
+export const MOST_PARTS = 6;
 
 /** Of neighbouring tiles, as a share of a tile. Chosen, not measured. */
 const OVERLAP = 1 / 4;
@@ -47,8 +28,11 @@ const OVERLAP = 1 / 4;
 /** Beyond this a decoder is sure. */
 const SURE = 8;
 
-/** Long side over short side of a picture up to which it has as many tiles along both. */
-const MOST_SQUEEZE = 1.5;
+/**
+ * Long side over short side up to which a picture has as many tiles along both: films and phones stay whole. Chosen,
+ * not measured.
+ */
+const MOST_SQUEEZE = 2;
 
 /** Pixels below which no tile is made for the sake of its shape. Chosen, not measured. */
 const LEAST_TILE = 32;
@@ -73,18 +57,12 @@ export interface Tile {
   readonly row: number;
 }
 
-/**
- * The tiles of a picture in a view.
- *
- * @param view tiles along the short side
- * @param size of the picture in its own pixels
- */
-export function tilesOfView(view: number, size: Size): TileCounts {
+/** The tiles of a picture of `size` (in its own pixels) that is seen as a whole: one, unless it is long. */
+export function tilesOf(size: Size): TileCounts {
   const long = longSide(size);
   const short = Math.min(size.width, size.height);
-  const square = Math.max(LEAST_TILE, tileLength(short, view));
-  const many = long > MOST_SQUEEZE * short ? Math.max(view, countOf(long, square)) : view;
-  return size.width > size.height ? { columns: many, rows: view } : { columns: view, rows: many };
+  const many = long > MOST_SQUEEZE * short ? countOf(long, Math.max(LEAST_TILE, short)) : 1;
+  return size.width > size.height ? { columns: many, rows: 1 } : { columns: 1, rows: many };
 }
 
 /** The tiles of a picture that come nearest to this length along both sides. */
@@ -123,25 +101,6 @@ export const isWhole = ({ columns, rows }: TileCounts): boolean => columns * row
 
 /** Patches from one tile to the next. */
 const stepOf = (patches: number): number => patches - Math.round(patches * OVERLAP);
-
-/**
- * Patches across an object of the mask, on average, under a patch grid over the whole image; the sparser direction
- * counts.
- */
-export function objectSpan(mask: Mask, grid: Size): number {
-  return meanObjectSize(mask) / Math.max(mask.size.width / grid.width, mask.size.height / grid.height);
-}
-
-/**
- * Tiles per side for references with these masks on these patch grids: 2 for many objects that span less than 4
- * patches.
- */
-export function chooseTiles(references: readonly { readonly mask: Mask; readonly grid: Size }[]): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const objects = mean(references.map(({ mask }) => foregroundComponents(mask).list.length));
-  const span = mean(references.map(({ mask, grid }) => objectSpan(mask, grid)));
-  return span < ENOUGH_PATCHES && objects >= MANY_OBJECTS ? CHOSEN : 1;
-}
 
 /**
  * Weight of a tile at a position along one axis: 1 but where it overlaps its neighbours, where it falls to 0 at its

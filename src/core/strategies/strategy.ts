@@ -66,8 +66,8 @@ export interface StrategyParameters {
    * 0, and `DEFAULT_MIN_TRUST` where trust was fitted to the segmenter.
    */
   readonly minTrust?: number;
-  /** Whether images are seen in tiles, of strategies that can; `DEFAULT_TILES` where missing. */
-  readonly tiles?: TileChoice;
+  /** How images are seen, of strategies that can see them in parts; `DEFAULT_VIEWS` where missing. */
+  readonly views?: ViewChoice;
   /** What the pixels of targets much larger than the reference show, of the same strategies; see `ScaleChoice`. */
   readonly scale?: ScaleChoice;
   /** Of strategy `matcher`, which alone has it; its defaults where missing. */
@@ -83,12 +83,13 @@ export interface StrategyParameters {
 export const DEFAULT_MIN_TRUST = 0.05;
 
 /**
- * `auto`: two per side where the references show many objects that span less than four patches. A number: so many per
- * side.
+ * Stage *several views*. `whole`: as a whole. `fast`: in the one way in which the references find themselves again
+ * best, as a whole or in parts. `thorough`: in several ways, whose answers are averaged. A number: in so many parts
+ * along the short side.
  */
-export type TileChoice = 'auto' | 'off' | number;
+export type ViewChoice = 'fast' | 'thorough' | 'whole' | number;
 
-export const DEFAULT_TILES: TileChoice = 'off';
+export const DEFAULT_VIEWS: ViewChoice = 'fast';
 
 /**
  * `same`: a pixel of a target shows as much as one of the reference, so a larger target is seen in more parts. `fit`: a
@@ -135,9 +136,15 @@ export interface EncodedImage {
   promptable(): Promise<PromptableImage>;
   /** The picture itself, read anew: at its own size, or as far reduced as `most` pixels ask for. */
   pixels?(most: number): Promise<RgbPixels>;
+  /**
+   * The same image in so many parts along a side where there was one: a finer grid of tokens that know what lies around
+   * them, and finer logits. Missing, or undefined, where it cannot be seen so.
+   */
+  inParts?(parts: number): Promise<EncodedImage | undefined>;
 }
 
 export interface EncodedReference extends EncodedImage {
+  inParts?(parts: number): Promise<EncodedReference>;
   /** Patch tokens of a changed copy of the image, on the same grid. */
   variant(change: ImageVariant): Promise<PatchTokens>;
 }
@@ -251,8 +258,8 @@ export interface FurtherReference {
 export interface Strategy {
   /** Most references of a class that it lets vote; 1 where undefined. */
   readonly mostReferences?: number;
-  /** Whether it can see images in tiles: grids of any size, and several times as many tokens as usual. */
-  readonly tiles?: true;
+  /** Whether it can see images in parts. */
+  readonly views?: true;
   /** Whether it gives trust, so that `minTrust` means something. */
   readonly judges?: boolean;
   /** Its named settings, the default first; no other strategy has one of these names. */

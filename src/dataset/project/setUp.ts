@@ -3,7 +3,7 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import type { MaskManner } from '../../core/maskFiles/maskReading';
-import { MOST_TILES } from '../../core/prompting/tiles';
+import { MOST_PARTS } from '../../core/prompting/tiles';
 import { judging, type StrategyId, strategies, strategyIds } from '../../core/strategies';
 import {
   type Ablation,
@@ -11,7 +11,7 @@ import {
   type ClusterPreset,
   DEFAULT_PARAMETERS,
   DEFAULT_SCALE,
-  DEFAULT_TILES,
+  DEFAULT_VIEWS,
   MATCHER_DEFAULTS,
   type MatcherPreset,
   NO_ABLATION,
@@ -111,14 +111,15 @@ export function projectStrategy(
     );
   }
   const { ablation, minTrust, tiles, scale, matcher, cluster } = parsed.data;
+  const views = parsed.data.views ?? (typeof tiles === 'number' && tiles > 1 ? tiles : undefined);
   return {
     strategy: strategy as StrategyId,
     parameters: {
       ablation: { ...NO_ABLATION, ...ablation },
       // What changes nothing must not change the run key, such as settings of another strategy.
       ...(minTrust !== undefined && judging.includes(strategy as StrategyId) && { minTrust }),
-      ...(tiles !== undefined && tiles !== DEFAULT_TILES && strategies[strategy as StrategyId].tiles && { tiles }),
-      ...(scale !== undefined && scale !== DEFAULT_SCALE && strategies[strategy as StrategyId].tiles && { scale }),
+      ...(views !== undefined && views !== DEFAULT_VIEWS && strategies[strategy as StrategyId].views && { views }),
+      ...(scale !== undefined && scale !== DEFAULT_SCALE && strategies[strategy as StrategyId].views && { scale }),
       ...(strategy === 'matcher' && { matcher: { ...MATCHER_DEFAULTS, ...matcher } }),
       ...(strategy === 'cluster' && { cluster: { ...CLUSTER_DEFAULTS, ...cluster } }),
     },
@@ -129,7 +130,9 @@ export function projectStrategy(
 const parametersSchema = z.object({
   ablation: z.partialRecord(z.enum(Object.keys(NO_ABLATION) as (keyof Ablation)[]), z.boolean()).optional(),
   minTrust: z.number().min(0).max(1).optional(),
-  tiles: z.union([z.enum(['auto', 'off']), z.int().min(1).max(MOST_TILES)]).optional(),
+  views: z.union([z.enum(['fast', 'thorough', 'whole']), z.int().min(2).max(MOST_PARTS)]).optional(),
+  /** As version 0.1.0 called them. */
+  tiles: z.union([z.enum(['auto', 'off']), z.int().min(1).max(MOST_PARTS)]).optional(),
   scale: z.enum(['auto', 'same', 'fit'] satisfies ScaleChoice[]).optional(),
   matcher: z
     .object({

@@ -1,32 +1,37 @@
 /** How images are seen: whole or in tiles, and which sizes follow; see core/prompting/tiles.ts. */
 import type { Size } from '../../core/geometry';
-import type { Mask } from '../../core/pixels/mask';
 import {
-  chooseTiles,
   isWhole,
   planTiles,
   type TileCounts,
   type TilePlan,
-  tilesOfView,
+  tileFrame,
+  tileLength,
+  tilesOf,
+  tilesOfLength,
 } from '../../core/prompting/tiles';
-import type { TileChoice } from '../../core/strategies/strategy';
 import type { Encoding, ImageEncoder } from '../encoders';
 
-/** How images of a folder are seen, whatever their shape. */
+/** How images of a folder are cut. */
 export interface Tiling {
-  /** Tiles along the short side of an image. */
-  readonly view: number;
-  /** Whether images are cut at all. */
+  /** Whether they are, for their shape and scale. */
   readonly isCut: boolean;
   /** Of a patch, in modelPx of the encoder. */
   readonly pitch: Size;
 }
 
-/** The tiles of an image of `size` in its own pixels, and the size of each in modelPx. */
-export function planOf({ view, isCut, pitch }: Tiling, size: Size, encoder: ImageEncoder): SizedPlan {
+/** The tiles of an image of `size` in its own pixels that is seen as a whole, and the size of each in modelPx. */
+export function planOf({ isCut, pitch }: Tiling, size: Size, encoder: ImageEncoder): SizedPlan {
   const tileSize = encoder.inputSize(size);
   const tileGrid = { width: tileSize.width / pitch.width, height: tileSize.height / pitch.height };
-  return { plan: planTiles(isCut ? tilesOfView(view, size) : ONE, tileGrid), tileSize };
+  return { plan: planTiles(isCut ? tilesOf(size) : ONE, tileGrid), tileSize };
+}
+
+/** The tiles of an image in so many parts where there was one. */
+export function planParts({ plan, tileSize }: SizedPlan, size: Size, parts: number): SizedPlan {
+  const { width, height } = tileFrame(plan, size);
+  const finer = { width: tileLength(width, parts), height: tileLength(height, parts) };
+  return { plan: planTiles(tilesOfLength(finer, size), plan.tileGrid), tileSize };
 }
 
 const ONE: TileCounts = { columns: 1, rows: 1 };
@@ -44,20 +49,11 @@ export function tiledModelSize({ plan: { grid, tileGrid }, tileSize }: SizedPlan
   };
 }
 
-/**
- * What the references' masks ask for under `choice`, on the patches of their encodings; undefined: of a strategy that
- * cannot see parts.
- */
-export function tilingOf(
-  choice: TileChoice | undefined,
-  references: readonly { encoding: Encoding; mask: Mask }[],
-): Tiling {
-  const { modelSize, tokens } = references[0]!.encoding;
-  const pitch = { width: modelSize.width / tokens.grid.width, height: modelSize.height / tokens.grid.height };
-  if (choice === undefined) return { view: 1, isCut: false, pitch };
-  const chosen = () => chooseTiles(references.map(({ encoding, mask }) => ({ mask, grid: encoding.tokens.grid })));
-  return { view: choice === 'off' ? 1 : choice === 'auto' ? chosen() : choice, isCut: true, pitch };
-}
+/** How images are cut that are encoded as this one is. */
+export const tilingOf = (isCut: boolean, { modelSize, tokens: { grid } }: Encoding): Tiling => ({
+  isCut,
+  pitch: { width: modelSize.width / grid.width, height: modelSize.height / grid.height },
+});
 
 /**
  * A note on how an image is seen; none where it is seen as a whole.

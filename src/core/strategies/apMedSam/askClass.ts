@@ -1,13 +1,12 @@
 /** One question for everything of the class, asked again with the prior adapted to its answer. */
 import { hasForeground } from '../../pixels/mask';
-import { thresholdToRuns } from '../../pixels/raster';
+import { type FloatMap, thresholdToRuns } from '../../pixels/raster';
 import { withoutSpecks } from '../../pixels/specks';
 import { isKept, type PromptCandidate, unused } from '../../prompting/prompts';
 import { withPrior } from '../../tokens/foregroundPrior';
 import { type Judge, maskStability } from '../../tokens/trust';
 import { absent } from '../absent';
 import type { EncodedImage, Segmentation, StageRunner } from '../strategy';
-import type { PixelPrior } from './pixelPrior';
 import type { TargetPrior, ToldPrior } from './targetPrior';
 
 interface ClassQuestion {
@@ -15,22 +14,31 @@ interface ClassQuestion {
   /** Whether so many matches came back that points may be believed where there is a prior without them. */
   readonly consistent: boolean;
   readonly prior: TargetPrior | undefined;
-  /** Which components of the answer are left out: specks, and also the rivals of a single object. */
-  readonly drop: { readonly specks: boolean; readonly rivals: boolean };
   readonly judge: Judge;
-  /** Undefined where the pixels say nothing that helps. */
-  readonly pixels: PixelPrior | undefined;
+}
+
+/** What the segmenter says of a class in a target, before anything is left out of it. */
+export interface ClassAnswer {
+  readonly prompts: readonly PromptCandidate[];
+  /** Over the whole image; undefined where there was nothing to ask with. */
+  readonly logits: FloatMap | undefined;
+  readonly told: ToldPrior | undefined;
+  readonly iouPrediction: number | undefined;
+  readonly judge: Judge;
+  readonly notes: readonly string[];
 }
 
 export async function askClass(
   target: EncodedImage,
-  { candidates, consistent, prior, drop, judge, pixels }: ClassQuestion,
+  { candidates, consistent, prior, judge }: ClassQuestion,
   { stage }: StageRunner,
-): Promise<Segmentation> {
+): Promise<ClassAnswer> {
   const usable = (consistent || prior === undefined) && candidates.some((one) => one.label === 1 && isKept(one));
   const prompts = usable ? candidates : candidates.map(unused);
-  if (!usable && prior === undefined) return absent(target.size, prompts, ['no match came back']);
-
+  if (!usable && prior === undefined) {
+    const nothing = { logits: undefined, told: undefined, iouPrediction: undefined };
+    return { ...nothing, prompts, judge, notes: ['no match came back'] };
+  }
   const points = prompts.filter(isKept);
   const image = await target.promptable();
   const ask = async (told: ToldPrior | undefined) => {
@@ -44,29 +52,42 @@ export async function askClass(
   // The mask itself is not fed back: the embedded decoder loses on lungs and carotids what it gains on nuclei.
   const adapted = prior && (await stage('adapt', () => prior.adapt(first.logits)));
   const second = adapted && (await ask(adapted));
-  const decoded = second?.logits.data.some((logit) => logit > 0) ? second : first;
+  const { told, logits, iouPrediction } = second?.logits.data.some((logit) => logit > 0) ? second : first;
+  return {
+    ...{ prompts, logits, told, judge },
+    // A segmenter's own estimate says little of kinds it was not trained on, and nothing of the prior's share in the
+    // answer. How much of the mask stays where the threshold is moved ranks better on all of twelve sets together, and
+    // lies nearer to the IoU.
+    iouPrediction: prior ? maskStability([logits]) : iouPrediction,
+    notes: usable ? [] : ['too few matches came back; drawn from the prior alone, without points'],
+  };
+}
 
-  const told = pixels ? await stage('pixels', () => pixels.withPixels(target, decoded.logits)) : decoded.logits;
-
-  const answered = drop.specks ? withoutSpecks(told) : told;
-  const logits = drop.rivals ? withoutSpecks(answered, true) : answered;
-  const mask = await stage('mask', () => thresholdToRuns(logits, target.size, 0));
-  if (!hasForeground(mask)) {
-    return { ...absent(target.size, prompts.map(unused), ['the segmenter drew nothing']), ...decoded.told };
-  }
+/**
+ * The segmentation that an answer makes.
+ *
+ * @param oneObject whether the rivals of a single object are left out, see stage *specks*
+ */
+export async function concludeClass(
+  { size }: EncodedImage,
+  { prompts, logits, told, iouPrediction, judge, notes }: ClassAnswer,
+  oneObject: boolean,
+  { stage }: StageRunner,
+): Promise<Segmentation> {
+  if (logits === undefined) return absent(size, prompts, notes);
+  const kept = oneObject ? withoutSpecks(logits) : logits;
+  const mask = await stage('mask', () => thresholdToRuns(kept, size, 0));
+  if (!hasForeground(mask)) return { ...absent(size, prompts.map(unused), ['the segmenter drew nothing']), ...told };
   return {
     outcome: 'mask',
     mask,
     instances: [],
-    logits: [logits],
+    logits: [kept],
     prompts,
-    // A segmenter's own estimate says little of kinds it was not trained on, and nothing of the prior's share in the
-    // answer. How much of the mask stays where the threshold is moved ranks better on all of twelve sets together, and
-    // lies nearer to the IoU.
-    iouPrediction: prior ? maskStability([answered]) : decoded.iouPrediction,
+    iouPrediction,
     // A rival that was struck out says something of the mask that stays.
-    ...(await stage('trust', () => judge([answered]))),
-    ...decoded.told,
-    notes: usable ? [] : ['too few matches came back; drawn from the prior alone, without points'],
+    ...(await stage('trust', () => judge([logits]))),
+    ...told,
+    notes,
   };
 }

@@ -2,25 +2,25 @@
 import type { Box, Size } from '../../geometry';
 import { centroid, cropMask, type Mask, mirrorMask } from '../../pixels/mask';
 import { type MaskExtent, maskExtent } from '../../pixels/maskExtent';
-import { showsOneObject } from '../../pixels/specks';
+import { countObjects } from '../../pixels/specks';
 import type { LabelledTokens } from '../../tokens/foregroundPrior';
 import { expectedObjectSize, meanObjectSize, supportPatches } from '../../tokens/supportMask';
 import { type TeachingSums, teachingSums } from '../../tokens/teachingSums';
 import type { EncodedImage, FurtherReference, ImageVariant, LabelledReference, PreparationRunner } from '../strategy';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
-const REVISION = 'lesson-1';
+const REVISION = 'lesson-2';
 
 /** The size of any image, where lengths are shares of its long side. */
-export const UNIT: Size = { width: 1, height: 1 };
+const UNIT: Size = { width: 1, height: 1 };
 
 /** What a support mask shows. */
 export interface ShownObject {
   /** Mean diameter of its objects, as a share of the image's long side. */
   readonly size: number;
   readonly extent: MaskExtent;
-  /** Whether there is one object. */
-  readonly single: boolean;
+  /** How many there are; of several references, the mean: 1 only where each of them shows one. */
+  readonly objects: number;
 }
 
 /** A reference, in numbers. */
@@ -46,11 +46,11 @@ export async function lessonOf(
     const { dim, data } = await learnFrom({ image, mask }, runner, withCopies);
     const { area, border } = maskExtent([mask]);
     const size = expectedObjectSize(meanObjectSize(mask), mask.size, UNIT);
-    return { sums: data, numbers: Float64Array.of(dim, size, area, border, showsOneObject(mask) ? 1 : 0) };
+    return { sums: data, numbers: Float64Array.of(dim, size, area, border, countObjects(mask)) };
   };
   const { sums, numbers } = await runner.remember(revision, learn, which);
-  const [dim, size, area, border, single] = numbers;
-  return { sums: { dim, data: sums }, shown: { size, extent: { area, border }, single: single === 1 } };
+  const [dim, size, area, border, objects] = numbers;
+  return { sums: { dim, data: sums }, shown: { size, extent: { area, border }, objects } };
 }
 
 async function learnFrom(

@@ -12,11 +12,11 @@ import {
   standardOf,
   termsOf,
 } from '../../pixelPrior/pixelClassifier';
-import { pixelFeatures } from '../../pixelPrior/pixelFeatures';
+import { pixelFeatures, type RgbPixels } from '../../pixelPrior/pixelFeatures';
 import type { Mask } from '../../pixels/mask';
 import { bilinearSampler, type FloatMap, resizeBilinear } from '../../pixels/raster';
 import { seededRandom } from '../../random';
-import type { EncodedImage, LabelledReference, PixelPort, PreparationRunner } from '../strategy';
+import type { EncodedImage, FurtherReference, LabelledReference, PixelPort, PreparationRunner } from '../strategy';
 
 /** Says that remembered values were computed this way; to be raised with any change below or in what it calls. */
 const REVISION = 'pixel-prior-1';
@@ -60,11 +60,10 @@ export interface PixelPrior {
  * @param answerOf the segmenter's answer about a reference, with what is judged held out of its prior.
  */
 export async function learnPixels(
-  references: readonly LabelledReference[],
+  references: readonly FurtherReference[],
   answerOf: (reference: LabelledReference) => Promise<FloatMap>,
   runner: PreparationRunner,
 ): Promise<PixelPrior | undefined> {
-  if (references.some(({ image }) => image.pixels === undefined)) return undefined;
   const { weights, numbers } = await runner.remember(REVISION, () =>
     runner.stage('learn pixels', () => learn(references, answerOf)),
   );
@@ -104,11 +103,17 @@ interface TaughtPixels {
 }
 
 async function learn(
-  references: readonly LabelledReference[],
+  references: readonly FurtherReference[],
   answerOf: (reference: LabelledReference) => Promise<FloatMap>,
 ): Promise<{ weights: Float64Array; numbers: Float64Array }> {
+  const nothing = { weights: Float64Array.of(0), numbers: Float64Array.of(0, 0, 0, 0) };
   const taught: TaughtPixels[] = [];
-  for (const reference of references) taught.push(await taughtPixels(reference, await answerOf(reference)));
+  for (const { open } of references) {
+    const reference = await open();
+    const { pixels } = reference.image;
+    if (pixels === undefined) return nothing;
+    taught.push(taughtPixels(reference.mask, await pixels(MOST_PIXELS), await answerOf(reference)));
+  }
   const parts = [0, 1, 2, 3].map(() => noPixelSums());
   for (const { terms, isObject, colour } of taught) {
     for (let row = 0; row < isObject.length; row++) addRow(parts[colour[row]], terms, row, isObject[row] === 1);
@@ -116,7 +121,7 @@ async function learn(
   const classifier = fitPixels(parts);
   const labelled = parts.reduce((sum, { object }) => sum + object.count, 0);
   if (classifier === undefined || labelled < LEAST_TAUGHT) {
-    return { weights: Float64Array.of(0), numbers: Float64Array.of(0, 0, 0, 0) };
+    return nothing;
   }
   const scores = heldOut(
     taught,
@@ -132,8 +137,8 @@ async function learn(
   };
 }
 
-async function taughtPixels({ image, mask }: LabelledReference, answer: FloatMap): Promise<TaughtPixels> {
-  const features = pixelFeatures(await image.pixels!(MOST_PIXELS));
+function taughtPixels(mask: Mask, picture: RgbPixels, answer: FloatMap): TaughtPixels {
+  const features = pixelFeatures(picture);
   const { size } = features;
   const pixels = somePixels(size);
   const logitAt = bilinearSampler(answer, size);

@@ -33,11 +33,11 @@ export interface ReferenceModel {
   readonly reach: number;
   /** Undefined where the references were not tested. */
   readonly selfTest: SelfTest | undefined;
-  /** What all references show: the mean of each number, and one object where each of them shows one. */
+  /** What all references show: the mean of each number. */
   readonly shown: ShownObject;
 }
 
-interface SelfTest {
+export interface SelfTest {
   /** What a gentle and what a strong prior find again of the reference's own mask, whose patches were held out. */
   readonly gentle: PriorTest;
   readonly strong: PriorTest;
@@ -100,12 +100,12 @@ export async function learnReferences(
       );
       tests.push(await runner.stage('self-test', () => testWeights(image, mask, scores)));
     }
-    const { size, extent, single } = shown;
-    const known = [classifier.bias, mean(reaches), size, extent.area, extent.border, single ? 1 : 0];
+    const { size, extent, objects } = shown;
+    const known = [classifier.bias, mean(reaches), size, extent.area, extent.border, objects];
     const tested = withSelfTest ? testNumbers(tests) : [];
     return { weights: Float64Array.from(classifier.weights), numbers: Float64Array.of(...known, ...tested) };
   });
-  const [bias, reach, size, area, border, single, gentleWeight, gentleDice, strongWeight, strongDice] = numbers;
+  const [bias, reach, size, area, border, objects, gentleWeight, gentleDice, strongWeight, strongDice] = numbers;
   const selfTest = {
     gentle: { weight: gentleWeight, dice: gentleDice },
     strong: { weight: strongWeight, dice: strongDice },
@@ -114,7 +114,7 @@ export async function learnReferences(
     classifier: { weights: Float32Array.from(weights), bias },
     reach,
     selfTest: withSelfTest ? selfTest : undefined,
-    shown: { size, extent: { area, border }, single: single === 1 },
+    shown: { size, extent: { area, border }, objects },
   };
 }
 
@@ -151,8 +151,8 @@ async function sumUp(
   }
   const extent = meanExtent(shown.map((one) => one.extent));
   const size = mean(shown.map((one) => one.size));
-  const single = shown.every((one) => one.single);
-  return { all: totals[tested], without: totals.slice(0, tested), shown: { size, extent, single } };
+  const objects = mean(shown.map((one) => one.objects));
+  return { all: totals[tested], without: totals.slice(0, tested), shown: { size, extent, objects } };
 }
 
 /** Weight and Dice of the gentle prompt, then of the strong one. */
