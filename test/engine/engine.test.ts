@@ -115,7 +115,7 @@ describe('segmenting', () => {
       expect(again.prompts).toEqual(first.prompts);
       expect(again.iouPrediction).toBe(first.iouPrediction);
     }
-    expect(await cacheEntries()).toBe(2);
+    expect(await cacheEntries()).toBe(8);
   });
 
   it('keeps an embedding on request and then does without encoding', async () => {
