@@ -3,6 +3,7 @@
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import type { StrategyId } from './core/strategies';
+import { DEFAULT_PARAMETERS, DEFAULT_VIEWS, type NamedViews } from './core/strategies/strategy';
 import { deviceOfEnvironment } from './devices/devices';
 import type { DeviceChoice } from './protocol/deviceApi';
 import type { ModelName, NetworkSettings } from './protocol/modelApi';
@@ -13,6 +14,7 @@ interface Config {
   readonly encoder: string;
   readonly segmenter: string;
   readonly strategy: StrategyId;
+  readonly views: NamedViews;
   readonly maskFolder: string;
   /** What becomes of masks that are there when a folder is segmented. */
   readonly overwrite: 'replace-auto' | 'skip';
@@ -41,6 +43,7 @@ export function readConfig(): Config {
     encoder: setting('encoder'),
     segmenter: setting('segmenter'),
     strategy: setting('strategy'),
+    views: setting('views'),
     maskFolder: setting('maskFolder'),
     overwrite: setting('overwrite'),
     learnFrom: setting('learnFrom'),
@@ -55,11 +58,10 @@ export function readConfig(): Config {
 }
 
 /** What of the settings a new project starts with. */
-export const projectChoices = ({ encoder, segmenter, strategy, maskFolder }: Config) => ({
-  encoder,
-  segmenter,
-  strategy,
-  maskFolder,
+export const projectChoices = ({ encoder, segmenter, strategy, maskFolder, views }: Config) => ({
+  ...{ encoder, segmenter, strategy, maskFolder },
+  // The default has the run key of a project that says nothing.
+  parameters: { ...DEFAULT_PARAMETERS, ...(views !== DEFAULT_VIEWS && { views }) },
 });
 
 /** How downloads reach the network: VS Code's own settings, and the mirror. */

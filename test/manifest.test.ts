@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { contributes, icon } from '../package.json';
 import { strategyIds } from '../src/core/strategies';
+import { DEFAULT_VIEWS } from '../src/core/strategies/strategy';
 import { PROJECT_DEFAULTS } from '../src/dataset/project/setUp';
 import { deviceChoices } from '../src/devices/devices';
 import { READ_SUFFIXES } from '../src/formats/imageFormat';
@@ -33,6 +34,7 @@ describe('settings', () => {
   it('offer every strategy, each explained', () => {
     expect(settings['apMedSam.strategy'].enum).toEqual(strategyIds);
     expect(settings['apMedSam.strategy'].enumDescriptions).toHaveLength(strategyIds.length);
+    expect(settings['apMedSam.views'].default).toBe(DEFAULT_VIEWS);
   });
 
   it('offer every device, each explained', () => {

@@ -87,9 +87,11 @@ export const DEFAULT_MIN_TRUST = 0.05;
  * best, as a whole or in parts. `thorough`: in several ways, whose answers are averaged. A number: in so many parts
  * along the short side.
  */
-export type ViewChoice = 'fast' | 'thorough' | 'whole' | number;
+export type ViewChoice = NamedViews | number;
 
-export const DEFAULT_VIEWS: ViewChoice = 'fast';
+export type NamedViews = 'fast' | 'thorough' | 'whole';
+
+export const DEFAULT_VIEWS: NamedViews = 'fast';
 
 /**
  * `same`: a pixel of a target shows as much as one of the reference, so a larger target is seen in more parts. `fit`: a
