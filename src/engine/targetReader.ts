@@ -189,6 +189,8 @@ export class TargetReader {
 
   /** Tokens of a few parts, spread over the target. */
   private async looks({ plan, tileSize }: SizedPlan) {
+    // Not from its own pixels, which a large picture has too many of.
+    if (isWhole(plan) && this.whole !== undefined) return [this.whole.encoding.tokens];
     const { models, inference } = this.ports;
     const store = await this.pixels();
     const { size } = store;

@@ -45,6 +45,8 @@ export class PixelStore {
       const path = join(folder, 'pixels.v');
       const channels = await writePicture(file, window, path);
       handle = await open(path);
+      // Where an open file may lose its name, none is left behind by a process that is killed.
+      if (process.platform !== 'win32') await rm(folder, { recursive: true, force: true });
       return new PixelStore(size, channels, rowsOf(handle, size, channels), release);
     } catch (error) {
       await release();
