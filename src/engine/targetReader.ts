@@ -5,13 +5,12 @@ import { isWhole, planTiles, tileFrame, tilesOfLength } from '../core/prompting/
 import type { EncodedImage } from '../core/strategies/strategy';
 import { resemblance } from '../core/tokens/resemblance';
 import { withSurroundings } from '../core/tokens/surroundings';
-import { UserError } from '../core/userError';
 import type { ClassesRequest, ImageInfo } from '../protocol/engineApi';
 import type { EncodedFile, EncodedFiles } from './images/encodedFiles';
 import { imageOf, tiledImageOf } from './images/strategyImage';
 import { encodeTokens, readTileSource, type TileModels, type TileSource } from './images/tiledImage';
 import { describeTiles, planOf, planParts, type SizedPlan } from './images/tiling';
-import { type ImageFile, openImage } from './pictures/imageFile';
+import { type ImageFile, openAgain, openImage } from './pictures/imageFile';
 import { readRgb } from './pictures/imagePixels';
 import { PixelStore } from './pictures/pixelStore';
 import type { ReadyReference } from './preparedReferences';
@@ -226,12 +225,12 @@ export class TargetReader {
 
   private async opened(): Promise<ImageFile> {
     const { image, bands } = this.request;
-    this.file ??= await openImage(image, this.ports.pixelLimit, bands);
-    const { info, notes } = this.file;
+    const { pixelLimit } = this.ports;
     const before = this.whole?.info ?? this.known?.info;
-    if (before && before.file.sha256 !== info.file.sha256) {
-      throw new UserError(`${image} has changed while it was worked on: try again.`);
-    }
+    this.file ??= await (before
+      ? openAgain(image, before.file.sha256, pixelLimit, bands)
+      : openImage(image, pixelLimit, bands));
+    const { info, notes } = this.file;
     this.known = { info, notes };
     return this.file;
   }

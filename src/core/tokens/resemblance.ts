@@ -1,7 +1,7 @@
 /** How alike two images look, patch by patch: what tells at which scale one is seen as the other. */
 import { area } from '../geometry';
 import type { PatchTokens } from './patchGrid';
-import { unitTokens } from './tokenRows';
+import { dotAt, unitTokens } from './tokenRows';
 
 /** Patches that are looked at; more tell the same. Chosen, not measured. */
 const SAMPLED = 64;
@@ -18,18 +18,10 @@ export function resemblance(image: PatchTokens, reference: PatchTokens): number 
   let sum = 0;
   let count = 0;
   for (let patch = 0; patch < area(image.grid); patch += step) {
-    sum += mostAlike(own.subarray(patch * dim, (patch + 1) * dim), other);
+    let most = -1;
+    for (let at = 0; at < other.length; at += dim) most = Math.max(most, dotAt(own, patch * dim, other, at, dim));
+    sum += most;
     count++;
   }
   return sum / count;
-}
-
-function mostAlike(token: Float32Array, others: Float32Array): number {
-  let most = -1;
-  for (let at = 0; at < others.length; at += token.length) {
-    let cosine = 0;
-    for (let k = 0; k < token.length; k++) cosine += token[k] * others[at + k];
-    if (cosine > most) most = cosine;
-  }
-  return most;
 }

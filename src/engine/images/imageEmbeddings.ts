@@ -1,9 +1,8 @@
 /** Image embeddings of a segmenter that reads pixels: found on disk, or made; of images that may be opened twice. */
 import type { Size } from '../../core/geometry';
-import { UserError } from '../../core/userError';
 import type { EntryKey } from '../../disk/boundedFolder';
 import type { IntensityWindow, Shown } from '../../protocol/engineApi';
-import { type ImageFile, openImage } from '../pictures/imageFile';
+import { type ImageFile, openAgain } from '../pictures/imageFile';
 import { readRgb } from '../pictures/imagePixels';
 import type { NamedTensors } from '../runtime/tensors';
 import type { ImageEmbedding, PixelSegmenter } from '../segmenters';
@@ -37,9 +36,7 @@ export class ImageEmbeddings {
 
   /** The same for an image that was read before. Throws UserError when the file has changed since. */
   async readAgain(path: string, hash: string, { window, bands }: Shown, pixelLimit: number) {
-    const file = await openImage(path, pixelLimit, bands);
-    if (file.info.file.sha256 !== hash) throw new UserError(`${path} has changed while it was worked on: try again.`);
-    return await this.read(file, window);
+    return await this.read(await openAgain(path, hash, pixelLimit, bands), window);
   }
 
   async make({ cached, pixels, modelSize }: EmbeddingSource): Promise<ImageEmbedding> {

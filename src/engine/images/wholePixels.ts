@@ -1,9 +1,8 @@
 /** Pictures as stage *pixel prior* looks at them: at their own size, or as far reduced as `most` pixels ask for. */
 import { area, type Size } from '../../core/geometry';
 import type { RgbPixels } from '../../core/pixelPrior/pixelFeatures';
-import { UserError } from '../../core/userError';
 import type { ImageInfo, IntensityWindow, Shown } from '../../protocol/engineApi';
-import { type ImageFile, openImage } from '../pictures/imageFile';
+import { type ImageFile, openAgain } from '../pictures/imageFile';
 import { readRgb } from '../pictures/imagePixels';
 
 export async function wholePixels(
@@ -23,11 +22,7 @@ export async function wholePixelsAgain(
   most: number,
   pixelLimit: number,
 ): Promise<RgbPixels> {
-  const file = await openImage(path, pixelLimit, bands);
-  if (file.info.file.sha256 !== sha256) {
-    throw new UserError(`${path} has changed while it was worked on: try again.`);
-  }
-  return await wholePixels(file, window, most);
+  return await wholePixels(await openAgain(path, sha256, pixelLimit, bands), window, most);
 }
 
 function reduced(size: Size, most: number): Size {

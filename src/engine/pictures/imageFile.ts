@@ -40,6 +40,18 @@ type ImageHeader = Pick<LibraryHeader, 'space' | 'depth' | 'channels' | 'hasAlph
   readonly cut?: boolean;
 };
 
+/** As `openImage`, of a file that was read before. Throws UserError when it has changed since. */
+export async function openAgain(
+  path: string,
+  sha256: string,
+  pixelLimit: number,
+  bands?: BandChoice,
+): Promise<ImageFile> {
+  const file = await openImage(path, pixelLimit, bands);
+  if (file.info.file.sha256 !== sha256) throw new UserError(`${path} has changed while it was worked on: try again.`);
+  return file;
+}
+
 /**
  * Reads a file and its header; no pixel is decoded. Throws UserError naming the file when it is missing, empty, not an
  * image, has more than `pixelLimit` pixels, or lacks a band that is to be shown.
